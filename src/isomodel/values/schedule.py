@@ -1,0 +1,54 @@
+"""Schedule: every choice that the scenario leaves open, stored as what differs from the default.
+
+The default rule at every point is "go on as before": the task that ran last goes on while it
+can; then its operation, its user, and at last whatever has waited longest. Time passes only
+when nothing else can happen. A schedule lists where an execution departs from that rule, by
+task name and step, never by index; an empty one runs the operations one after another.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Fidelity = Literal["stock", "portable"]
+"""``stock``: only orders the stock asyncio loop can produce. ``portable``: any runnable task next."""
+
+
+class Switch(msgspec.Struct, frozen=True, omit_defaults=True):
+    """After ``step`` steps of task ``after``, ``to`` happens instead of the default.
+
+    ``after`` is the task that ran last ("" before any has run), ``to`` the key of the chosen
+    option ("bob.1 io 0", "clock", "go on"), and ``nth`` counts the questions asked at one
+    point, where several arrivals may join one iteration of the loop.
+    """
+
+    after: str
+    step: int
+    to: str
+    nth: int = 0
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """An injected failure of one task.
+
+    ``cancel``: the task is cancelled after ``at`` steps, or later where a switch says so.
+    ``fail``: its simulated I/O number ``at`` (from 0) raises what that I/O declares.
+    """
+
+    kind: Literal["cancel", "fail"]
+    task: str
+    at: int
+
+
+class Schedule(msgspec.Struct, frozen=True):
+    """The choices of one execution: fidelity, departures from the default rule, faults.
+
+    ``switches`` counts the entries that leave something able to go on; the others settle
+    what happens next where the last task could not go on anyway. Less is simpler.
+    """
+
+    fidelity: Fidelity = "stock"
+    choices: tuple[Switch, ...] = ()
+    faults: tuple[Fault, ...] = ()
