@@ -1,0 +1,1 @@
+"""Running a program under control: one loop a fidelity, virtual time, owned randomness."""
