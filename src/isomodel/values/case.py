@@ -76,7 +76,8 @@ def loads(text: bytes, name: str) -> Case:
         raise BadInput(f"{name}: not a case file (no schema version); hunt again to make one")
     if schema > SCHEMA:
         raise BadInput(
-            f"{name}: schema {schema} is newer than this isomodel reads ({SCHEMA}); upgrade isomodel"
+            f"{name}: schema {schema} is newer than this isomodel reads ({SCHEMA}); "
+            "upgrade isomodel"
         )
     try:
         return msgspec.convert(raw, Case)

@@ -12,11 +12,7 @@ from typing import Literal
 import msgspec
 
 
-class _Fact(msgspec.Struct, frozen=True, tag=True):
-    pass
-
-
-class Sent(_Fact):
+class Sent(msgspec.Struct, frozen=True, tag=True):
     """Event ``id`` was accepted for user ``to``; ``run`` groups events with a life cycle."""
 
     id: str
@@ -25,7 +21,7 @@ class Sent(_Fact):
     run: str = ""
 
 
-class Delivered(_Fact):
+class Delivered(msgspec.Struct, frozen=True, tag=True):
     """Event ``id`` reached ``connection``, which belongs to user ``to``."""
 
     id: str
@@ -33,34 +29,34 @@ class Delivered(_Fact):
     connection: str
 
 
-class Dropped(_Fact):
+class Dropped(msgspec.Struct, frozen=True, tag=True):
     """Event ``id`` was dropped by a declared policy, for ``reason``."""
 
     id: str
     reason: str
 
 
-class Connected(_Fact):
+class Connected(msgspec.Struct, frozen=True, tag=True):
     """``connection`` now belongs to ``user``."""
 
     user: str
     connection: str
 
 
-class Disconnected(_Fact):
+class Disconnected(msgspec.Struct, frozen=True, tag=True):
     """``connection`` is closed: nothing may be delivered to it from here on."""
 
     connection: str
 
 
-class Issued(_Fact):
+class Issued(msgspec.Struct, frozen=True, tag=True):
     """The system made ``id``, of a kind in which no id may occur twice."""
 
     kind: str
     id: str
 
 
-class Used(_Fact):
+class Used(msgspec.Struct, frozen=True, tag=True):
     """``used`` units of ``limit`` are now in use; more than ``most`` must never be."""
 
     limit: str
@@ -68,14 +64,14 @@ class Used(_Fact):
     most: int
 
 
-class Identified(_Fact):
+class Identified(msgspec.Struct, frozen=True, tag=True):
     """The system took whoever presented ``credential`` for user ``as_user``."""
 
     credential: str
     as_user: str
 
 
-class Owned(_Fact):
+class Owned(msgspec.Struct, frozen=True, tag=True):
     """``thing`` of this ``kind`` (engine, session, connection) now serves user ``by``."""
 
     kind: str
@@ -83,20 +79,20 @@ class Owned(_Fact):
     by: str
 
 
-class Began(_Fact):
+class Began(msgspec.Struct, frozen=True, tag=True):
     """Transaction ``transaction`` began."""
 
     transaction: str
 
 
-class Ended(_Fact):
+class Ended(msgspec.Struct, frozen=True, tag=True):
     """Transaction ``transaction`` ended by a commit or by a rollback."""
 
     transaction: str
     how: Literal["commit", "rollback"]
 
 
-class Wrote(_Fact):
+class Wrote(msgspec.Struct, frozen=True, tag=True):
     """``transaction`` wrote ``what``; under the name of ``owner``."""
 
     transaction: str
@@ -104,7 +100,7 @@ class Wrote(_Fact):
     owner: str
 
 
-class Accepted(_Fact):
+class Accepted(msgspec.Struct, frozen=True, tag=True):
     """The system accepted ``value`` as a ``field`` that only valid values may fill."""
 
     field: str

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 Fidelity = Literal["stock", "portable"]
-"""``stock``: only orders the stock asyncio loop can produce. ``portable``: any runnable task next."""
+"""``stock``: only orders the stock asyncio loop can produce. ``portable``: any task next."""
 
 
 class Switch(msgspec.Struct, frozen=True, omit_defaults=True):
