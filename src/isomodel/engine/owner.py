@@ -1,0 +1,125 @@
+"""Who runs: owners (an operation of a user) and their tasks, under names that stay the same.
+
+asyncio numbers its tasks for the whole process, so its names differ between executions. Here a
+task is named by the operation it works for and the coroutine it runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import Context, ContextVar
+from typing import Any
+
+
+class Part:
+    """Users judged together, and how many steps their tasks have taken."""
+
+    __slots__ = ("name", "steps")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.steps = 0
+
+
+class Owner:
+    """An operation of a user, or background work: what arrivals and tasks belong to.
+
+    ``counts`` numbers its arrivals by kind and its tasks by name; both are stable, whatever
+    other owners do. ``root`` marks work that belongs to no operation: each task it starts
+    becomes an owner of its own.
+    """
+
+    __slots__ = ("context", "counts", "io_count", "label", "part", "root", "user")
+
+    def __init__(self, label: str, user: str, part: Part, *, root: bool = False) -> None:
+        self.label = label
+        self.user = user
+        self.part = part
+        self.root = root
+        self.counts: dict[str, int] = {}
+        self.io_count = 0
+        self.context = Context()
+        self.context.run(OWNER.set, self)
+
+    def count(self, kind: str) -> int:
+        """The number of this one among those of its kind, from 0."""
+        counts = self.counts
+        number = counts.get(kind, 0)
+        counts[kind] = number + 1
+        return number
+
+    def numbered(self, name: str) -> str:
+        """``name``, with a number from its second use on."""
+        number = self.count("task " + name)
+        return name if number == 0 else f"{name}#{number + 1}"
+
+
+OWNER: ContextVar[Owner] = ContextVar("isomodel_owner")
+
+
+class Actor:
+    """One task under its stable name, with the number of steps it has taken."""
+
+    __slots__ = ("name", "owner", "steps")
+
+    def __init__(self, name: str, owner: Owner) -> None:
+        self.name = name
+        self.owner = owner
+        self.steps = 0
+
+
+class ControlledTask(asyncio.Task[Any]):
+    """A stock (C) task that knows its actor."""
+
+    __slots__ = ("actor",)
+    actor: Actor
+
+
+def _task_callback_types() -> tuple[type, type, str]:
+    """The types of the callbacks by which a C task takes its first and its later steps.
+
+    They are not public; a task that is never run shows both.
+    """
+    seen: list[Any] = []
+
+    class Probe(asyncio.AbstractEventLoop):
+        def call_soon(  # type: ignore[override]
+            self, callback: Any, *args: Any, context: Any = None
+        ) -> Any:
+            seen.append(callback)
+
+        def get_debug(self) -> bool:
+            return False
+
+        def call_exception_handler(self, context: Any) -> None:
+            pass
+
+    loop = Probe()  # type: ignore[abstract]
+    future: asyncio.Future[None] = asyncio.Future(loop=loop)
+
+    async def wait() -> None:
+        await future
+
+    coroutine = wait()
+    task = asyncio.Task(coroutine, loop=loop, name="probe")
+    seen[0]()
+    future.set_result(None)
+    first, wakeup = seen[0], seen[1]
+    wakeup(future)
+    del task
+    return type(first), type(wakeup), wakeup.__name__
+
+
+STEP_TYPE, WAKEUP_TYPE, WAKEUP_NAME = _task_callback_types()
+
+
+def task_of(callback: Any) -> asyncio.Task[Any] | None:
+    """The task that takes a step when this callback is called, or None for a plain callback.
+
+    A callback bound to a task is not yet its step: ``task.cancel`` is a plain one.
+    """
+    kind = type(callback)
+    if kind is STEP_TYPE or (kind is WAKEUP_TYPE and callback.__name__ == WAKEUP_NAME):
+        task = callback.__self__
+        return task if isinstance(task, asyncio.Task) else None
+    return None

@@ -1,0 +1,83 @@
+"""The one question an engine asks, and the default answer that schedules are written against."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from isomodel.engine.owner import Actor, Owner
+
+
+class Option(Protocol):
+    """Something that may happen next."""
+
+    @property
+    def key(self) -> str:
+        """Stable name: "bob.1 io 0"."""
+
+    @property
+    def kind(self) -> str:
+        """ "go on", "step", "start", "cancel", "timer", or the kind of an arrival."""
+
+    @property
+    def owner(self) -> Owner:
+        """Whose work it is."""
+
+
+class Scheduler(Protocol):
+    """Decides what happens next.
+
+    ``options`` is never empty and in the order in which they came up; ``last`` is the task that
+    took the last step. The answer is an index into ``options``. A scheduler serves one
+    execution and may keep state. At equal options and equal state it must answer the same.
+    """
+
+    def choose(self, options: Sequence[Option], last: Actor) -> int:
+        """The index of the option that happens next."""
+
+
+def default(options: Sequence[Option], last: Actor) -> int:
+    """The default rule: go on as before (see ``isomodel.values.schedule``).
+
+    A planned cancellation comes at once; then what is ready; then the operation that ran last,
+    its user, and whatever came up first. Time passes only when nothing else can happen.
+    """
+    best, best_rank = 0, 9
+    owner = last.owner
+    for index, option in enumerate(options):
+        kind = option.kind
+        if kind == "cancel":
+            return index
+        if kind == "go on":
+            rank = 0
+        elif kind == "timer":
+            rank = 5
+        elif option.owner is owner:
+            rank = 1 if option.key.startswith(last.name + " ") else 2
+        else:
+            rank = 3 if option.owner.user == owner.user and owner.user else 4
+        if rank < best_rank:
+            best, best_rank = index, rank
+    return best
+
+
+def is_switch(options: Sequence[Option], chosen: int, usual: int, last: Actor) -> bool:
+    """Whether this choice is a context switch: something else, though ``last`` could go on.
+
+    Letting time pass while anything else could happen counts, too. A cancellation does not:
+    it is counted as the fault it is.
+    """
+    if chosen == usual:
+        return False
+    option, ordinary = options[chosen], options[usual]
+    if option.kind == "cancel":
+        return False
+    if option.kind == "timer":
+        return ordinary.kind != "timer"
+    if ordinary.kind == "cancel":
+        others = [other for other in options if other.kind != "cancel"]
+        rest = default(others, last)
+        return is_switch(others, others.index(option), rest, last)
+    return option.owner is not last.owner and (
+        ordinary.kind == "go on" or ordinary.owner is last.owner
+    )

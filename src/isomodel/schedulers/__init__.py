@@ -1,0 +1,1 @@
+"""Schedulers: one way to resolve choices a file. Replay is one of them."""
