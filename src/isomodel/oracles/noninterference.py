@@ -1,0 +1,134 @@
+"""Noninterference: what a user observes does not depend on what other users do.
+
+Each part (a user, or a declared group) is run again alone, with its own choices, clock, faults,
+random numbers and justified refusals kept (the projected alone run). If what it observed
+jointly differs, another user reached it. See ``docs/noninterference.md`` for when this is sound.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from isomodel.values.execution import Execution
+from isomodel.values.verdict import Finding
+
+NAME = "noninterference"
+EXPLANATION = (
+    "What a user observes does not depend on what other users do. Fires when a user's results, "
+    "errors or final observations differ from those of its own part run alone with the same "
+    "schedule, clock, faults and random numbers, or when a shared resource refuses although "
+    "it is not in rightful use."
+)
+
+Seen = tuple[tuple[str, str, Any], ...]
+
+
+def observed(execution: Execution, part: tuple[str, ...]) -> dict[str, Any]:
+    """What these users saw, in comparable form."""
+    seen = {user: execution.observations.get(user, ()) for user in part}
+    return dict(comparable(seen))
+
+
+def unjustified(execution: Execution) -> list[Finding]:
+    """Refusals by a declared resource that was not in rightful use: no alone run is needed."""
+    return [
+        Finding(
+            NAME,
+            f"{refusal.user} was refused by {refusal.resource} although {refusal.why}",
+            user=refusal.user,
+            operation=_name_of(execution, refusal.label),
+            label=refusal.label,
+            evidence={"resource": refusal.resource, "why": refusal.why},
+        )
+        for refusal in execution.refusals
+        if not refusal.justified and refusal.user
+    ]
+
+
+def difference(joint: Execution, alone: Execution, part: tuple[str, ...]) -> Finding | None:
+    """The first thing that a user of this part saw jointly and not alone, or the reverse."""
+    together, apart = observed(joint, part), observed(alone, part)
+    if together == apart:
+        return None
+    for user in part:
+        pairs = zip_longest(together[user], apart[user])
+        for (with_others, alone_entry), position in pairs:
+            if with_others != alone_entry:
+                return _finding(joint, alone, user, position, with_others or alone_entry)
+    return None
+
+
+def zip_longest(
+    left: list[Any], right: list[Any]
+) -> list[tuple[tuple[Any | None, Any | None], int]]:
+    """Both lists side by side, the shorter one filled with None, with the position."""
+    size = max(len(left), len(right))
+    pick = lambda items, i: items[i] if i < len(items) else None  # noqa: E731
+    return [((pick(left, i), pick(right, i)), i) for i in range(size)]
+
+
+def _finding(
+    joint: Execution, alone: Execution, user: str, position: int, entry: list[Any]
+) -> Finding:
+    label = str(entry[0])
+    others = ", ".join(other for other in joint.scenario.users if other != user)
+    with_others = _at(joint, user, position)
+    by_itself = _at(alone, user, position)
+    return Finding(
+        NAME,
+        f"{user} sees something else when {others} act too",
+        user=user,
+        operation=_name_of(joint, label),
+        label=label,
+        evidence={"with": with_others, "alone": by_itself},
+    )
+
+
+def _at(execution: Execution, user: str, position: int) -> Any:
+    seen = execution.observations.get(user, ())
+    if position >= len(seen):
+        return None
+    label, outcome, value = seen[position]
+    return {"label": label, "outcome": outcome, "value": value}
+
+
+def _name_of(execution: Execution, label: str) -> str:
+    for operation in execution.scenario.operations:
+        if operation.label == label:
+            return operation.name
+    return label.partition(".")[2]
+
+
+def comparable(value: Any) -> Any:
+    """Plain data in which declared ranks and opaque identifiers compare by order and equality.
+
+    Ranked numbers become their rank among those in ``value``, opaque identifiers their number
+    in order of first appearance.
+    """
+    ranks: list[float] = []
+    _collect(value, ranks)
+    order = {number: index for index, number in enumerate(sorted(set(ranks)))}
+    return _renamed(value, order, {})
+
+
+def _collect(value: Any, ranks: list[float]) -> None:
+    if isinstance(value, dict):
+        if len(value) == 1 and "ranked" in value:
+            ranks.append(value["ranked"])
+        for item in value.values():
+            _collect(item, ranks)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _collect(item, ranks)
+
+
+def _renamed(value: Any, ranks: dict[float, int], names: dict[str, int]) -> Any:
+    if isinstance(value, dict):
+        if len(value) == 1 and "ranked" in value:
+            return {"ranked": ranks[value["ranked"]]}
+        if len(value) == 1 and "opaque" in value:
+            return {"opaque": names.setdefault(value["opaque"], len(names))}
+        return {key: _renamed(item, ranks, names) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_renamed(item, ranks, names) for item in value]
+    return value

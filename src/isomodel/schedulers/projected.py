@@ -1,0 +1,52 @@
+"""Projected: repeat, for some users alone, the order and the clock their own events had jointly.
+
+The projected alone run of ``oracles.noninterference``: the user's own arrivals, starts and
+timers come in the order of the joint run, at their time stamps, and after as many own steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from isomodel.engine.owner import Actor
+from isomodel.engine.protocol import Option, default
+from isomodel.values.execution import Arrival
+
+
+class Projected:
+    """Delivers the first recorded arrival that is pending; counts what had no counterpart.
+
+    ``set_clock`` is told the time stamp of each arrival before it is delivered. While own
+    work is ready, an arrival waits until the part has taken as many steps as it had jointly.
+    """
+
+    def __init__(self, arrivals: Sequence[Arrival], set_clock: Callable[[float], None]) -> None:
+        self._arrivals = list(arrivals)
+        self._set_clock = set_clock
+        self.skipped = 0
+        self.extra = 0
+
+    @property
+    def diverged(self) -> int:
+        """Recorded arrivals passed over, and choices made without one."""
+        return self.skipped + self.extra
+
+    def choose(self, options: Sequence[Option], last: Actor) -> int:
+        """The option that came next in the joint run."""
+        pending = {option.key: index for index, option in enumerate(options)}
+        go_on = pending.get("go on")
+        for position, arrival in enumerate(self._arrivals):
+            index = pending.get(arrival.key)
+            if index is None:
+                continue
+            option = options[index]
+            if go_on is not None and (position or option.owner.part.steps < arrival.own_steps):
+                return go_on
+            self.skipped += bool(position)
+            del self._arrivals[position]
+            self._set_clock(arrival.time)
+            return index
+        if go_on is not None:
+            return go_on
+        self.extra += 1
+        return default(options, last)

@@ -1,0 +1,1 @@
+"""Execution, exploration, shrinking: what turns a target and a budget into a verdict."""

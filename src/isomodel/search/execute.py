@@ -1,0 +1,227 @@
+"""Execution: a pure function of target, scenario and schedule."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from isomodel.engine.control import Control
+from isomodel.engine.loop import ControlledLoop
+from isomodel.engine.portable import PortableLoop
+from isomodel.engine.protocol import Scheduler
+from isomodel.engine.stock import StockLoop
+from isomodel.engine.world import entered
+from isomodel.schedulers.projected import Projected
+from isomodel.schedulers.recording import Recording
+from isomodel.schedulers.replay import Replay
+from isomodel.search.run import Run
+from isomodel.targets.declare import TargetSpec
+from isomodel.values.errors import BadInput
+from isomodel.values.execution import Arrival, Execution
+from isomodel.values.scenario import Scenario, made_by
+from isomodel.values.schedule import Fault, Fidelity, Schedule
+
+LOOPS: dict[Fidelity, type[ControlledLoop]] = {"stock": StockLoop, "portable": PortableLoop}
+MAX_STEPS = 20_000
+
+_control = Control()
+
+
+@contextlib.contextmanager
+def session() -> Iterator[None]:
+    """Many executions in a row: control installed once, and a garbage collector that stays cheap.
+
+    What exists now is frozen, so that collections cost what the executions made and not what
+    the process has imported. Collections happen between executions, never inside one, where a
+    finaliser would run at an uncontrolled moment.
+    """
+    enabled = gc.isenabled()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        with _control.installed():
+            yield
+    finally:
+        gc.unfreeze()
+        if enabled:
+            gc.enable()
+
+
+class Alone(msgspec.Struct, frozen=True):
+    """The inputs of a projected alone run, kept from the joint run."""
+
+    arrivals: tuple[Arrival, ...]
+    forced: dict[str, str]
+    """Justified refusals of declared resources: key of the request to message."""
+
+
+def execute(
+    spec: TargetSpec,
+    scenario: Scenario,
+    scheduler: Scheduler,
+    *,
+    fidelity: Fidelity,
+    faults: Sequence[Fault] = (),
+    armed: tuple[str, ...] = (),
+    record: bool = True,
+) -> Execution:
+    """Run ``scenario`` under ``scheduler`` and return all it left behind.
+
+    With ``record`` the execution's schedule holds the choices made, as departures from the
+    default rule; otherwise it is empty but for faults. Raises BadInput if the target cannot start.
+    """
+    recording = Recording(scheduler) if record else None
+    loop = LOOPS[fidelity](recording or scheduler, faults=faults, max_steps=MAX_STEPS, record=True)
+    run = Run(spec, scenario, loop, armed=armed)
+    issues = _controlled(run)
+    schedule = Schedule(fidelity, tuple(recording.choices) if recording else (), tuple(loop.fired))
+    switches = recording.switches if recording else 0
+    diverged = scheduler.diverged if isinstance(scheduler, Replay) else 0
+    return _evidence(run, schedule, issues, switches, diverged)
+
+
+def replay(
+    spec: TargetSpec, scenario: Scenario, schedule: Schedule, *, armed: tuple[str, ...] = ()
+) -> Execution:
+    """Run ``scenario`` under a stored schedule."""
+    return execute(
+        spec,
+        scenario,
+        Replay(schedule.choices),
+        fidelity=schedule.fidelity,
+        faults=schedule.faults,
+        armed=armed,
+    )
+
+
+def execute_alone(
+    spec: TargetSpec,
+    scenario: Scenario,
+    alone: Alone,
+    *,
+    fidelity: Fidelity,
+    faults: Sequence[Fault] = (),
+    armed: tuple[str, ...] = (),
+    scheduler: Scheduler | None = None,
+) -> Execution:
+    """Run a part's own operations with its own arrivals, clock and refusals kept.
+
+    ``scheduler`` replaces the projection, for a witness search.
+    """
+    loop = LOOPS[fidelity](
+        scheduler or _Unset(),
+        faults=faults,
+        max_steps=MAX_STEPS,
+        record=True,
+        every_choice=scheduler is None,
+    )
+    if scheduler is None:
+        loop.scheduler = Projected(alone.arrivals, _clock_of(loop))
+    projected = loop.scheduler
+    run = Run(spec, scenario, loop, armed=armed, forced=alone.forced)
+    issues = _controlled(run)
+    diverged = projected.diverged if isinstance(projected, Projected) else 0
+    return _evidence(run, Schedule(fidelity, (), tuple(loop.fired)), issues, 0, diverged)
+
+
+class _Unset:
+    def choose(self, options: Sequence[Any], last: Any) -> int:
+        raise AssertionError("a projected run was started without its scheduler")
+
+
+def _clock_of(loop: ControlledLoop) -> Any:
+    def set_clock(time: float) -> None:
+        loop.now = max(loop.now, time)
+
+    return set_clock
+
+
+def _controlled(run: Run) -> tuple[Any, ...]:
+    loop = run.loop
+    if gc.get_count()[0] > 20_000:
+        gc.collect(1)
+    with _control.installed(), entered(run):
+        _control.begin(run.scenario.seed, loop.time, lambda: loop.owner().label)
+        try:
+            run.everything()
+        finally:
+            issues = _control.end()
+    return (*issues, *loop.uncontrolled)
+
+
+def _evidence(
+    run: Run, schedule: Schedule, issues: tuple[Any, ...], switches: int, diverged: int
+) -> Execution:
+    loop = run.loop
+    ended: Literal["done", "deadlock", "step limit", "crash"] = run.ended  # type: ignore[assignment]
+    return Execution(
+        scenario=run.scenario,
+        schedule=schedule,
+        ended=ended,
+        history=tuple(run.history),
+        observations={user: tuple(seen) for user, seen in run.observations.items()},
+        facts=tuple(run.facts),
+        arrivals=tuple(loop.log or ()),
+        refusals=tuple(run.guards.refusals) if run.guards else (),
+        shared=run.shared,
+        leftovers=tuple(run.leftovers),
+        rollbacks=tuple(run.rollbacks),
+        uncontrolled=issues,
+        waiting=tuple(run.waiting),
+        secrets=secrets_of(run.spec, run.scenario),
+        invalid=invalid_of(run.spec, run.scenario),
+        trace=tuple(loop.trace or ()),
+        steps=loop.steps,
+        switches=switches,
+        diverged=diverged,
+        error=run.error,
+    )
+
+
+def secrets_of(spec: TargetSpec, scenario: Scenario) -> dict[str, str]:
+    """Every marker in the scenario's arguments, with the user it belongs to."""
+    return {
+        str(operation.args[argument.name]): operation.user
+        for operation in scenario.operations
+        for argument in spec.operations[operation.name].arguments
+        if argument.secret
+    }
+
+
+def invalid_of(spec: TargetSpec, scenario: Scenario) -> tuple[str, ...]:
+    """The labels of operations whose arguments the target says it must refuse."""
+    out = []
+    for operation in scenario.operations:
+        accepts = spec.operations[operation.name].accepts
+        if accepts is not None and not accepts(**operation.args):
+            out.append(operation.label)
+    return tuple(out)
+
+
+def check_fits(spec: TargetSpec, scenario: Scenario, name: str) -> None:
+    """Raise BadInput if this scenario uses what the target does not (any longer) declare."""
+    labels = {operation.label for operation in scenario.operations}
+    for operation in scenario.operations:
+        declared = spec.operations.get(operation.name)
+        where = f"{name}: operation {operation.label} ({operation.name})"
+        if declared is None:
+            known = ", ".join(sorted(spec.operations))
+            raise BadInput(f"{where} is not declared by {spec.name}; it has {known}")
+        wanted = {argument.name for argument in declared.arguments}
+        for unknown in sorted(operation.args.keys() - wanted):
+            raise BadInput(f"{where} has an unknown argument {unknown!r}; it takes {_list(wanted)}")
+        for missing in sorted(wanted - operation.args.keys()):
+            raise BadInput(f"{where} lacks the argument {missing!r}")
+        for value in operation.args.values():
+            maker = made_by(value)
+            if maker is not None and maker not in labels:
+                raise BadInput(f"{where} uses what {maker} made, but there is no such operation")
+
+
+def _list(names: set[str]) -> str:
+    return ", ".join(sorted(names)) or "none"

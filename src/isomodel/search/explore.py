@@ -1,0 +1,249 @@
+"""Random exploration: scenarios, schedules and faults at random until a property breaks."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from isomodel.schedulers.random import RandomWalk
+from isomodel.search.execute import execute
+from isomodel.search.generate import Generator
+from isomodel.search.judge import Judge, Oracles
+from isomodel.targets.declare import TargetSpec
+from isomodel.values.execution import Execution, Issue
+from isomodel.values.scenario import Scenario
+from isomodel.values.schedule import Fault, Fidelity
+from isomodel.values.verdict import Finding, Verdict
+
+AUDIT_EVERY = 250
+"""One execution in so many is run twice, to see whether it is a function of its inputs."""
+
+
+class Draw(msgspec.Struct, frozen=True):
+    """The inputs of execution ``index`` of a hunt: a pure function of seed and index."""
+
+    index: int
+    scenario: Scenario
+    fidelity: Fidelity
+    faults: tuple[Fault, ...]
+    walk: int
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """When to stop: after this many executions, or this many seconds, whichever comes first."""
+
+    executions: int = 1_000
+    seconds: float | None = None
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a hunt found. ``execution`` is the violating one with its schedule and trace."""
+
+    verdict: Verdict
+    execution: Execution | None = None
+    finding: Finding | None = None
+    index: int = 0
+    alone_runs: int = 0
+    steps: int = 0
+    also_alone: int = 0
+    issues: tuple[Issue, ...] = ()
+
+
+class Explorer:
+    """Hunts one target from one seed."""
+
+    def __init__(
+        self,
+        spec: TargetSpec,
+        *,
+        seed: int = 0,
+        fidelities: Sequence[Fidelity] = ("stock", "portable"),
+        armed: tuple[str, ...] = (),
+        oracles: Oracles = "all",
+        users: int | None = None,
+        operations: int = 4,
+    ) -> None:
+        self.spec = spec
+        self.seed = seed
+        self.armed = armed
+        self.judge = Judge(spec, armed, oracles)
+        self._fidelities = tuple(fidelities)
+        self._generator = Generator(spec, users=users, operations=operations)
+
+    def draw(self, index: int) -> Draw:
+        """The inputs of one execution."""
+        source = random.Random(f"{self.seed}/{index}")
+        scenario = self._generator.scenario(source)
+        faults = self._generator.faults(scenario, source)
+        fidelity = self._fidelities[index % len(self._fidelities)]
+        return Draw(index, scenario, fidelity, faults, source.getrandbits(48))
+
+    def run(self, draw: Draw, *, record: bool = False) -> Execution:
+        """Execute these inputs."""
+        return execute(
+            self.spec,
+            draw.scenario,
+            RandomWalk(draw.walk),
+            fidelity=draw.fidelity,
+            faults=draw.faults,
+            armed=self.armed,
+            record=record,
+        )
+
+    def hunt(
+        self,
+        budget: Budget,
+        *,
+        first: int = 0,
+        before: Callable[[Draw], None] = lambda draw: None,
+        after: Callable[[int], None] = lambda index: None,
+    ) -> Outcome:
+        """Explore until a finding or the end of the budget.
+
+        ``before`` and ``after`` are called around each execution, for journals and progress.
+        """
+        tally = Tally(self.spec)
+        deadline = None if budget.seconds is None else time.monotonic() + budget.seconds
+        for index in range(first, first + budget.executions):
+            draw = self.draw(index)
+            before(draw)
+            execution = self.run(draw)
+            judged = self.judge(execution)
+            if judged.findings:
+                return self._found(draw, judged.findings, tally)
+            tally.add(execution, judged.unknown, len(judged.also_alone))
+            if index % AUDIT_EVERY == 0:
+                tally.audit(execution, self.run(draw))
+            after(index)
+            if deadline is not None and time.monotonic() > deadline:
+                break
+        return tally.outcome(self.judge.isolation.runs)
+
+    def _found(self, draw: Draw, findings: tuple[Finding, ...], tally: Tally) -> Outcome:
+        """Run it once more with everything written down: the same inputs, the same execution."""
+        execution = self.run(draw, record=True)
+        verdict = Verdict("violated", findings[0].message, findings, tally.executions + 1)
+        return Outcome(
+            verdict,
+            execution,
+            findings[0],
+            draw.index,
+            self.judge.isolation.runs,
+            tally.steps,
+            tally.also_alone,
+            tuple(tally.issues),
+        )
+
+
+class Tally:
+    """Counts what was checked, so that a green verdict says on what it rests."""
+
+    def __init__(self, spec: TargetSpec) -> None:
+        self.executions = 0
+        self.steps = 0
+        self.also_alone = 0
+        self.issues: dict[Issue, None] = {}
+        self._spec = spec
+        self._unknown: Counter[str] = Counter()
+        self._succeeded: set[str] = set()
+        self._errors: dict[str, str] = {}
+        self._observed = False
+        self._together = False
+
+    def add(self, execution: Execution, unknown: str, also_alone: int) -> None:
+        """Count one execution without a finding."""
+        self.executions += 1
+        self.steps += execution.steps
+        self.also_alone += also_alone
+        self._together = self._together or len(execution.scenario.users) > 1
+        for issue in execution.uncontrolled:
+            self.issues.setdefault(issue)
+        if unknown:
+            self._unknown[unknown] += 1
+        if execution.error:
+            self._unknown[execution.error] += 1
+        for event in execution.history:
+            if event.kind == "ok":
+                self._succeeded.add(event.name)
+                self._observed = self._observed or _says_something(event.value)
+            elif event.kind in ("fail", "hang") and event.name not in self._errors:
+                self._errors[event.name] = _error_text(event.value)
+        if not self._observed:
+            finals = (
+                entry[2]
+                for entries in execution.observations.values()
+                for entry in entries
+                if entry[1] == "ok"
+            )
+            self._observed = any(_says_something(value) for value in finals)
+
+    def audit(self, first: Execution, second: Execution) -> None:
+        """Note it if two executions with the same inputs were not the same."""
+        if first.observations == second.observations and first.trace == second.trace:
+            return
+        step = next(
+            (
+                f"step {position}: {one.task} {one.what}, then {other.task} {other.what}"
+                for position, (one, other) in enumerate(
+                    zip(first.trace, second.trace, strict=False)
+                )
+                if one != other
+            ),
+            "the same steps, but other observations",
+        )
+        self._unknown[
+            f"the same inputs gave two different executions ({step}); usual causes: state kept in "
+            "a module between executions, iterating a set, id(), threads"
+        ] += 1
+
+    def outcome(self, alone_runs: int) -> Outcome:
+        """The verdict on a hunt without a finding: ``ok``, or ``unknown`` and why."""
+        reasons = self._reasons()
+        if reasons:
+            verdict = Verdict("unknown", "; ".join(reasons), (), self.executions)
+        else:
+            reason = f"nothing found in {self.executions} executions, {self.steps} steps"
+            verdict = Verdict("ok", reason, (), self.executions)
+        return Outcome(
+            verdict,
+            alone_runs=alone_runs,
+            steps=self.steps,
+            also_alone=self.also_alone,
+            issues=tuple(self.issues),
+        )
+
+    def _reasons(self) -> list[str]:
+        if not self.executions:
+            return ["no execution was run"]
+        reasons = []
+        for name in sorted(self._spec.operations):
+            if name not in self._succeeded:
+                error = self._errors.get(name, "it was never reached")
+                reasons.append(f"operation {name} never succeeded ({error})")
+        if not self._observed:
+            reasons.append(
+                "no user observed anything: return values from operations or add @observe methods"
+            )
+        if not self._together:
+            reasons.append("no execution had two users")
+        for issue in self.issues:
+            reasons.append(f"not under control: {issue.source} at {issue.where}")
+        for reason, times in self._unknown.most_common(2):
+            reasons.append(f"{reason} ({times} of {self.executions} executions)")
+        return reasons
+
+
+def _says_something(value: object) -> bool:
+    return value not in (None, [], {}, "") and not (
+        isinstance(value, dict) and set(value) == {"handle"}
+    )
+
+
+def _error_text(value: object) -> str:
+    if isinstance(value, dict):
+        return f"{value.get('error')}: {value.get('message')}"
+    return "it never ended"

@@ -1,0 +1,164 @@
+"""Scenarios at random: a few users, a few kinds of operation, arguments from strategies."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.errors import HypothesisWarning
+from hypothesis.strategies import SearchStrategy
+
+from isomodel.targets.declare import USERS, Argument, OperationSpec, TargetSpec
+from isomodel.values.errors import BadInput
+from isomodel.values.scenario import Operation, Scenario
+from isomodel.values.schedule import Fault
+
+EXAMPLES = 24
+"""Values drawn beforehand for each argument: Hypothesis costs a hundred times an execution."""
+
+Pools = Mapping[tuple[str, str], tuple[Any, ...]]
+
+
+def secret_for(user: str, number: int) -> str:
+    """An unforgeable marker of this user: nothing but this argument contains it."""
+    code = random.Random(f"{user} {number}").getrandbits(32)
+    return f"{user}'s-secret-{number}-{code:08x}"
+
+
+def pools_of(spec: TargetSpec) -> Pools:
+    """For each argument that has a strategy, some of its values, the simplest first.
+
+    The values are the same in every process. Raises BadInput if a value is not JSON.
+    """
+    return {
+        (operation.name, argument.name): _examples(spec, operation, argument)
+        for operation in spec.operations.values()
+        for argument in operation.arguments
+        if argument.strategy is not None
+    }
+
+
+def _examples(spec: TargetSpec, operation: OperationSpec, argument: Argument) -> tuple[Any, ...]:
+    assert argument.strategy is not None
+    try:
+        values = [msgspec.to_builtins(value) for value in _draw(argument.strategy)]
+    except (TypeError, ValueError) as error:
+        raise BadInput(
+            f"{spec.name}: argument {argument.name!r} of {operation.name} is not JSON ({error}); "
+            "use strings, numbers, booleans, None, lists, dicts or dataclasses of these"
+        ) from None
+    return tuple(values)
+
+
+def _draw(strategy: SearchStrategy[Any]) -> list[Any]:
+    values: list[Any] = []
+
+    @seed(0)
+    @settings(
+        max_examples=EXAMPLES,
+        database=None,
+        phases=[Phase.generate],
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def collect(value: Any) -> None:
+        values.append(value)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", HypothesisWarning)
+        collect()
+    return values
+
+
+class Generator:
+    """Draws scenarios and faults for one target.
+
+    Each scenario mixes two to four kinds of operation only (swarm testing): uniform mixes of
+    many kinds rarely let two operations meet.
+    """
+
+    def __init__(self, spec: TargetSpec, *, users: int | None = None, operations: int = 4) -> None:
+        self.spec = spec
+        self.pools = pools_of(spec)
+        self._most_users = min(users or spec.max_users, len(USERS))
+        self._most_operations = operations
+        self._makers = {o.makes: o.name for o in spec.operations.values() if o.makes}
+        self._names = sorted(spec.operations)
+
+    def scenario(self, draw: random.Random) -> Scenario:
+        """A scenario with at least two users, where the target allows two."""
+        most = self._most_users
+        count = 2 if most == 2 or draw.random() < 0.7 else draw.randint(min(2, most), most)
+        users = USERS[: max(1, min(count, most))]
+        kinds = draw.sample(self._names, min(len(self._names), draw.randint(1, 4)))
+        operations: list[Operation] = []
+        for user in users:
+            operations += self._program(user, kinds, draw, len(operations))
+        groups = tuple(
+            group for group in self.spec.together if any(user in users for user in group)
+        )
+        return Scenario(tuple(operations), draw.getrandbits(32), groups)
+
+    def _program(
+        self, user: str, kinds: list[str], draw: random.Random, made_before: int
+    ) -> list[Operation]:
+        program: list[Operation] = []
+        wanted = draw.randint(1, self._most_operations)
+        while len(program) < wanted:
+            self._add(program, user, draw.choice(kinds), draw)
+        return program
+
+    def _add(self, program: list[Operation], user: str, name: str, draw: random.Random) -> None:
+        """Append this operation, and before it the makers of the handles that it needs."""
+        spec = self.spec.operations[name]
+        arguments: dict[str, Any] = {}
+        for argument in spec.arguments:
+            if argument.made:
+                maker = self._open(program, argument.made, draw)
+                if maker is None:
+                    self._add(program, user, self._makers[argument.made], draw)
+                    maker = program[-1].label
+                arguments[argument.name] = {"made": maker}
+        label = f"{user}.{len(program) + 1}"
+        for argument in spec.arguments:
+            if argument.secret:
+                arguments[argument.name] = secret_for(user, len(program) + 1)
+            elif not argument.made:
+                arguments[argument.name] = draw.choice(self.pools[name, argument.name])
+        beside = bool(program) and not spec.makes and draw.random() < 0.1
+        if any(value == {"made": program[-1].label} for value in arguments.values() if program):
+            beside = False
+        program.append(Operation(label, user, name, arguments, beside))
+
+    def _open(self, program: list[Operation], kind: str, draw: random.Random) -> str | None:
+        """A handle of this kind that the user has made and not yet given up."""
+        ended = {
+            value["made"]
+            for operation in program
+            if self.spec.operations[operation.name].ends == kind
+            for value in operation.args.values()
+            if isinstance(value, dict) and "made" in value
+        }
+        labels = [
+            operation.label
+            for operation in program
+            if self.spec.operations[operation.name].makes == kind and operation.label not in ended
+        ]
+        return draw.choice(labels) if labels else None
+
+    def faults(self, scenario: Scenario, draw: random.Random) -> tuple[Fault, ...]:
+        """No fault, one, or two: most bugs need none or one."""
+        count = draw.choice((0, 0, 0, 1, 1, 2))
+        out = []
+        for _ in range(count):
+            operation = draw.choice(scenario.operations)
+            kind = draw.choice(("cancel", "cancel", "fail"))
+            first = 1 if kind == "cancel" else 0
+            at = first + min(int(draw.expovariate(0.4)), 40)
+            out.append(Fault(kind, operation.label, at))
+        return tuple(dict.fromkeys(out))

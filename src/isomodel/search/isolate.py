@@ -1,0 +1,141 @@
+"""Noninterference of one joint execution: its alone runs, repeated and doubted before reporting."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from isomodel.oracles.noninterference import difference, observed, unjustified
+from isomodel.schedulers.random import RandomWalk
+from isomodel.search.execute import Alone, execute_alone, replay
+from isomodel.targets.declare import TargetSpec
+from isomodel.values.execution import Execution
+from isomodel.values.schedule import Fault
+from isomodel.values.verdict import Finding
+
+WITNESSES = 24
+"""Perturbed alone runs tried before a difference counts as interference."""
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """Noninterference of one execution.
+
+    ``also alone``: the difference is possible without the others, a matter of the user's own
+    concurrency. ``unknown``: repeats of the same schedule differ, or a run reached its limit.
+    """
+
+    status: Literal["clean", "interference", "also alone", "unknown"]
+    findings: tuple[Finding, ...] = ()
+    reason: str = ""
+
+
+def alone_of(joint: Execution, part: tuple[str, ...]) -> Alone:
+    """What this part keeps of the joint run."""
+    return Alone(
+        arrivals=tuple(arrival for arrival in joint.arrivals if arrival.user in part),
+        forced={
+            refusal.key: refusal.error
+            for refusal in joint.refusals
+            if refusal.justified and refusal.user in part
+        },
+    )
+
+
+class Isolation:
+    """Judges executions of one target; remembers alone runs whose inputs were the same.
+
+    ``runs`` counts the alone runs made, for the cost of this oracle.
+    """
+
+    def __init__(self, spec: TargetSpec, armed: tuple[str, ...] = ()) -> None:
+        self._spec = spec
+        self._armed = armed
+        self._memory: dict[Any, Execution] = {}
+        self.runs = 0
+
+    def judge(self, joint: Execution) -> Judgement:
+        """Compare every part of this execution with its projected alone run."""
+        if joint.ended in ("step limit", "crash"):
+            return Judgement("unknown", reason=f"the execution ended by {joint.ended}")
+        refused = unjustified(joint)
+        if refused:
+            return Judgement("interference", tuple(refused))
+        if len(joint.scenario.parts()) < 2:
+            return Judgement("clean")
+        for part in joint.scenario.parts():
+            alone = self._alone(joint, part)
+            finding = difference(joint, alone, part)
+            if finding is not None:
+                return self._doubt(joint, part, alone, finding)
+        return Judgement("clean")
+
+    def _alone(self, joint: Execution, part: tuple[str, ...], fresh: bool = False) -> Execution:
+        scenario = joint.scenario.only(part)
+        kept = alone_of(joint, part)
+        faults = _faults_of(joint, part)
+        fidelity = joint.schedule.fidelity
+        key = msgspec.json.encode((scenario, kept, faults, fidelity))
+        if not fresh and key in self._memory:
+            return self._memory[key]
+        self.runs += 1
+        result = execute_alone(
+            self._spec, scenario, kept, fidelity=fidelity, faults=faults, armed=self._armed
+        )
+        if len(self._memory) > 5_000:
+            self._memory.clear()
+        self._memory[key] = result
+        return result
+
+    def _doubt(
+        self, joint: Execution, part: tuple[str, ...], alone: Execution, finding: Finding
+    ) -> Judgement:
+        """Only a difference that repeats, and that no alone run can show, is interference."""
+        if alone.ended in ("step limit", "crash"):
+            return Judgement("unknown", reason=f"an alone run ended by {alone.ended}")
+        again = self._alone(joint, part, fresh=True)
+        if observed(again, part) != observed(alone, part):
+            return Judgement("unknown", reason=_unstable(again, "an alone run"))
+        if joint.schedule.choices or joint.schedule.faults:
+            twice = replay(self._spec, joint.scenario, joint.schedule, armed=self._armed)
+            if not twice.diverged and observed(twice, part) != observed(joint, part):
+                return Judgement("unknown", reason=_unstable(twice, "the joint run"))
+        if self._witness(joint, part):
+            return Judgement("also alone", (finding,))
+        return Judgement("interference", (finding,))
+
+    def _witness(self, joint: Execution, part: tuple[str, ...]) -> bool:
+        """Whether some alone run under another schedule shows what was seen jointly."""
+        wanted = observed(joint, part)
+        scenario = joint.scenario.only(part)
+        kept = alone_of(joint, part)
+        faults = _faults_of(joint, part)
+        for seed in range(WITNESSES):
+            self.runs += 1
+            execution = execute_alone(
+                self._spec,
+                scenario,
+                kept,
+                fidelity=joint.schedule.fidelity,
+                faults=faults,
+                armed=self._armed,
+                scheduler=RandomWalk(seed),
+            )
+            if observed(execution, part) == wanted:
+                return True
+        return False
+
+
+def _faults_of(joint: Execution, part: tuple[str, ...]) -> tuple[Fault, ...]:
+    labels = {o.label for o in joint.scenario.operations if o.user in part}
+    return tuple(fault for fault in joint.schedule.faults if fault.task in labels)
+
+
+def _unstable(execution: Execution, which: str) -> str:
+    if execution.uncontrolled:
+        issue = execution.uncontrolled[0]
+        return f"{which} repeated differently: {issue.source} at {issue.where} is not controlled"
+    return (
+        f"{which} repeated differently; usual causes: iterating a set, id(), or state kept in a "
+        "module between executions"
+    )

@@ -1,0 +1,62 @@
+"""What a user observes, as plain data: comparable between executions, and JSON.
+
+Objects without a plain form become the name of their type: never their ``repr``, which may
+hold an address.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from isomodel.targets.declare import Opaque, Ranked
+
+_ATOMS = (str, int, float, bool, type(None))
+
+
+def plain(value: Any) -> Any:
+    """``value`` as nested dicts, lists, strings, numbers, booleans and None."""
+    kind = type(value)
+    if kind in _ATOMS:
+        return value
+    if kind is Ranked:
+        return {"ranked": value.value}
+    if kind is Opaque:
+        return {"opaque": value.value}
+    if isinstance(value, Mapping):
+        return {_key(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted((plain(item) for item in value), key=repr)
+    if isinstance(value, bytes | bytearray):
+        return bytes(value).decode("utf-8", "backslashreplace")
+    if isinstance(value, enum.Enum):
+        return value.name
+    if isinstance(value, BaseException):
+        return {"error": kind.__name__, "message": str(value)}
+    if isinstance(value, str | int | float):
+        return msgspec.to_builtins(value, str_keys=True)
+    return _fields(value)
+
+
+def _fields(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, msgspec.Struct):
+        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
+    dump = getattr(value, "model_dump", None)  # pydantic
+    if callable(dump) and not isinstance(value, type):
+        return plain(dump())
+    try:
+        return plain(msgspec.to_builtins(value, str_keys=True))
+    except (TypeError, ValueError):
+        return f"<{type(value).__name__}>"
+
+
+def _key(key: Any) -> str:
+    return key if isinstance(key, str) else str(plain(key))
