@@ -1,0 +1,46 @@
+"""What the network needs of the loop that owns it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any, Protocol, TypeAlias
+
+Owner: TypeAlias = Any
+"""Whose work it is; opaque here, and only compared."""
+
+
+class Withdrawable(Protocol):
+    """What is to happen, and can be called off."""
+
+    def cancel(self) -> None:
+        """It shall not happen."""
+
+
+class Host(Protocol):
+    """A loop that lets things arrive from outside, each owned by somebody."""
+
+    def arrive(
+        self,
+        kind: str,
+        callback: Callable[..., object],
+        *args: Any,
+        latency: float = 0.0,
+        owner: Owner | None = None,
+    ) -> Withdrawable:
+        """Call ``callback`` when the scheduler lets it arrive, not before ``latency`` seconds."""
+
+    def owner(self) -> Owner:
+        """Whose work is running now."""
+
+    def call_soon(
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> Withdrawable:
+        """As asyncio's loops."""
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """As asyncio's loops."""
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """As asyncio's loops."""

@@ -1,0 +1,297 @@
+"""The network of one execution: who listens where, and the connections between them."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from isomodel.engine.network.addresses import (
+    LOOPBACK,
+    Address,
+    AddressInfo,
+    Ports,
+    address_info,
+    ip_address,
+    port_number,
+    tcp_address,
+    unix_path,
+)
+from isomodel.engine.network.host import Host, Owner
+from isomodel.engine.network.pipe import Conditions, Pipe
+from isomodel.engine.network.server import ProtocolFactory, Server
+from isomodel.engine.network.transport import StreamTransport
+
+Hosts = str | bytes | Iterable[str] | None
+Port = int | str | bytes | None
+Path = str | bytes | os.PathLike[str] | None
+
+
+class Network:
+    """Connects the programs of one loop; the loop delegates to the methods of the same name.
+
+    ``conditions`` holds for connections made from now on. ``connections`` are the open ends,
+    oldest first: of each connection the accepting end, then the connecting one.
+    """
+
+    def __init__(self, host: Host, conditions: Conditions | None = None) -> None:
+        self._host = host
+        self._servers: dict[Address, Server] = {}
+        self._ports = Ports()
+        self._peers: dict[StreamTransport, StreamTransport] = {}
+        self.conditions = conditions or Conditions()
+
+    @property
+    def connections(self) -> tuple[StreamTransport, ...]:
+        """The ends of connections that are open."""
+        return tuple(self._peers)
+
+    def drop(self, transport: asyncio.BaseTransport) -> None:
+        """Break this connection: each end loses it, with a reset, when the scheduler says so.
+
+        What is under way is lost. Does nothing if this end is closed already.
+        """
+        assert isinstance(transport, StreamTransport)
+        peer = self._peers.get(transport)
+        if peer is not None:
+            transport.cut()
+            peer.cut()
+
+    # What the loop delegates
+
+    async def getaddrinfo(
+        self,
+        host: str | bytes | None,
+        port: Port,
+        *,
+        family: int = 0,
+        type: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+    ) -> list[AddressInfo]:
+        """The one address of any name; see ``addresses.ip_address``."""
+        return address_info(host, port, type=type, proto=proto)
+
+    async def create_connection(
+        self,
+        protocol_factory: ProtocolFactory,
+        host: str | bytes | None = None,
+        port: Port = None,
+        *,
+        ssl: Any = None,
+        family: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+        sock: Any = None,
+        local_addr: Any = None,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+        happy_eyeballs_delay: float | None = None,
+        interleave: int | None = None,
+        all_errors: bool = False,
+    ) -> tuple[asyncio.Transport, Any]:
+        """As the loop's; refused, as in reality, only once the attempt has arrived."""
+        _simulated("create_connection", ssl, sock)
+        if host is None and port is None:
+            raise ValueError("host and port was not specified and no sock specified")
+        return await self._connect(protocol_factory, tcp_address(host, port))
+
+    async def create_unix_connection(
+        self,
+        protocol_factory: ProtocolFactory,
+        path: Path = None,
+        *,
+        ssl: Any = None,
+        sock: Any = None,
+        server_hostname: str | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> tuple[asyncio.Transport, Any]:
+        """As the loop's."""
+        _simulated("create_unix_connection", ssl, sock)
+        return await self._connect(protocol_factory, unix_path(path))
+
+    async def create_server(
+        self,
+        protocol_factory: ProtocolFactory,
+        host: Hosts = None,
+        port: Port = None,
+        *,
+        family: int = 0,
+        flags: int = 0,
+        sock: Any = None,
+        backlog: int = 100,
+        ssl: Any = None,
+        reuse_address: bool | None = None,
+        reuse_port: bool | None = None,
+        keep_alive: bool | None = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+        start_serving: bool = True,
+    ) -> Server:
+        """As the loop's."""
+        _simulated("create_server", ssl, sock)
+        hosts = [host] if host is None or isinstance(host, (str, bytes)) else host
+        ips = dict.fromkeys(ip_address(name) for name in hosts)
+        number = port_number(port)
+        addresses = [(ip, number) if number else self._free_port(ip) for ip in ips]
+        return await self._listen(protocol_factory, addresses, start_serving)
+
+    async def create_unix_server(
+        self,
+        protocol_factory: ProtocolFactory,
+        path: Path = None,
+        *,
+        sock: Any = None,
+        backlog: int = 100,
+        ssl: Any = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+        start_serving: bool = True,
+        cleanup_socket: bool = True,
+    ) -> Server:
+        """As the loop's."""
+        _simulated("create_unix_server", ssl, sock)
+        return await self._listen(protocol_factory, [unix_path(path)], start_serving)
+
+    # What servers call
+
+    def unbind(self, addresses: tuple[Address, ...]) -> None:
+        """Nobody listens there any more."""
+        for address in addresses:
+            del self._servers[address]
+
+    # How it works
+
+    def _free_port(self, ip: str) -> tuple[str, int]:
+        return self._ports.take(ip, self._servers)
+
+    async def _listen(
+        self, make: ProtocolFactory, addresses: Iterable[Address], start_serving: bool
+    ) -> Server:
+        bound = tuple(addresses)
+        for address in bound:
+            if address in self._servers:
+                raise OSError(
+                    errno.EADDRINUSE,
+                    f"error while attempting to bind on address {address!r}: "
+                    "address already in use",
+                )
+        server = Server(self._host, self, bound, make)
+        for address in bound:
+            self._servers[address] = server
+        if start_serving:
+            await server.start_serving()
+        return server
+
+    async def _connect(
+        self, make: ProtocolFactory, address: Address
+    ) -> tuple[asyncio.Transport, Any]:
+        transport = await self._reach(address)
+        try:
+            protocol = make()
+            transport.attach(protocol)
+            made = self._host.create_future()
+            self._host.call_soon(_resolve, made)
+        except BaseException:
+            transport.vanish()
+            raise
+        try:
+            await made
+        except BaseException:
+            transport.close()
+            raise
+        return transport, protocol
+
+    async def _reach(self, address: Address) -> StreamTransport:
+        arrived: asyncio.Future[StreamTransport] = self._host.create_future()
+        owner = self._host.owner()
+        attempt = self._host.arrive(
+            "connect",
+            self._establish,
+            address,
+            arrived,
+            owner,
+            latency=self.conditions.latency,
+            owner=owner,
+        )
+        try:
+            return await arrived
+        except asyncio.CancelledError:
+            attempt.cancel()
+            if arrived.done() and not arrived.cancelled() and not arrived.exception():
+                arrived.result().vanish()
+            raise
+
+    def _establish(
+        self, address: Address, arrived: asyncio.Future[StreamTransport], owner: Owner
+    ) -> None:
+        if arrived.done():
+            return
+        server = self._servers.get(address)
+        if server is None or not server.is_serving():
+            arrived.set_exception(_refusal(address))
+            return
+        accepted, connected = self._pair(address, owner)
+        server.accept(accepted)
+        arrived.set_result(connected)
+
+    def _pair(self, address: Address, owner: Owner) -> tuple[StreamTransport, StreamTransport]:
+        own: Address = "" if isinstance(address, str) else self._free_port(LOOPBACK)
+        request = Pipe(self._host, "request", self.conditions)
+        reply = Pipe(self._host, "reply", self.conditions)
+        accepted = StreamTransport(
+            self._host,
+            incoming=request,
+            outgoing=reply,
+            sockname=address,
+            peername=own,
+            owner=owner,
+            serves=True,
+        )
+        connected = StreamTransport(
+            self._host,
+            incoming=reply,
+            outgoing=request,
+            sockname=own,
+            peername=address,
+            owner=owner,
+            serves=False,
+        )
+        request.source, request.sink = connected, accepted
+        reply.source, reply.sink = accepted, connected
+        for end, peer in ((accepted, connected), (connected, accepted)):
+            self._peers[end] = peer
+            end.when_lost(self._forget)
+        return accepted, connected
+
+    def _forget(self, transport: StreamTransport) -> None:
+        self._peers.pop(transport, None)
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _refusal(address: Address) -> OSError:
+    if isinstance(address, str):
+        return FileNotFoundError(errno.ENOENT, "No such file or directory", address)
+    return ConnectionRefusedError(errno.ECONNREFUSED, f"Connect call failed {address!r}")
+
+
+def _simulated(method: str, ssl: Any, sock: Any) -> None:
+    """Refuse what the in-memory network cannot do."""
+    if ssl:
+        _refuse(method, "ssl=", "connect and serve without TLS: nothing leaves this process")
+    if sock is not None:
+        _refuse(method, "sock=", "pass host and port, or a path, instead of a socket")
+
+
+def _refuse(method: str, argument: str, advice: str) -> NoReturn:
+    raise NotImplementedError(
+        f"{method}({argument}) is not simulated by isomodel's in-memory network; {advice}"
+    )
