@@ -1,0 +1,200 @@
+"""Database sessions: one a request, over a bounded pool of connections.
+
+A session whose transaction failed is disposed with its connection: the server rolls back, and
+no connection in an unknown state returns to the pool. Disposal never waits, so that neither a
+cancellation nor an expiry can interrupt it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+
+from isomodel.targets.factory.backends import Audit, Database, DatabaseConnection
+from isomodel.targets.factory.contexts import UserExecutionContext
+from isomodel.targets.factory.errors import (
+    LayerError,
+    Overdrawn,
+    PoolExhausted,
+    SessionBusy,
+    SessionClosed,
+)
+from isomodel.values.facts import Issued, Owned
+
+
+class Slot:
+    """The right to one connection."""
+
+    __slots__ = ()
+
+
+class Slots:
+    """``size`` slots; who finds none free waits for ``patience`` seconds."""
+
+    def __init__(self, size: int, patience: float) -> None:
+        self.size = size
+        self.taken: set[Slot] = set()
+        self._patience = patience
+        self._free = asyncio.Semaphore(size)
+
+    async def take(self) -> Slot:
+        """A slot; raises PoolExhausted."""
+        if self._free.locked():
+            try:
+                async with asyncio.timeout(self._patience):
+                    await self._free.acquire()
+            except TimeoutError:
+                raise PoolExhausted("no database connection became free in time") from None
+        else:
+            await self._free.acquire()
+        slot = Slot()
+        self.taken.add(slot)
+        return slot
+
+    def give_back(self, slot: Slot) -> None:
+        """Free the slot for whoever waits longest."""
+        self.taken.remove(slot)
+        self._free.release()
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A connection, and the slot it takes up."""
+
+    connection: DatabaseConnection
+    slot: Slot
+
+
+class SessionPool:
+    """Connections for those who have a slot, used again while they are sound."""
+
+    def __init__(self, database: Database, slots: Slots) -> None:
+        self.slots = slots
+        self._database = database
+        self._idle: list[DatabaseConnection] = []
+
+    async def acquire(self) -> Lease:
+        """A living connection; raises PoolExhausted or DatabaseError and then holds nothing."""
+        slot = await self.slots.take()
+        connection = self._idle.pop() if self._idle else self._database.connection()
+        try:
+            await connection.ping()
+        except BaseException:
+            connection.terminate()
+            self.slots.give_back(slot)
+            raise
+        return Lease(connection, slot)
+
+    def release(self, lease: Lease) -> None:
+        """Take the connection back, to be used again if it is still open."""
+        if not lease.connection.closed:
+            self._idle.append(lease.connection)
+        self.slots.give_back(lease.slot)
+
+
+class Session:
+    """The database as one request of one user sees it."""
+
+    def __init__(self, context: UserExecutionContext, lease: Lease, pool: SessionPool) -> None:
+        self.id = f"session-{uuid4().hex}"
+        self.user_id = context.user_id
+        self.request_id = context.request_id
+        self._busy = False
+        self._lease: Lease | None = lease
+        self._pool = pool
+        self._transactions = 0
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[DatabaseConnection]:
+        """Commit what the block did, or dispose of the session if anything fails."""
+        with self._exclusive() as connection:
+            self._transactions += 1
+            connection.begin(f"{self.id}/{self._transactions}")
+            try:
+                yield connection
+                await connection.commit()
+            except BaseException:
+                self.abort()
+                raise
+
+    async def query(self) -> list[str]:
+        """The rows of the session's user; raises SessionClosed, SessionBusy or DatabaseError."""
+        with self._exclusive() as connection:
+            return await connection.rows(self.user_id)
+
+    async def write(self, text: str) -> None:
+        """Add a row, in a transaction of its own; raises what ``query`` does."""
+        async with self.transaction() as connection:
+            await connection.insert(self.user_id, text)
+
+    async def transfer(self, amount: int) -> int:
+        """Move this much to the savings, or nothing; raises Overdrawn. The savings after it."""
+        async with self.transaction() as connection:
+            if await connection.add(self.user_id, "checking", -amount) < 0:
+                raise Overdrawn(f"the account does not hold {amount}")
+            return await connection.add(self.user_id, "savings", amount)
+
+    def close(self) -> None:
+        """Give the connection back; again is harmless."""
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            self._pool.release(lease)
+
+    def abort(self) -> None:
+        """Drop the connection, rolling back; again is harmless."""
+        if self._lease is not None:
+            self._lease.connection.terminate()
+            self.close()
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[DatabaseConnection]:
+        if self._lease is None:
+            raise SessionClosed("the session has been closed")
+        if self._busy:
+            raise SessionBusy("the session is busy with another statement")
+        self._busy = True
+        try:
+            yield self._lease.connection
+        finally:
+            self._busy = False
+
+
+class RequestScopedSessionManager:
+    """Makes one session for each request, which ends with the request's context at the latest."""
+
+    def __init__(self, pool: SessionPool, audit: Audit) -> None:
+        self.open: dict[str, Session] = {}
+        self._pool = pool
+        self._audit = audit
+
+    async def create_session(self, request_id: str, *, context: UserExecutionContext) -> Session:
+        """A new session; raises PoolExhausted, DatabaseError or ContextExpired."""
+        lease = await self._pool.acquire()
+        if context.lifetime.over or request_id in self.open:
+            self._pool.release(lease)
+            context.check_live()
+            raise LayerError("this request already has a session")
+        session = Session(context, lease, self._pool)
+        self.open[request_id] = session
+        context.lifetime.on_end(lambda: self._end(session))
+        self._audit.note(Issued("session", session.id))
+        self._audit.watch(session, "session")
+        return session
+
+    def use(self, session: Session) -> Session:
+        """The session, about to serve the user it belongs to."""
+        self._audit.note(Owned("session", session.id, session.user_id))
+        return session
+
+    def close(self, session: Session) -> None:
+        """End the session; again is harmless."""
+        self.open.pop(session.request_id, None)
+        session.close()
+
+    def _end(self, session: Session) -> None:
+        # The context is over, but a statement may be under way: the connection cannot be reused.
+        self.open.pop(session.request_id, None)
+        session.abort()

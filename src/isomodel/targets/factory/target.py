@@ -1,0 +1,291 @@
+"""The factory layer as isomodel's target: what its users can do, and what they see."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any, ClassVar
+from uuid import uuid4
+
+from hypothesis import strategies as st
+
+from isomodel.engine.world import note
+from isomodel.targets.declare import Resource, Secret, observe, operation
+from isomodel.targets.factory.backends import Event
+from isomodel.targets.factory.contexts import is_valid_id
+from isomodel.targets.factory.defects import DEFECTS
+from isomodel.targets.factory.errors import PoolExhausted
+from isomodel.targets.factory.layer import Layer, Parts
+from isomodel.targets.factory.memory import MemoryDatabase, MemoryTransport, memory_backends
+from isomodel.targets.factory.sessions import Session
+from isomodel.values.execution import Leftover
+from isomodel.values.facts import Issued, Total
+
+
+class Client:
+    """What a user keeps at home: what arrived, its token, and its open sessions."""
+
+    def __init__(self, user: str) -> None:
+        self.user = user
+        self.conversation = f"home-of-{user}"
+        self.inbox: list[Event] = []
+        self.token: str | None = None
+        self.sessions: list[Session] = []
+
+
+class FactoryLayer:
+    """The reference factory layer, with in-memory back ends."""
+
+    max_users = 3
+    defects: ClassVar[dict[str, str]] = {each.id: each.title for each in DEFECTS.values()}
+
+    def __init__(self) -> None:
+        self._parts = Parts()
+        self._clients: dict[str, Client] = {}
+
+    def arm(self, name: str) -> None:
+        """Break the layer in this known way."""
+        self._parts = DEFECTS[name].arm(self._parts)
+
+    async def start(self) -> None:
+        """Make the layer."""
+        self.layer = Layer(memory_backends(), self._parts)
+
+    # Agents, tools and events
+
+    @operation
+    async def run_agent(self, user: str, task: Secret) -> dict[str, Any]:
+        """Let the agents work on a task."""
+        self._ensure_connected(user)
+        return await self.layer.run_agent(user, self._client(user).conversation, task)
+
+    @operation(times=st.sampled_from((1, 2, 4)))
+    async def send(self, user: str, message: Secret, times: int) -> int:
+        """Send a message to one's own clients, so many times in a row."""
+        self._ensure_connected(user)
+        conversation = self._client(user).conversation
+        return await self.layer.send(user, conversation, message, times)
+
+    @operation
+    async def connect(self, user: str) -> str:
+        """Open one more connection."""
+        connection = f"ws-{uuid4().hex}"
+        transport = MemoryTransport(user, connection, self._client(user).inbox)
+        await self.layer.connections.connect(user, connection, transport)
+        note(Issued("connection", connection))
+        return "connected"
+
+    @operation
+    async def disconnect(self, user: str) -> int:
+        """Close the oldest connection; the number that remain."""
+        self._ensure_connected(user)
+        connections = self.layer.connections
+        for connection in connections.connections(user)[:1]:
+            connections.disconnect(user, connection)
+        return len(connections.connections(user))
+
+    # Sessions
+
+    @operation(makes="session")
+    async def open_session(self, user: str) -> Session:
+        """Open a database session."""
+        client = self._client(user)
+        session = await self.layer.open_session(user, client.conversation)
+        client.sessions.append(session)
+        return session
+
+    @operation
+    async def write(self, user: str, session: Session, text: Secret) -> None:
+        """Add a row."""
+        await self.layer.sessions.use(session).write(text)
+
+    @operation
+    async def query(self, user: str, session: Session) -> list[str]:
+        """Read one's rows."""
+        return await self.layer.sessions.use(session).query()
+
+    @operation(ends="session")
+    async def close_session(self, user: str, session: Session) -> None:
+        """Close the session."""
+        self.layer.close_session(session)
+
+    @operation(atomic=True, amount=st.sampled_from((1, 2, 9)))
+    async def transfer(self, user: str, amount: int) -> int:
+        """Move money to one's savings, or nothing."""
+        return await self.layer.transfer(user, self._client(user).conversation, amount)
+
+    # Contexts and time
+
+    @operation(
+        user_id=st.sampled_from(("me", "", "   ", "placeholder")),
+        accepts=lambda user_id: is_valid_id(user_id),
+    )
+    async def create_context(self, user: str, user_id: str) -> dict[str, Any]:
+        """Open a context under this id ("me" for one's own), and one within it."""
+        name = user if user_id == "me" else user_id
+        metadata = {"tags": ["a"]}
+        context = await self.layer.contexts.open(
+            name, self._client(user).conversation, metadata=metadata
+        )
+        try:
+            child = context.create_child(step="one")
+            child.lifetime.end()
+            return {"child": child.depth, "metadata": child.metadata, "user": child.user_id}
+        finally:
+            self.layer.contexts.close(context.request_id)
+
+    @operation(seconds=st.sampled_from((0.5, 5.0, 60.0)))
+    async def wait(self, user: str, seconds: float) -> None:
+        """Let time pass."""
+        await asyncio.sleep(seconds)
+
+    # Identity
+
+    @operation
+    async def login(self, user: str) -> str:
+        """Log in; the new conversation."""
+        client = self._client(user)
+        client.token = await self.layer.tokens.login(user)
+        return "logged in"
+
+    @operation
+    async def refresh(self, user: str) -> str:
+        """Exchange the token for a new one of the same conversation."""
+        token = await self._token(user)
+        self._client(user).token = await self.layer.tokens.refresh(token)
+        return "refreshed"
+
+    @operation
+    async def call(self, user: str) -> dict[str, str]:
+        """Call with the token; whom the system took the caller for."""
+        return await self.layer.call(await self._token(user))
+
+    # State and analytics
+
+    @operation
+    async def save(self, user: str, memory: Secret) -> None:
+        """Save what to remember."""
+        await self.layer.state.save(user, user, "memory", memory)
+
+    @operation(owner=st.sampled_from(("alice", "bob")))
+    async def load(self, user: str, owner: str) -> str | None:
+        """Read what this user saved, which only its owner may."""
+        return await self.layer.state.load(user, owner, "memory")
+
+    @operation
+    async def track(self, user: str, what: Secret) -> None:
+        """Record an analytics event."""
+        await self.layer.analytics.track_event(user, what)
+
+    # What each user sees in the end
+
+    @observe
+    async def inbox(self, user: str) -> list[list[str]]:
+        """Everything that arrived at the user's clients."""
+        await self.layer.connections.flush(user)
+        return [[event.kind, event.payload] for event in self._client(user).inbox]
+
+    @observe
+    async def stored(self, user: str) -> dict[str, Any]:
+        """What the database and the store hold for the user."""
+        memory = await self.layer.state.load(user, user, "memory")
+        return {**self.state(user), "memory": memory}
+
+    @observe
+    async def tracked(self, user: str) -> list[str]:
+        """The user's analytics."""
+        events = await self.layer.analytics.query_events(user)
+        note(Total(f"events of {user}", len(events)))
+        return events
+
+    @observe
+    async def whoami(self, user: str) -> str | None:
+        """Whom the user's token stands for."""
+        token = self._client(user).token
+        return None if token is None else (await self.layer.tokens.authenticate(token)).user
+
+    # What isomodel asks
+
+    async def leave(self, user: str) -> None:
+        """Log out."""
+        self._clients.pop(user, None)
+        await self.layer.leave(user)
+
+    def state(self, user: str) -> dict[str, Any]:
+        """What is durable of this user."""
+        database = self.layer.backends.database
+        assert isinstance(database, MemoryDatabase)
+        return {
+            "rows": database.rows.get(user, ()),
+            "checking": database.balance(user, "checking"),
+            "savings": database.balance(user, "savings"),
+        }
+
+    def roots(self, user: str) -> dict[str, object]:
+        """What is this user's own."""
+        layer = self.layer
+        found: dict[str, object] = {
+            "client": self._clients.get(user),
+            "channels": layer.connections.channels(user),
+        }
+        workspace = layer.workspaces.get(user)
+        if workspace is not None:
+            found["factory"] = workspace.agents
+            found["engine"] = workspace.engine
+        return found
+
+    def common(self) -> list[object]:
+        """What is shared by design: the components, and what they talk to."""
+        layer, backends = self.layer, self.layer.backends
+        return [
+            *(layer, layer.connections, layer.pool, layer.pool.slots, layer.sessions),
+            *(layer.contexts, layer.tokens, layer.rates, layer.state, layer.analytics),
+            *(backends.database, backends.requests, backends.state, backends.analytics),
+            *(backends.tokens, backends.tools, backends.prompts, backends.audit),
+        ]
+
+    def shared(self) -> list[Resource]:
+        """What users compete for by design: the database connections."""
+        slots = self.layer.pool.slots
+        return [
+            Resource("database connections", slots, "take", PoolExhausted, slots.size, "give_back")
+        ]
+
+    def leftovers(self) -> list[Leftover]:
+        """What should be gone once all users have left."""
+        return list(self._leftovers())
+
+    def _leftovers(self) -> Iterator[Leftover]:
+        layer = self.layer
+        for user in layer.connections.users():
+            yield Leftover("connection", "in the routing table", user)
+        for context in layer.contexts.live.values():
+            yield Leftover("context", "still live", context.user_id)
+        for session in layer.sessions.open.values():
+            yield Leftover("session", "still open", session.user_id)
+        for _ in layer.pool.slots.taken:
+            yield Leftover("slot", "of the connection pool")
+        for user in layer.workspaces:
+            yield Leftover("workspace", "still kept", user)
+        for user in layer.rates.users():
+            yield Leftover("rate limit", "entry still kept", user)
+
+    def _client(self, user: str) -> Client:
+        found = self._clients.get(user)
+        if found is None:
+            found = self._clients[user] = Client(user)
+        return found
+
+    def _ensure_connected(self, user: str) -> None:
+        connections = self.layer.connections
+        if not connections.connections(user):
+            connection = f"ws-{uuid4().hex}"
+            transport = MemoryTransport(user, connection, self._client(user).inbox)
+            connections.register_connection(user, connection, transport)
+            note(Issued("connection", connection))
+
+    async def _token(self, user: str) -> str:
+        client = self._client(user)
+        if client.token is None:
+            client.token = await self.layer.tokens.login(user)
+        return client.token
