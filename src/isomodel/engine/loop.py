@@ -22,6 +22,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any
 
 from isomodel.engine.handle import Handle
+from isomodel.engine.network import Network
 from isomodel.engine.owner import OWNER, Actor, ControlledTask, Owner, Part
 from isomodel.engine.protocol import Option, Scheduler
 from isomodel.values.execution import Arrival, Issue

@@ -7,18 +7,32 @@ task is named by the operation it works for and the coroutine it runs.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextvars import Context, ContextVar
 from typing import Any
 
 
 class Part:
-    """Users judged together, and how many steps their tasks have taken."""
+    """Users judged together, and how many steps their tasks have taken, each at what time.
 
-    __slots__ = ("name", "steps")
+    ``kept`` holds the times of an earlier run, in which a projected one lets the clock follow.
+    """
 
-    def __init__(self, name: str) -> None:
+    __slots__ = ("kept", "name", "steps", "times")
+
+    def __init__(self, name: str, kept: Sequence[float] | None = None) -> None:
         self.name = name
         self.steps = 0
+        self.times: list[float] = []
+        self.kept = kept
+
+    def step(self, now: float) -> float:
+        """Count a step of one of its tasks; returns what the clock shows in it."""
+        if self.kept is not None and self.steps < len(self.kept):
+            now = max(now, self.kept[self.steps])
+        self.steps += 1
+        self.times.append(now)
+        return now
 
 
 class Owner:

@@ -109,5 +109,5 @@ class PortableLoop(ControlledLoop):
             self.log.append(Arrival(step.key, actor.owner.user, self.now, actor.owner.part.steps))
             self.trace.append(Step(self.now, actor.name, "step"))
         actor.steps += 1
-        actor.owner.part.steps += 1
+        self.now = actor.owner.part.step(self.now)
         self.last = actor

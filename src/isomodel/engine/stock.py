@@ -57,7 +57,7 @@ class StockLoop(ControlledLoop):
             return
         actor = task.actor if type(task) is ControlledTask else self._actor(task)
         actor.steps += 1
-        actor.owner.part.steps += 1
+        self.now = actor.owner.part.step(self.now)
         self.last = actor
         if self.trace is not None:
             self.trace.append(Step(self.now, actor.name, "step"))

@@ -7,6 +7,7 @@ jointly differs, another user reached it. See ``docs/noninterference.md`` for wh
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any
 
 from isomodel.values.execution import Execution
@@ -51,20 +52,10 @@ def difference(joint: Execution, alone: Execution, part: tuple[str, ...]) -> Fin
     if together == apart:
         return None
     for user in part:
-        pairs = zip_longest(together[user], apart[user])
-        for (with_others, alone_entry), position in pairs:
-            if with_others != alone_entry:
-                return _finding(joint, alone, user, position, with_others or alone_entry)
+        for position, (jointly, by_itself) in enumerate(zip_longest(together[user], apart[user])):
+            if jointly != by_itself:
+                return _finding(joint, alone, user, position, jointly or by_itself)
     return None
-
-
-def zip_longest(
-    left: list[Any], right: list[Any]
-) -> list[tuple[tuple[Any | None, Any | None], int]]:
-    """Both lists side by side, the shorter one filled with None, with the position."""
-    size = max(len(left), len(right))
-    pick = lambda items, i: items[i] if i < len(items) else None  # noqa: E731
-    return [((pick(left, i), pick(right, i)), i) for i in range(size)]
 
 
 def _finding(

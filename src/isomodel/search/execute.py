@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -25,7 +25,10 @@ from isomodel.values.execution import Arrival, Execution
 from isomodel.values.scenario import Scenario, made_by
 from isomodel.values.schedule import Fault, Fidelity, Schedule
 
-LOOPS: dict[Fidelity, type[ControlledLoop]] = {"stock": StockLoop, "portable": PortableLoop}
+LOOPS: dict[Fidelity, Callable[..., ControlledLoop]] = {
+    "stock": StockLoop,
+    "portable": PortableLoop,
+}
 MAX_STEPS = 20_000
 
 _control = Control()
@@ -58,6 +61,8 @@ class Alone(msgspec.Struct, frozen=True):
     arrivals: tuple[Arrival, ...]
     forced: dict[str, str]
     """Justified refusals of declared resources: key of the request to message."""
+    clocks: dict[str, tuple[float, ...]] = {}
+    """The time at each of the part's own steps."""
 
 
 def execute(
@@ -123,7 +128,7 @@ def execute_alone(
     if scheduler is None:
         loop.scheduler = Projected(alone.arrivals, _clock_of(loop))
     projected = loop.scheduler
-    run = Run(spec, scenario, loop, armed=armed, forced=alone.forced)
+    run = Run(spec, scenario, loop, armed=armed, forced=alone.forced, clocks=alone.clocks)
     issues = _controlled(run)
     diverged = projected.diverged if isinstance(projected, Projected) else 0
     return _evidence(run, Schedule(fidelity, (), tuple(loop.fired)), issues, 0, diverged)
@@ -167,6 +172,7 @@ def _evidence(
         observations={user: tuple(seen) for user, seen in run.observations.items()},
         facts=tuple(run.facts),
         arrivals=tuple(loop.log or ()),
+        clocks=run.clocks(),
         refusals=tuple(run.guards.refusals) if run.guards else (),
         shared=run.shared,
         leftovers=tuple(run.leftovers),

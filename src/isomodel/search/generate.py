@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -157,7 +157,7 @@ class Generator:
         out = []
         for _ in range(count):
             operation = draw.choice(scenario.operations)
-            kind = draw.choice(("cancel", "cancel", "fail"))
+            kind: Literal["cancel", "fail"] = draw.choice(("cancel", "cancel", "fail"))
             first = 1 if kind == "cancel" else 0
             at = first + min(int(draw.expovariate(0.4)), 40)
             out.append(Fault(kind, operation.label, at))

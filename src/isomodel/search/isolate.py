@@ -39,6 +39,7 @@ def alone_of(joint: Execution, part: tuple[str, ...]) -> Alone:
             for refusal in joint.refusals
             if refusal.justified and refusal.user in part
         },
+        clocks={"+".join(part): joint.clocks.get("+".join(part), ())},
     )
 
 

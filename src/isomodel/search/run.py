@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import gc
 import weakref
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from isomodel.engine.graph import shared_objects
 from isomodel.engine.loop import Blocked, ControlledLoop, OutOfSteps
-from isomodel.engine.owner import OWNER, Owner, Part
+from isomodel.engine.owner import OWNER, Actor, Owner, Part
 from isomodel.schedulers.fifo import Default
 from isomodel.targets.declare import OperationSpec, TargetSpec
 from isomodel.targets.guard import Guards
@@ -40,6 +40,7 @@ class Run:
         *,
         armed: tuple[str, ...] = (),
         forced: Mapping[str, str] | None = None,
+        clocks: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
         self.spec = spec
         self.scenario = scenario
@@ -62,7 +63,7 @@ class Run:
         self._parts = {
             user: part
             for users in scenario.parts()
-            for part in [Part("+".join(users))]
+            for part in [_part(users, clocks or {})]
             for user in users
         }
         self._queues = {
@@ -101,6 +102,10 @@ class Run:
         finally:
             OWNER.reset(token)
 
+    def clocks(self) -> dict[str, tuple[float, ...]]:
+        """For each part, the virtual time at each of its steps."""
+        return {part.name: tuple(part.times) for part in self._parts.values()}
+
     # Phases
 
     def everything(self) -> None:
@@ -110,6 +115,7 @@ class Run:
         with self.loop.running():
             self._start()
             self.loop.scheduler = scheduler
+            self.loop.last = Actor("", self.loop.root)
             self._operations()
             self.loop.scheduler = Default()
             self.ops_end = self.loop.now
@@ -376,7 +382,7 @@ class Run:
                 if maker not in self._handles:
                     return None
                 arguments[argument.name] = self._handles[maker]
-            elif isinstance(value, str | int | bool | None) and not argument.strategy:
+            elif argument.strategy is None:
                 arguments[argument.name] = value
             else:
                 arguments[argument.name] = _typed(value, argument.type)
@@ -388,6 +394,11 @@ class Run:
             f"{self.loop.name_of(task)} waits at {' > '.join(frames(task))}"
             for task in self.loop.pending_tasks()
         ]
+
+
+def _part(users: tuple[str, ...], clocks: Mapping[str, Sequence[float]]) -> Part:
+    name = "+".join(users)
+    return Part(name, clocks.get(name))
 
 
 def frames(task: asyncio.Task[Any]) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 import platform
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from importlib.metadata import version
 
 import msgspec
@@ -281,7 +282,7 @@ class Shrinker:
         )
 
 
-def _possible_faults(execution: Execution, kinds: set[str]) -> Iterator[Fault]:
+def _possible_faults(execution: Execution, kinds: AbstractSet[str]) -> Iterator[Fault]:
     """A cancellation after every step of every operation, a failure of every I/O."""
     steps: dict[str, int] = {}
     for step in execution.trace:

@@ -91,6 +91,8 @@ class Execution(msgspec.Struct, frozen=True):
     observations: dict[str, tuple[tuple[str, str, Any], ...]] = {}
     facts: tuple[Noted, ...] = ()
     arrivals: tuple[Arrival, ...] = ()
+    clocks: dict[str, tuple[float, ...]] = {}
+    """For each part, the virtual time at each step of its tasks."""
     refusals: tuple[Refusal, ...] = ()
     shared: tuple[Shared, ...] = ()
     leftovers: tuple[Leftover, ...] = ()

@@ -72,7 +72,10 @@ class Identified(msgspec.Struct, frozen=True, tag=True):
 
 
 class Owned(msgspec.Struct, frozen=True, tag=True):
-    """``thing`` of this ``kind`` (engine, session, connection) now serves user ``by``."""
+    """``thing`` of this ``kind`` (engine, session, connection) now serves user ``by``.
+
+    An empty ``by`` gives it back: it serves nobody.
+    """
 
     kind: str
     thing: str
@@ -108,6 +111,20 @@ class Accepted(msgspec.Struct, frozen=True, tag=True):
     valid: bool
 
 
+class Counted(msgspec.Struct, frozen=True, tag=True):
+    """``counter``, which starts at 0, was increased by ``by``."""
+
+    counter: str
+    by: int
+
+
+class Total(msgspec.Struct, frozen=True, tag=True):
+    """``counter`` shows ``value``, read while nobody was counting."""
+
+    counter: str
+    value: int
+
+
 Fact = (
     Sent
     | Delivered
@@ -122,6 +139,8 @@ Fact = (
     | Ended
     | Wrote
     | Accepted
+    | Counted
+    | Total
 )
 
 
