@@ -32,7 +32,7 @@ class Handle:
         "task",
         "time",
     )
-    owner: Owner
+    owner: Owner | None
     kind: str
     number: int
     time: float
@@ -46,12 +46,14 @@ class Handle:
         self.args = args
         self.context = context
         self.dead = False
+        self.owner = None
         self.future: asyncio.Future[Any] | None = None
 
     @property
     def key(self) -> str:
         """The stable name of this option: whose, of which kind, which of them."""
-        return f"{self.owner.label} {self.kind} {self.number}"
+        label = self.owner.label if self.owner is not None else ""
+        return f"{label} {self.kind} {self.number}"
 
     def cancel(self) -> None:
         """Never call it."""

@@ -485,10 +485,19 @@ class ControlledLoop(asyncio.AbstractEventLoop):
 
     def _record(self, handle: Handle) -> None:
         owner = handle.owner
+        assert owner is not None
         assert self.log is not None
         assert self.trace is not None
-        self.log.append(Arrival(handle.key, owner.user, self.now, owner.part.steps))
+        self.log.append(Arrival(handle.key, owner.user, self.now, owner.part.events))
         self.trace.append(Step(self.now, owner.label, f"{handle.kind} {handle.number}"))
+
+    def _count(self, handle: Handle) -> None:
+        """Count a plain callback among the events of whoever it belongs to."""
+        owner = handle.owner
+        if owner is None and handle.context is not None:
+            owner = handle.context.get(OWNER)
+        if owner is not None:
+            owner.part.events += 1
 
     def _run_handle(self, handle: Handle) -> None:
         try:

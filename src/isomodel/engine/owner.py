@@ -15,14 +15,15 @@ from typing import Any
 class Part:
     """Users judged together, and how many steps their tasks have taken, each at what time.
 
-    ``kept`` holds the times of an earlier run, in which a projected one lets the clock follow.
+    ``events`` counts everything of theirs that ran, steps and plain callbacks. ``kept`` holds the times of an earlier run, in which a projected one lets the clock follow.
     """
 
-    __slots__ = ("kept", "name", "steps", "times")
+    __slots__ = ("events", "kept", "name", "steps", "times")
 
     def __init__(self, name: str, kept: Sequence[float] | None = None) -> None:
         self.name = name
         self.steps = 0
+        self.events = 0
         self.times: list[float] = []
         self.kept = kept
 
@@ -31,6 +32,7 @@ class Part:
         if self.kept is not None and self.steps < len(self.kept):
             now = max(now, self.kept[self.steps])
         self.steps += 1
+        self.events += 1
         self.times.append(now)
         return now
 

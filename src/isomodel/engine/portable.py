@@ -85,7 +85,7 @@ class PortableLoop(ControlledLoop):
     def _next(self) -> None:
         steps = self._steps
         for step in steps:
-            if not hasattr(step, "owner"):
+            if step.owner is None:
                 task = step.task
                 actor = task.actor if type(task) is ControlledTask else self._actor(task)
                 step.task, step.owner = actor, actor.owner
@@ -106,7 +106,7 @@ class PortableLoop(ControlledLoop):
     def _begin_step(self, step: TaskStep) -> None:
         actor = step.task
         if self.log is not None and self.trace is not None:
-            self.log.append(Arrival(step.key, actor.owner.user, self.now, actor.owner.part.steps))
+            self.log.append(Arrival(step.key, actor.owner.user, self.now, actor.owner.part.events))
             self.trace.append(Step(self.now, actor.name, "step"))
         actor.steps += 1
         self.now = actor.owner.part.step(self.now)

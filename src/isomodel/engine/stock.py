@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from isomodel.engine.handle import GoOn
+from isomodel.engine.handle import GoOn, Handle
 from isomodel.engine.loop import Blocked, ControlledLoop, OutOfSteps
 from isomodel.engine.owner import STEP_TYPE, WAKEUP_TYPE, ControlledTask, task_of
 from isomodel.values.trace import Step
@@ -37,7 +37,9 @@ class StockLoop(ControlledLoop):
                 callback = handle.callback
                 kind = type(callback)
                 if kind is WAKEUP_TYPE or kind is STEP_TYPE:
-                    self._begin_step(callback)
+                    self._begin_step(handle)
+                elif self.log is not None:
+                    self._count(handle)
                 context = handle.context
                 try:
                     if context is None:
@@ -51,9 +53,10 @@ class StockLoop(ControlledLoop):
                         {"message": f"exception in callback {callback!r}", "exception": error}
                     )
 
-    def _begin_step(self, callback: Any) -> None:
-        task = task_of(callback)
+    def _begin_step(self, handle: Handle) -> None:
+        task = task_of(handle.callback)
         if task is None:
+            self._count(handle)
             return
         actor = task.actor if type(task) is ControlledTask else self._actor(task)
         actor.steps += 1

@@ -17,7 +17,7 @@ class Projected:
     """Delivers the first recorded arrival that is pending; counts what had no counterpart.
 
     ``set_clock`` is told the time stamp of each arrival before it is delivered. While own
-    work is ready, an arrival waits until the part has taken as many steps as it had jointly.
+    work is ready, an arrival waits until as much of the part's own has run as had jointly.
     """
 
     def __init__(self, arrivals: Sequence[Arrival], set_clock: Callable[[float], None]) -> None:
@@ -40,7 +40,7 @@ class Projected:
             if index is None:
                 continue
             option = options[index]
-            if go_on is not None and (position or option.owner.part.steps < arrival.own_steps):
+            if go_on is not None and (position or option.owner.part.events < arrival.own_events):
                 return go_on
             self.skipped += bool(position)
             del self._arrivals[position]

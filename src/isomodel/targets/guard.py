@@ -117,9 +117,7 @@ class Guards:
         else:
             why = f"all {resource.capacity} units were in use"
         justified = full and not idle
-        self.refusals.append(
-            Refusal(key, resource.name, label, user, justified, why, str(error))
-        )
+        self.refusals.append(Refusal(key, resource.name, label, user, justified, why, str(error)))
 
     def _releasing(
         self, release: Callable[..., Any], holders: list[tuple[str, Any]]

@@ -16,14 +16,14 @@ class Arrival(msgspec.Struct, frozen=True):
     """One delivery from outside, as the projected alone run replays it.
 
     ``key`` names it stably (label, kind, count); ``user`` owns it; ``time`` is the virtual
-    clock when it was delivered; ``own_steps`` how many steps the tasks of that user's group
-    had taken by then.
+    clock when it was delivered; ``own_events`` how many steps and callbacks of that user's
+    group had run by then.
     """
 
     key: str
     user: str
     time: float
-    own_steps: int
+    own_events: int
 
 
 class Shared(msgspec.Struct, frozen=True):

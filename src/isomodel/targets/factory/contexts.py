@@ -121,7 +121,7 @@ class UserExecutionContext:
 
 
 class LiveContexts:
-    """Opens contexts, and ends those whose time is over. ``ttl`` in seconds."""
+    """Opens contexts and ends them: with their request, or ``ttl`` seconds after it."""
 
     def __init__(self, requests: KeyValue, audit: Audit, ttl: float) -> None:
         self.live: dict[str, UserExecutionContext] = {}
@@ -147,22 +147,27 @@ class LiveContexts:
         return context
 
     async def admit(self, context: UserExecutionContext) -> None:
-        """Record the request, and let the context live for its time."""
+        """Record the request, and let the context live until it is closed."""
         await self._requests.put(context.request_id, context.user_id)
-        request_id = context.request_id
+        request_id, user_id = context.request_id, context.user_id
         self.live[request_id] = context
-        loop = asyncio.get_running_loop()
-        self._timers[request_id] = loop.call_later(self._ttl, self.close, request_id)
-        user_id = context.user_id
         self._audit.note(Accepted("user_id", user_id, is_valid_id(user_id)))
         self._audit.note(Issued("request", request_id))
         self._audit.watch(context, "context")
+
+    def outlive_request(self, context: UserExecutionContext) -> None:
+        """Let the context go on after its request, until it is closed or its time is over."""
+        request_id = context.request_id
+        loop = asyncio.get_running_loop()
+        self._timers[request_id] = loop.call_later(self._ttl, self.close, request_id)
 
     def close(self, request_id: str) -> None:
         """End this context and free all that hangs on it; again is harmless."""
         context = self.live.pop(request_id, None)
         if context is not None:
-            self._timers.pop(request_id).cancel()
+            timer = self._timers.pop(request_id, None)
+            if timer is not None:
+                timer.cancel()
             context.lifetime.end()
 
     def close_all(self, user_id: str) -> None:

@@ -145,10 +145,12 @@ class Layer:
         """A session that lives until it is closed, or its context expires."""
         context = await self.contexts.open(user, conversation)
         try:
-            return await self.sessions.create_session(context.request_id, context=context)
+            session = await self.sessions.create_session(context.request_id, context=context)
         except BaseException:
             self.contexts.close(context.request_id)
             raise
+        self.contexts.outlive_request(context)
+        return session
 
     def close_session(self, session: Session) -> None:
         """End the session and its context; again is harmless."""
@@ -157,11 +159,11 @@ class Layer:
 
     async def transfer(self, user: str, conversation: str, amount: int) -> int:
         """Move money to the user's savings, wholly or not at all; the savings after it."""
-        session = await self.open_session(user, conversation)
-        try:
-            return await self.sessions.use(session).transfer(amount)
-        finally:
-            self.close_session(session)
+        async with self.request(user, conversation) as context:
+            session = await self.sessions.create_session(context.request_id, context=context)
+            savings = await self.sessions.use(session).transfer(amount)
+            self.sessions.close(session)
+            return savings
 
     async def call(self, token: str) -> dict[str, str]:
         """An authenticated call, within the limits of whoever the token stands for."""

@@ -43,16 +43,22 @@ class Slots:
     async def take(self) -> Slot:
         """A slot; raises PoolExhausted."""
         if self._free.locked():
-            try:
-                async with asyncio.timeout(self._patience):
-                    await self._free.acquire()
-            except TimeoutError:
-                raise PoolExhausted("no database connection became free in time") from None
+            await self._wait()
         else:
             await self._free.acquire()
         slot = Slot()
         self.taken.add(slot)
         return slot
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._free.acquire()
+        except TimeoutError:
+            # One may have become free between the end of patience and this line.
+            if self._free.locked():
+                raise PoolExhausted("no database connection became free in time") from None
+            await self._free.acquire()
 
     def give_back(self, slot: Slot) -> None:
         """Free the slot for whoever waits longest."""
