@@ -1,0 +1,136 @@
+"""Control: every uncontrolled source of nondeterminism is put under control, or reported.
+
+Between ``begin`` and ``end``, in the thread that called ``begin``, clocks read virtual time and
+every random number and id comes from the stream of the operation that runs; threads, processes,
+sockets and blocking calls are reported by name. Everywhere else each function is the original.
+
+Patching is done once a hunt, never once an execution. What stays out of reach: originals bound
+before installation as default arguments, class attributes or in containers; C code; ``id()`` and
+the order of sets (which ``PYTHONHASHSEED`` fixes for strings); the process id and the
+environment; state that the program itself keeps from one execution to the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from _thread import get_ident
+from collections.abc import Callable, Iterator
+
+from isomodel.engine import clock_control, numpy_control, random_control, report_control
+from isomodel.engine.patches import Patches
+from isomodel.engine.sources import Sources, here
+from isomodel.values.execution import Issue
+
+
+class _Process:
+    """What all controls of this process share: the patches, while at least one is installed."""
+
+    def __init__(self) -> None:
+        self.users = 0
+        self.patches = Patches()
+        self.escapes = random_control.Escapes()
+        self._numpy = False
+
+    def install(self) -> None:
+        self.users += 1
+        if self.users == 1:
+            self._numpy = False
+            self.patches = Patches()
+            self.escapes = random_control.Escapes()
+            clock_control.install(self.patches)
+            random_control.install(self.patches, self.escapes)
+            report_control.install(self.patches)
+            self.scan()
+
+    def scan(self) -> None:
+        """Bring modules imported since the last scan under control."""
+        if self.numpy_is_new():
+            self._numpy = True
+            self.patches.substitute(numpy_control.substitutes())
+        self.patches.scan()
+
+    def numpy_is_new(self) -> bool:
+        """Whether numpy was imported since the last scan."""
+        return not self._numpy and numpy_control.imported()
+
+    def uninstall(self) -> None:
+        self.users -= 1
+        if self.users == 0:
+            self.patches.undo()
+
+
+_process = _Process()
+
+
+class Control:
+    """Puts one execution after another under control; install it once for all of them.
+
+    Installing is counted, so blocks may be nested, and several controls share the patches of
+    their process. One execution may run inside another of the same thread; not beside it.
+    """
+
+    def __init__(self) -> None:
+        self._installed = 0
+
+    def install(self) -> None:
+        """Patch the process. Outside executions that changes no behaviour, only speed.
+
+        Best done before the program is imported: what it binds from then on, as a default
+        argument or a class attribute, is under control too.
+        """
+        self._installed += 1
+        if self._installed == 1:
+            _process.install()
+
+    def uninstall(self) -> None:
+        """Take back one ``install``; the last one puts back every original."""
+        if self._installed:
+            self._installed -= 1
+            if self._installed == 0:
+                _process.uninstall()
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """Be installed inside the block."""
+        self.install()
+        try:
+            yield
+        finally:
+            self.uninstall()
+
+    def begin(
+        self,
+        seed: int,
+        now: Callable[[], float],
+        owner: Callable[[], str],
+        advance: Callable[[float], None] | None = None,
+    ) -> None:
+        """Start an execution in this thread.
+
+        ``now`` tells virtual time in seconds since its start, and must not decrease; ``owner``
+        the label of the operation that runs ("" outside any). A blocking sleep calls
+        ``advance`` with its seconds instead of sleeping.
+        """
+        if not _process.users:
+            raise RuntimeError("the control is not installed: call install() first")
+        outer = here.sources
+        if outer is not None and outer.thread != get_ident():
+            raise RuntimeError("an execution is under way in another thread: run them in turn")
+        if len(sys.modules) != _process.patches.seen:
+            _process.scan()
+        _process.escapes.begin()
+        here.sources = Sources(seed, now, owner, advance, outer)
+
+    def end(self) -> tuple[Issue, ...]:
+        """End the execution; what it used that was not under control, in order of first use."""
+        sources = here.sources
+        if sources is None:
+            return ()
+        here.sources = sources.outer
+        issues = (*sources.issues.values(),)
+        if _process.escapes.end():
+            issues += (random_control.ESCAPED,)
+        if len(sys.modules) != _process.patches.seen and _process.numpy_is_new():
+            issues += (numpy_control.LATE,)
+        return issues
