@@ -293,6 +293,11 @@ def test_ids_do_not_shift_random_numbers(run: Run) -> None:
     )
 
 
+def test_ids_do_not_give_away_random_numbers(run: Run) -> None:
+    numbers = run.draws(lambda: random.randbytes(8))
+    assert not set(numbers) & set(run.draws(lambda: os.urandom(8)))
+
+
 def test_the_second_normal_variate_stays_with_its_owner(run: Run) -> None:
     alone = run.draws(lambda: random.gauss(0, 1), owner="bob.1")
     with run.execution():
@@ -352,7 +357,7 @@ def test_ids_from_time_are_never_twice(run: Run) -> None:
         for label in ["alice.1", "bob.1"] * 200:
             run.owner = label
             run.time += 1e-8
-            made.append(uuid.uuid1())
+            made.append(uuid.uuid1(clock_seq=0))
     assert len(set(made)) == len(made)
     assert {one.version for one in made} == {1}
     assert {one.time // 10**7 - 12_219_292_800 for one in made} == {EPOCH}

@@ -56,10 +56,7 @@ class Escapes:
 
         Where another thread has used the module meanwhile it can't, and the answer is no.
         """
-        if self._draw(32) == self._shadow.getrandbits(32):
-            return False
-        self._synchronise()
-        return not self._elsewhere
+        return self._draw(32) != self._shadow.getrandbits(32) and not self._elsewhere
 
     def allowing(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """``original`` for use outside the execution: what it draws is no escape."""
