@@ -1,0 +1,1 @@
+"""Bridges to what people already use: Hypothesis, pytest, regression tests, readable reports."""
