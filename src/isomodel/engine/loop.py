@@ -47,7 +47,7 @@ class Blocked(Exception):
 class ControlledLoop(asyncio.AbstractEventLoop):
     """One execution of one program; see the module's text.
 
-    ``record`` fills ``log`` and ``trace``. With ``every_choice`` the scheduler is asked even
+    ``idles`` counts the moments at which nothing was ready to run. ``record`` fills ``log`` and ``trace``. With ``every_choice`` the scheduler is asked even
     where only one thing can happen, is offered all timers, and latencies are over at once: what
     it takes to repeat a recorded order, clock included.
     """
@@ -65,6 +65,7 @@ class ControlledLoop(asyncio.AbstractEventLoop):
         self.max_steps = max_steps
         self.now = 0.0
         self.steps = 0
+        self.idles = 0
         self.errors: list[dict[str, Any]] = []
         self.uncontrolled: list[Issue] = []
         self.log: list[Arrival] | None = [] if record else None
@@ -76,6 +77,7 @@ class ControlledLoop(asyncio.AbstractEventLoop):
         self._fails = {(fault.task, fault.at) for fault in faults if fault.kind == "fail"}
         self._cancels = [fault for fault in faults if fault.kind == "cancel"]
         self._tasks: dict[str, weakref.ref[asyncio.Task[Any]]] = {}
+        self._actors: dict[str, Actor] = {}
         self._ready: deque[Handle] = deque()
         self._arrivals: list[Handle] = []
         self._timers: list[Handle] = []
@@ -171,6 +173,7 @@ class ControlledLoop(asyncio.AbstractEventLoop):
         task = ControlledTask(coro, loop=self, name=name or actor.name, context=context, **options)
         task.actor = actor
         self._tasks[actor.name] = weakref.ref(task)
+        self._actors[actor.name] = actor
         return task
 
     def _new_actor(self, coro: Any, owner: Owner) -> Actor:
@@ -187,15 +190,11 @@ class ControlledLoop(asyncio.AbstractEventLoop):
         """The actor of a task that another factory made, which has no room to store it."""
         for name, reference in self._tasks.items():
             if reference() is task:
-                return self._foreign[name]
+                return self._actors[name]
         actor = self._new_actor(task.get_coro(), owner or OWNER.get(self.root))
         self._tasks[actor.name] = weakref.ref(task)
-        self._foreign[actor.name] = actor
+        self._actors[actor.name] = actor
         return actor
-
-    @property
-    def _foreign(self) -> dict[str, Actor]:
-        return self.__dict__.setdefault("_foreign_actors", {})  # type: ignore[no-any-return]
 
     def set_task_factory(self, factory: Any) -> None:
         self._task_factory = factory
@@ -347,6 +346,10 @@ class ControlledLoop(asyncio.AbstractEventLoop):
         alive = (reference() for reference in self._tasks.values())
         return [task for task in alive if task is not None and not task.done()]
 
+    def step_counts(self) -> list[tuple[str, int]]:
+        """The tasks made so far but the main one, each with the steps it has taken."""
+        return [(name, actor.steps) for name, actor in list(self._actors.items())[1:]]
+
     def name_of(self, task: asyncio.Task[Any]) -> str:
         """The stable name of this task."""
         return task.actor.name if isinstance(task, ControlledTask) else self._actor(task).name
@@ -383,6 +386,7 @@ class ControlledLoop(asyncio.AbstractEventLoop):
         task.actor = Actor(owner.label, owner)
         task.__init__(coro, loop=self, name=owner.label, context=context)  # type: ignore[misc]
         self._tasks[owner.label] = weakref.ref(task)
+        self._actors[owner.label] = task.actor
         return task
 
     def settle(self) -> None:

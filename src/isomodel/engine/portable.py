@@ -90,6 +90,8 @@ class PortableLoop(ControlledLoop):
                 actor = task.actor if type(task) is ControlledTask else self._actor(task)
                 step.task, step.owner = actor, actor.owner
         options: list[Any] = [*steps]
+        if not steps:
+            self.idles += 1
         if self._arrivals or self._timers or self._cancels:
             options += self._options()
         if not options:

@@ -22,6 +22,8 @@ class StockLoop(ControlledLoop):
         """Run until ``done()``; raises Blocked or OutOfSteps."""
         ready = self._ready
         while not done():
+            if not ready:
+                self.idles += 1
             if self._arrivals or self._timers or self._cancels:
                 self._poll()
             if not ready:

@@ -6,6 +6,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -112,7 +113,7 @@ class Explorer:
             draw = self.draw(index)
             before(draw)
             execution = self.run(draw)
-            judged = self.judge(execution)
+            judged = self.judge(execution, partial(self.run, draw))
             if judged.findings:
                 return self._found(draw, judged.findings, tally)
             tally.add(execution, judged.unknown, len(judged.also_alone))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
 
 from isomodel.oracles.noninterference import difference, observed, unjustified
 from isomodel.schedulers.random import RandomWalk
-from isomodel.search.execute import Alone, execute_alone, replay
+from isomodel.search.execute import Alone, execute_alone
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.execution import Execution
 from isomodel.values.schedule import Fault
@@ -55,8 +56,11 @@ class Isolation:
         self._memory: dict[Any, Execution] = {}
         self.runs = 0
 
-    def judge(self, joint: Execution) -> Judgement:
-        """Compare every part of this execution with its projected alone run."""
+    def judge(self, joint: Execution, again: Callable[[], Execution]) -> Judgement:
+        """Compare every part of this execution with its projected alone run.
+
+        ``again`` repeats the joint execution; it is asked for only where they differ.
+        """
         if joint.ended in ("step limit", "crash"):
             return Judgement("unknown", reason=f"the execution ended by {joint.ended}")
         refused = unjustified(joint)
@@ -68,7 +72,7 @@ class Isolation:
             alone = self._alone(joint, part)
             finding = difference(joint, alone, part)
             if finding is not None:
-                return self._doubt(joint, part, alone, finding)
+                return self._doubt(joint, again, part, alone, finding)
         return Judgement("clean")
 
     def _alone(self, joint: Execution, part: tuple[str, ...], fresh: bool = False) -> Execution:
@@ -89,18 +93,22 @@ class Isolation:
         return result
 
     def _doubt(
-        self, joint: Execution, part: tuple[str, ...], alone: Execution, finding: Finding
+        self,
+        joint: Execution,
+        again: Callable[[], Execution],
+        part: tuple[str, ...],
+        alone: Execution,
+        finding: Finding,
     ) -> Judgement:
         """Only a difference that repeats, and that no alone run can show, is interference."""
         if alone.ended in ("step limit", "crash"):
             return Judgement("unknown", reason=f"an alone run ended by {alone.ended}")
-        again = self._alone(joint, part, fresh=True)
-        if observed(again, part) != observed(alone, part):
-            return Judgement("unknown", reason=_unstable(again, "an alone run"))
-        if joint.schedule.choices or joint.schedule.faults:
-            twice = replay(self._spec, joint.scenario, joint.schedule, armed=self._armed)
-            if not twice.diverged and observed(twice, part) != observed(joint, part):
-                return Judgement("unknown", reason=_unstable(twice, "the joint run"))
+        alone_again = self._alone(joint, part, fresh=True)
+        if observed(alone_again, part) != observed(alone, part):
+            return Judgement("unknown", reason=_unstable(alone_again, "an alone run"))
+        joint_again = again()
+        if observed(joint_again, part) != observed(joint, part):
+            return Judgement("unknown", reason=_unstable(joint_again, "the joint run"))
         if self._witness(joint, part):
             return Judgement("also alone", (finding,))
         return Judgement("interference", (finding,))

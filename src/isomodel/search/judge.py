@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -42,8 +43,8 @@ class Judge:
         )
         self._interference = oracles != "invariants"
 
-    def __call__(self, execution: Execution) -> Judged:
-        """Every finding about this execution, the most telling first."""
+    def __call__(self, execution: Execution, again: Callable[[], Execution]) -> Judged:
+        """Every finding about this execution, the most telling first; ``again`` repeats it."""
         findings = [
             finding for invariant in self._invariants for finding in invariant.check(execution)
         ]
@@ -60,19 +61,21 @@ class Judge:
             )
         if not self._interference:
             return Judged()
-        judgement = self.isolation.judge(execution)
+        judgement = self.isolation.judge(execution, again)
         if judgement.status == "interference":
             return Judged(judgement.findings)
         if judgement.status == "also alone":
             return Judged(also_alone=judgement.findings)
         return Judged(unknown=judgement.reason)
 
-    def same(self, execution: Execution, finding: Finding) -> Finding | None:
+    def same(
+        self, execution: Execution, finding: Finding, again: Callable[[], Execution]
+    ) -> Finding | None:
         """The finding of the same failure in this execution, judged by its own oracle only."""
         if finding.property == CRASH:
             return finding if execution.ended == "crash" else None
         if finding.property == NONINTERFERENCE:
-            found = self.isolation.judge(execution).findings
+            found = self.isolation.judge(execution, again).findings
         else:
             found = tuple(
                 other

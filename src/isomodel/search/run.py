@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gc
+import sys
 import weakref
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from isomodel.engine.graph import shared_objects
+from isomodel.engine.graph import class_state, own_classes, shared_objects
 from isomodel.engine.loop import Blocked, ControlledLoop, OutOfSteps
 from isomodel.engine.owner import OWNER, Actor, Owner, Part
 from isomodel.schedulers.fifo import Default
@@ -74,6 +76,7 @@ class Run:
         self._overlapped: set[str] = set()
         self._handles: dict[str, Any] = {}
         self._ended_handles: set[str] = set()
+        self._class_state: Any = ()
         self._watched: list[tuple[weakref.ref[Any], str]] = []
         self.target: Any = None
 
@@ -145,7 +148,11 @@ class Run:
             raise BadInput(
                 f"{spec.name}: start raised {type(error).__name__}: {error} ({_place(error)})"
             ) from error
-        self.guards = Guards(resources, self._whose, self._holds_rightly, self._forced)
+        if getattr(self.target, "roots", None) is not None:
+            self._class_state = class_state(_stateful_classes(len(sys.modules)))
+        self.guards = Guards(
+            resources, self._whose, self._holds_rightly, lambda: self.loop.idles, self._forced
+        )
 
     def _system(self, name: str, method: Callable[..., Any], *args: Any) -> Any:
         """Call a method of the target outside any operation, and wait for it."""
@@ -311,7 +318,12 @@ class Run:
         mine = {user: dict(self._guarded("roots", roots, user) or {}) for user in self._queues}
         common = getattr(self.target, "common", None)
         allowed = list(self._guarded("common", common) or ()) if common is not None else []
-        self.shared = shared_objects(mine, [*allowed, self.target, self])
+        self.shared = shared_objects(
+            mine,
+            [*allowed, self.target, self],
+            groups=self.scenario.groups,
+            before=self._class_state,
+        )
 
     def _look_for_leftovers(self, users_left: bool) -> None:
         leftovers = getattr(self.target, "leftovers", None)
@@ -394,6 +406,12 @@ class Run:
             f"{self.loop.name_of(task)} waits at {' > '.join(frames(task))}"
             for task in self.loop.pending_tasks()
         ]
+
+
+@functools.lru_cache(maxsize=1)
+def _stateful_classes(modules: int) -> tuple[type, ...]:
+    """Classes with containers among their attributes; looked up anew after further imports."""
+    return tuple(cls for cls in own_classes() if class_state([cls]))
 
 
 def _part(users: tuple[str, ...], clocks: Mapping[str, Sequence[float]]) -> Part:

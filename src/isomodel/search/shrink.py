@@ -158,10 +158,16 @@ class Shrinker:
     def _try(self, scenario: Scenario, schedule: Schedule, finding: Finding) -> Attempt | None:
         self.executions += 1
         execution = replay(self._spec, scenario, schedule, armed=self._armed)
-        same = self._judge.same(execution, finding)
+        same = self._same(execution, finding)
         if same is None:
             return None
         return Attempt(scenario, execution.schedule, execution, same)
+
+    def _same(self, execution: Execution, finding: Finding) -> Finding | None:
+        def again() -> Execution:
+            return replay(self._spec, execution.scenario, execution.schedule, armed=self._armed)
+
+        return self._judge.same(execution, finding, again)
 
     # The schedule
 
@@ -205,7 +211,7 @@ class Shrinker:
             execution = self._probe(scenario, probe, fidelity, faults)
             if probe.missed or len(execution.schedule.faults) < len(faults):
                 continue
-            same = self._judge.same(execution, like.finding)
+            same = self._same(execution, like.finding)
             if same is not None:
                 return Attempt(scenario, execution.schedule, execution, same), True
             for more in self._next(execution, probe, faults, choices, most_faults, like):
