@@ -44,11 +44,11 @@ class Agent:
 class AgentFactory:
     """Makes the agents of one user, at most ``most`` alive at a time."""
 
-    def __init__(self, user_id: str, prompts: Prompts, audit: Audit, *, most: int = 2) -> None:
+    def __init__(self, user_id: str, prompts: Prompts, audit: Audit, *, most: int = 1) -> None:
         self.user_id = user_id
         self.most = most
         self._state: dict[str, str] = {}
-        self._alive: set[str] = set()
+        self._alive: list[str] = []
         self._prompts = prompts
         self._audit = audit
 
@@ -60,7 +60,9 @@ class AgentFactory:
         context.check_live()
         if name not in SPECIALISTS:
             raise UnknownAgent(f"no agent is called {name!r}; known: {', '.join(SPECIALISTS)}")
-        agent_id = self._take()
+        agent_id = f"agent-{uuid4().hex}"
+        self.check_room()
+        self.register(agent_id)
         try:
             prompt = await self._prompts.load(name)
         except BaseException:
@@ -72,7 +74,8 @@ class AgentFactory:
 
     def retire(self, agent_id: str) -> None:
         """Give the agent's place back; again is harmless."""
-        self._alive.discard(agent_id)
+        if agent_id in self._alive:
+            self._alive.remove(agent_id)
 
     @property
     def alive(self) -> int:
@@ -88,15 +91,14 @@ class AgentFactory:
         """Remember the task of the run that just ended."""
         self._state["previous"] = task
 
-    def _take(self) -> str:
+    def check_room(self) -> None:
+        """Raise TooManyAgents if this user runs as many agents as one user may."""
         if len(self._alive) >= self.most:
             raise TooManyAgents(f"at most {self.most} agents may run for one user")
-        agent_id = f"agent-{uuid4().hex}"
-        self._register(agent_id)
-        return agent_id
 
-    def _register(self, agent_id: str) -> None:
-        self._alive.add(agent_id)
+    def register(self, agent_id: str) -> None:
+        """Count this agent as alive."""
+        self._alive.append(agent_id)
         self._audit.note(Issued("agent", agent_id))
         self._audit.note(Used(f"agents of {self.user_id}", len(self._alive), self.most))
 

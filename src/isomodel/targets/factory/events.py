@@ -61,15 +61,15 @@ class Channel:
         return True
 
     def accept(self, user: str, event: Event) -> None:
-        """Queue the event, and see to it that somebody writes it."""
+        """Take responsibility for the event: from here on it is delivered or declared dropped."""
         delivery = f"{event.id}@{self.connection}"
         run = f"{event.run}@{self.connection}" if event.run else ""
         self._audit.note(Sent(delivery, user, event.kind, run))
-        self.queue.append((delivery, event))
-        self.start_writer()
+        self.enqueue(delivery, event)
 
-    def start_writer(self) -> None:
-        """Start the writer, unless one is at work."""
+    def enqueue(self, delivery: str, event: Event) -> None:
+        """Queue the event, and see to it that somebody writes it."""
+        self.queue.append((delivery, event))
         if self._writer is None:
             self._writer = asyncio.create_task(self._write(), name=f"writer of {self.owner}")
             self._writer.add_done_callback(self._stopped)

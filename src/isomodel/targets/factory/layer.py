@@ -49,7 +49,7 @@ class Limits:
     pool_size: int = 2
     pool_patience: float = 1.0
     queue_capacity: int = 3
-    agents_per_user: int = 2
+    agents_per_user: int = 1
     calls_per_user: int = 3
     call_window: float = 10.0
     context_ttl: float = 30.0

@@ -51,14 +51,15 @@ class Slots:
         return slot
 
     async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(self._patience):
-                await self._free.acquire()
-        except TimeoutError:
-            # One may have become free between the end of patience and this line.
-            if self._free.locked():
-                raise PoolExhausted("no database connection became free in time") from None
-            await self._free.acquire()
+        while True:
+            try:
+                async with asyncio.timeout(self._patience):
+                    await self._free.acquire()
+                    return
+            except TimeoutError:
+                # With fewer taken, one is free by now or on its way to somebody else.
+                if len(self.taken) >= self.size:
+                    raise PoolExhausted("no database connection became free in time") from None
 
     def give_back(self, slot: Slot) -> None:
         """Free the slot for whoever waits longest."""
@@ -113,18 +114,19 @@ class Session:
         self._pool = pool
         self._transactions = 0
 
+    @property
+    def closed(self) -> bool:
+        """Whether the session has ended."""
+        return self._lease is None
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[DatabaseConnection]:
-        """Commit what the block did, or dispose of the session if anything fails."""
+        """Commit what the block did, if nothing fails."""
         with self._exclusive() as connection:
             self._transactions += 1
             connection.begin(f"{self.id}/{self._transactions}")
-            try:
-                yield connection
-                await connection.commit()
-            except BaseException:
-                self.abort()
-                raise
+            yield connection
+            await connection.commit()
 
     async def query(self) -> list[str]:
         """The rows of the session's user; raises SessionClosed, SessionBusy or DatabaseError."""
@@ -144,19 +146,16 @@ class Session:
             return await connection.add(self.user_id, "savings", amount)
 
     def close(self) -> None:
-        """Give the connection back; again is harmless."""
+        """Give the connection back, or drop it if a statement is under way; again is harmless."""
         lease, self._lease = self._lease, None
         if lease is not None:
+            if self._busy:
+                lease.connection.terminate()
             self._pool.release(lease)
-
-    def abort(self) -> None:
-        """Drop the connection, rolling back; again is harmless."""
-        if self._lease is not None:
-            self._lease.connection.terminate()
-            self.close()
 
     @contextmanager
     def _exclusive(self) -> Iterator[DatabaseConnection]:
+        """One statement or transaction; if it fails, the session ends with its connection."""
         if self._lease is None:
             raise SessionClosed("the session has been closed")
         if self._busy:
@@ -164,12 +163,17 @@ class Session:
         self._busy = True
         try:
             yield self._lease.connection
+        except BaseException:
+            self.close()
+            raise
         finally:
             self._busy = False
 
 
 class RequestScopedSessionManager:
     """Makes one session for each request, which ends with the request's context at the latest."""
+
+    session: type[Session] = Session
 
     def __init__(self, pool: SessionPool, audit: Audit) -> None:
         self.open: dict[str, Session] = {}
@@ -183,12 +187,16 @@ class RequestScopedSessionManager:
             self._pool.release(lease)
             context.check_live()
             raise LayerError("this request already has a session")
-        session = Session(context, lease, self._pool)
+        session = self.session(context, lease, self._pool)
         self.open[request_id] = session
-        context.lifetime.on_end(lambda: self._end(session))
+        self.tie(session, context)
         self._audit.note(Issued("session", session.id))
         self._audit.watch(session, "session")
         return session
+
+    def tie(self, session: Session, context: UserExecutionContext) -> None:
+        """End the session with its context at the latest."""
+        context.lifetime.on_end(lambda: self.close(session))
 
     def use(self, session: Session) -> Session:
         """The session, about to serve the user it belongs to."""
@@ -199,8 +207,3 @@ class RequestScopedSessionManager:
         """End the session; again is harmless."""
         self.open.pop(session.request_id, None)
         session.close()
-
-    def _end(self, session: Session) -> None:
-        # The context is over, but a statement may be under way: the connection cannot be reused.
-        self.open.pop(session.request_id, None)
-        session.abort()
