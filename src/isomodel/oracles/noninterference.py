@@ -10,6 +10,7 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import Any
 
+from isomodel.oracles.reading import name_of
 from isomodel.values.execution import Execution
 from isomodel.values.verdict import Finding
 
@@ -37,7 +38,7 @@ def unjustified(execution: Execution) -> list[Finding]:
             NAME,
             f"{refusal.user} was refused by {refusal.resource} although {refusal.why}",
             user=refusal.user,
-            operation=_name_of(execution, refusal.label),
+            operation=name_of(execution, refusal.label),
             label=refusal.label,
             evidence={"resource": refusal.resource, "why": refusal.why},
         )
@@ -69,7 +70,7 @@ def _finding(
         NAME,
         f"{user} sees something else when {others} act too",
         user=user,
-        operation=_name_of(joint, label),
+        operation=name_of(joint, label),
         label=label,
         evidence={"with": with_others, "alone": by_itself},
     )
@@ -81,13 +82,6 @@ def _at(execution: Execution, user: str, position: int) -> Any:
         return None
     label, outcome, value = seen[position]
     return {"label": label, "outcome": outcome, "value": value}
-
-
-def _name_of(execution: Execution, label: str) -> str:
-    for operation in execution.scenario.operations:
-        if operation.label == label:
-            return operation.name
-    return label.partition(".")[2]
 
 
 def comparable(value: Any) -> Any:

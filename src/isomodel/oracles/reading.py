@@ -26,10 +26,8 @@ def name_of(execution: Execution, label: str) -> str:
     for operation in execution.scenario.operations:
         if operation.label == label:
             return operation.name
-    for event in execution.history:
-        if event.label == label:
-            return event.name
-    return label
+    user, _, check = label.partition(".")
+    return check if user in execution.observations and check else label
 
 
 def ends(execution: Execution) -> dict[str, Event]:

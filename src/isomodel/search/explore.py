@@ -13,6 +13,7 @@ import msgspec
 from isomodel.schedulers.random import RandomWalk
 from isomodel.search.execute import execute
 from isomodel.search.generate import Generator
+from isomodel.search.isolate import Isolation
 from isomodel.search.judge import Judge, Oracles
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.execution import Execution, Issue
@@ -42,13 +43,18 @@ class Budget(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What a hunt found. ``execution`` is the violating one with its schedule and trace."""
+    """What a hunt found. ``execution`` is the violating one with its schedule and trace.
+
+    ``steps`` and ``alone_steps`` count what the joint executions took and what noninterference
+    added to it; ``also_alone`` the differences that the user's own concurrency explains.
+    """
 
     verdict: Verdict
     execution: Execution | None = None
     finding: Finding | None = None
     index: int = 0
     alone_runs: int = 0
+    alone_steps: int = 0
     steps: int = 0
     also_alone: int = 0
     issues: tuple[Issue, ...] = ()
@@ -122,7 +128,7 @@ class Explorer:
             after(index)
             if deadline is not None and time.monotonic() > deadline:
                 break
-        return tally.outcome(self.judge.isolation.runs)
+        return tally.outcome(self.judge.isolation)
 
     def _found(self, draw: Draw, findings: tuple[Finding, ...], tally: Tally) -> Outcome:
         """Run it once more with everything written down: the same inputs, the same execution."""
@@ -134,7 +140,8 @@ class Explorer:
             findings[0],
             draw.index,
             self.judge.isolation.runs,
-            tally.steps,
+            self.judge.isolation.steps,
+            tally.steps + execution.steps,
             tally.also_alone,
             tuple(tally.issues),
         )
@@ -201,7 +208,7 @@ class Tally:
             "a module between executions, iterating a set, id(), threads"
         ] += 1
 
-    def outcome(self, alone_runs: int) -> Outcome:
+    def outcome(self, isolation: Isolation) -> Outcome:
         """The verdict on a hunt without a finding: ``ok``, or ``unknown`` and why."""
         reasons = self._reasons()
         if reasons:
@@ -211,7 +218,8 @@ class Tally:
             verdict = Verdict("ok", reason, (), self.executions)
         return Outcome(
             verdict,
-            alone_runs=alone_runs,
+            alone_runs=isolation.runs,
+            alone_steps=isolation.steps,
             steps=self.steps,
             also_alone=self.also_alone,
             issues=tuple(self.issues),

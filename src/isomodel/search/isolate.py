@@ -47,7 +47,7 @@ def alone_of(joint: Execution, part: tuple[str, ...]) -> Alone:
 class Isolation:
     """Judges executions of one target; remembers alone runs whose inputs were the same.
 
-    ``runs`` counts the alone runs made, for the cost of this oracle.
+    ``runs`` and ``steps`` count the alone runs made and their steps: what this oracle costs.
     """
 
     def __init__(self, spec: TargetSpec, armed: tuple[str, ...] = ()) -> None:
@@ -55,6 +55,7 @@ class Isolation:
         self._armed = armed
         self._memory: dict[Any, Execution] = {}
         self.runs = 0
+        self.steps = 0
 
     def judge(self, joint: Execution, again: Callable[[], Execution]) -> Judgement:
         """Compare every part of this execution with its projected alone run.
@@ -87,6 +88,7 @@ class Isolation:
         result = execute_alone(
             self._spec, scenario, kept, fidelity=fidelity, faults=faults, armed=self._armed
         )
+        self.steps += result.steps
         if len(self._memory) > 5_000:
             self._memory.clear()
         self._memory[key] = result
@@ -130,6 +132,7 @@ class Isolation:
                 armed=self._armed,
                 scheduler=RandomWalk(seed),
             )
+            self.steps += execution.steps
             if observed(execution, part) == wanted:
                 return True
         return False

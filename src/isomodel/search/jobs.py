@@ -44,7 +44,7 @@ class Result(msgspec.Struct, frozen=True):
     """How one job ended.
 
     ``case`` is the shrunk counterexample and ``file`` where it was kept. ``executions`` counts
-    joint executions up to the finding, ``alone_runs`` what noninterference ran beside them,
+    joint executions up to the finding, ``alone_runs`` and ``alone_steps`` what noninterference ran beside them,
     ``shrink_executions`` what shrinking took; times are in seconds. ``bad_input`` is the
     one-line message if the target could not be used at all.
     """
@@ -55,6 +55,7 @@ class Result(msgspec.Struct, frozen=True):
     file: str = ""
     executions: int = 0
     alone_runs: int = 0
+    alone_steps: int = 0
     steps: int = 0
     shrink_executions: int = 0
     hunt_seconds: float = 0.0

@@ -102,10 +102,15 @@ class Shrinker:
     # The scenario
 
     def _smaller(self, best: Attempt) -> Attempt:
+        tried: set[bytes] = set()
         progress = True
         while progress:
             progress = False
             for candidate in self._candidates(best.scenario):
+                key = msgspec.json.encode(candidate)
+                if key in tried:
+                    continue
+                tried.add(key)
                 attempt = self._fails(candidate, best, TRIAL)
                 if attempt is not None:
                     best, progress = attempt, True
