@@ -129,13 +129,12 @@ def load(path: Path) -> Case:
 
 
 def _others(path: Path) -> str:
-    """How many cases the folder has instead."""
+    """Which cases the folder has instead."""
     if not path.parent.is_dir():
         return f"; there is no folder {path.parent}"
     names = sorted(each.name for each in path.parent.glob("*.json"))
-    return f"; {path.parent} has {', '.join(names[:5])}{', ...'[: 5 * (len(names) > 5)]}" * bool(
-        names
-    )
+    some = ", ".join((*names[:5], "...") if len(names) > 5 else names)
+    return f"; {path.parent} has {some}" if names else ""
 
 
 def fits(case: Case, spec: TargetSpec, name: str = "") -> None:
@@ -157,6 +156,10 @@ def rejudge(
     counterpart. A case that ends or blocks its process does so to this one: for those there
     is ``isomodel.search.campaign.replay_case``.
     """
-    armed = case.armed if armed is None else armed
-    execution = replay(spec, case.scenario, case.schedule, armed=armed)
-    return execution, Judge(spec, armed).same(execution, case.finding)
+    wanted = case.armed if armed is None else armed
+
+    def again() -> Execution:
+        return replay(spec, case.scenario, case.schedule, armed=wanted)
+
+    execution = again()
+    return execution, Judge(spec, wanted).same(execution, case.finding, again)
