@@ -415,7 +415,9 @@ class ControlledLoop(asyncio.AbstractEventLoop):
             if task is None or task.done():
                 continue
             actor = task.actor if isinstance(task, ControlledTask) else self._actor(task)
-            if actor.steps >= max(fault.at, 1) and task is not asyncio.current_task(self):
+            # in a projected run its recorded place decides: steps spent waiting on others are gone
+            soonest = 1 if self._every_choice else max(fault.at, 1)
+            if actor.steps >= soonest and task is not asyncio.current_task(self):
                 handle = Handle(self._cancel, (fault, task), None)
                 handle.owner, handle.kind, handle.number = actor.owner, "cancel", 0
                 handle.task = fault

@@ -49,4 +49,7 @@ class Projected:
         if go_on is not None:
             return go_on
         self.extra += 1
-        return default(options, last)
+        usual = [index for index, option in enumerate(options) if option.kind != "cancel"]
+        if not usual:
+            return 0
+        return usual[default([options[index] for index in usual], last)]
