@@ -1,0 +1,1 @@
+"""The edges: the command line and its reports, the only code that prints or reads argv."""

@@ -1,0 +1,156 @@
+"""``isomodel hunt TARGET``: search one target, and show what was found or what was checked."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+
+from isomodel.bridges.explain import explain
+from isomodel.edges import documents, exits, report
+from isomodel.edges.options import ALIASES, HuntOptions
+from isomodel.edges.output import Screen
+from isomodel.edges.progress import watching
+from isomodel.search.campaign import run_jobs
+from isomodel.search.execute import replay
+from isomodel.search.jobs import Job, Result
+from isomodel.targets.declare import TargetSpec
+from isomodel.targets.resolve import check_armed, resolve
+from isomodel.values.case import Case
+from isomodel.values.errors import BadInput
+from isomodel.values.schedule import Fidelity
+
+EXECUTIONS = 2_000
+"""A hunt's budget where the person named none."""
+
+SLICE = 1_000
+"""Executions of one job, at most: jobs are what runs in parallel, and what a finding ends."""
+
+SLICE_SECONDS = 60.0
+
+STRIDE = 1_000_003
+"""Between the seeds of slices, so that neighbouring ``--seed`` values share none."""
+
+
+def run(options: HuntOptions, screen: Screen) -> int:
+    """Hunt; the exit code says what came of it."""
+    name = options.target or ALIASES["factory"]
+    spec = resolve(name, options.path)
+    check_armed(spec, options.armed)
+    results: list[Result] = []
+    for jobs in waves(options, name):
+        results += hunt_all(jobs, options, screen, report.named)
+        if any(result.verdict.status == "violated" for result in results):
+            break
+    verdict = report.merged(results)
+    code = exits.of(verdict)
+    if verdict.status == "violated":
+        screen.show(report.violated(results, *_story(spec, results, options)))
+    elif verdict.status == "ok":
+        screen.show(report.clean(results, spec.operations))
+    else:
+        screen.show(report.unknown(results))
+    screen.document(
+        documents.document(
+            "hunt",
+            code,
+            target=name,
+            verdict=documents.verdict(verdict),
+            results=documents.results(results),
+        )
+    )
+    return code
+
+
+def waves(options: HuntOptions, target: str) -> Iterator[list[Job]]:
+    """The jobs of a hunt, as many at once as there are workers.
+
+    A hunt ends with the first wave that finds something. Up to the first finding, in the order of
+    jobs, the result depends on seed and budget only and not on the number of workers, unless a
+    time ends it.
+    """
+    jobs = list(
+        _timed(options, target) if options.seconds is not None else _counted(options, target)
+    )
+    for first in range(0, len(jobs), options.workers):
+        yield jobs[first : first + options.workers]
+
+
+def _counted(options: HuntOptions, target: str) -> Iterator[Job]:
+    each = math.ceil((options.executions or EXECUTIONS) / len(options.fidelities))
+    slices = math.ceil(each / SLICE)
+    for number in range(slices):
+        for fidelity in options.fidelities:
+            yield _job(options, target, number, (fidelity,), math.ceil(each / slices), None)
+
+
+def _timed(options: HuntOptions, target: str) -> Iterator[Job]:
+    assert options.seconds is not None
+    rounds = math.ceil(options.seconds / SLICE_SECONDS)
+    total = rounds * options.workers
+    most = math.ceil((options.executions or 10**12) / total)
+    for number in range(total):
+        yield _job(options, target, number, options.fidelities, most, options.seconds / rounds)
+
+
+def _job(
+    options: HuntOptions,
+    target: str,
+    number: int,
+    fidelities: tuple[Fidelity, ...],
+    executions: int,
+    seconds: float | None,
+) -> Job:
+    return Job(
+        target=target,
+        armed=options.armed,
+        seed=options.seed + number * STRIDE,
+        executions=executions,
+        seconds=seconds,
+        fidelities=fidelities,
+        oracles=options.oracles,
+        users=options.users,
+        operations=options.operations,
+        shrink=options.shrink,
+        path=options.path,
+    )
+
+
+def hunt_all(
+    jobs: list[Job], options: HuntOptions, screen: Screen, named: Callable[[Job], str]
+) -> list[Result]:
+    """Run these jobs with progress. Raises BadInput if a target cannot be used."""
+    if options.cases.exists() and not options.cases.is_dir():
+        raise BadInput(f"--cases {options.cases} is a file; it must be a folder; name another")
+    with watching(screen, [named(job) for job in jobs], jobs) as watch:
+        try:
+            results = run_jobs(
+                jobs,
+                workers=options.workers,
+                cases=options.cases,
+                on_progress=watch.progress,
+                on_result=watch.result,
+            )
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"{watch.done} of {len(jobs)} jobs were finished; "
+                f"their counterexamples are in {options.cases}"
+            ) from None
+    for result in results:
+        if result.bad_input:
+            raise BadInput(result.bad_input)
+    return results
+
+
+def _story(spec: TargetSpec, results: Sequence[Result], options: HuntOptions) -> tuple[str, str]:
+    """The explained counterexample, and the options that the next command needs, too."""
+    case = next(r.case for r in results if r.verdict.status == "violated")
+    assert case is not None
+    extra = "".join(f" --path {shlex.quote(each)}" for each in options.path)
+    return told(spec, case), extra
+
+
+def told(spec: TargetSpec, case: Case) -> str:
+    """The case, run once more and explained."""
+    execution = replay(spec, case.scenario, case.schedule, armed=case.armed)
+    return explain(case, execution)

@@ -1,0 +1,74 @@
+"""What a person may ask of each command, as values, and how text becomes them."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from isomodel.values.schedule import Fidelity
+
+CASES = Path(".isomodel/cases")
+"""Where counterexamples are kept unless ``--cases`` says otherwise."""
+
+ALIASES = {"factory": "isomodel.targets.factory.target:FactoryLayer"}
+"""Short names for the targets that come with isomodel."""
+
+FIDELITIES: dict[str, tuple[Fidelity, ...]] = {
+    "stock": ("stock",),
+    "portable": ("portable",),
+    "both": ("stock", "portable"),
+}
+
+
+class HuntOptions(msgspec.Struct, frozen=True):
+    """``isomodel hunt``. ``executions`` and ``seconds`` are None where the person named none."""
+
+    target: str | None
+    armed: tuple[str, ...]
+    seed: int
+    executions: int | None
+    seconds: float | None
+    fidelities: tuple[Fidelity, ...]
+    oracles: Literal["all", "noninterference", "invariants"]
+    users: int | None
+    operations: int
+    workers: int
+    cases: Path
+    path: tuple[str, ...]
+    shrink: bool
+
+
+class ReplayOptions(msgspec.Struct, frozen=True):
+    """``isomodel replay``. ``fidelity`` and ``armed`` replace the case's own unless None."""
+
+    case: Path
+    fidelity: Fidelity | None
+    armed: tuple[str, ...] | None
+    path: tuple[str, ...]
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    value = natural(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value
+
+
+def natural(text: str) -> int:
+    """A whole number of at least 0."""
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
+def duration(text: str) -> float:
+    """``30s``, ``10m`` or ``8h`` in seconds."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh])", text)
+    if match is None or not float(match[1]):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time like 30s, 10m or 8h")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]

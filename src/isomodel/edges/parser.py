@@ -1,0 +1,185 @@
+"""The command line's grammar, with an example for each command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from importlib.metadata import version
+from pathlib import Path
+from typing import NoReturn
+
+from isomodel.edges.options import CASES, FIDELITIES, duration, natural, positive
+from isomodel.values.errors import BadInput
+
+EXIT_CODES = (
+    "exit codes: 0 ok, 1 violated, 2 bad input, 3 unknown (too little was checked to say ok),\n"
+    "            70 internal error, 130 interrupted"
+)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise BadInput instead of printing the usage."""
+        raise BadInput(f"{message}; {self.prog}; see `{self.prog} --help`")
+
+
+def parser() -> Parser:
+    """The whole grammar."""
+    top = Parser(
+        prog="isomodel",
+        description="Shows that no user of a multi-user async system can reach another, "
+        "or hands you the shortest run in which one does.",
+        epilog="start with: isomodel hunt\n\n" + EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="version", version=f"isomodel {version('isomodel')}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    _hunt(_command(commands, "hunt", "search for a run in which one user reaches another", _HUNT))
+    _replay(_command(commands, "replay", "run a counterexample again", _REPLAY))
+    _regress(_command(commands, "regress", "write a counterexample as a pytest test", _REGRESS))
+    _targets(_command(commands, "targets", "list what can be hunted, or describe one", _TARGETS))
+    return top
+
+
+_HUNT = """examples:
+  isomodel hunt                              self-test: find each known defect of the built-in
+                                             layer, and nothing in the sound one
+  isomodel hunt myapp.iso:Chat               your system
+  isomodel hunt myapp.iso:Chat --for 10m     for longer
+  isomodel hunt factory --arm 414-10         one known defect of the built-in layer, explained
+
+The self-test exits 1 if a defect is missed or the sound layer is not clean."""
+
+_REPLAY = """example:
+  isomodel replay .isomodel/cases/CASE.json
+
+Exits 1 if the failure still shows, 0 if it does not any more."""
+
+_REGRESS = """example:
+  isomodel regress .isomodel/cases/CASE.json --into tests/regression"""
+
+_TARGETS = """examples:
+  isomodel targets                   the built-in targets
+  isomodel targets myapp.iso:Chat    how isomodel reads your declaration"""
+
+
+def _command(
+    commands: argparse._SubParsersAction[Parser], name: str, summary: str, examples: str
+) -> Parser:
+    made = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=f"{examples}\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.add_argument(
+        "--json",
+        nargs="?",
+        const="-",
+        metavar="FILE",
+        help="write the result as one JSON document to FILE, or alone to standard output",
+    )
+    return made
+
+
+def _hunt(hunt: Parser) -> None:
+    hunt.add_argument("target", nargs="?", metavar="TARGET", help="module:Class, or a built-in")
+    _armed(hunt, "arm this defect of the target; may be repeated")
+    hunt.add_argument(
+        "--seed",
+        type=natural,
+        default=0,
+        metavar="N",
+        help="the same seed repeats the same hunt; default 0",
+    )
+    hunt.add_argument(
+        "--executions", type=positive, metavar="N", help="how many to run; default 2000"
+    )
+    hunt.add_argument(
+        "--for", type=duration, dest="seconds", metavar="TIME", help="how long: 30s, 10m, 8h"
+    )
+    hunt.add_argument(
+        "--fidelity",
+        choices=FIDELITIES,
+        default="both",
+        help="stock: only orders that the asyncio loop can produce; "
+        "portable: any task next; default both",
+    )
+    hunt.add_argument(
+        "--oracles",
+        choices=("all", "noninterference", "invariants"),
+        default="all",
+        help="which checks; default all",
+    )
+    hunt.add_argument(
+        "--users", type=positive, metavar="N", help="most users; default as the target declares"
+    )
+    hunt.add_argument(
+        "--operations",
+        type=positive,
+        default=4,
+        metavar="N",
+        help="most operations of one user; default 4",
+    )
+    hunt.add_argument(
+        "--workers",
+        type=positive,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="processes; default one for each core",
+    )
+    hunt.add_argument(
+        "--cases",
+        type=Path,
+        default=CASES,
+        metavar="DIR",
+        help=f"folder for counterexamples; default {CASES.as_posix()}",
+    )
+    hunt.add_argument(
+        "--no-shrink",
+        action="store_false",
+        dest="shrink",
+        help="keep the counterexample as it was found",
+    )
+    _path(hunt)
+
+
+def _replay(replay: Parser) -> None:
+    replay.add_argument("case", type=Path, metavar="CASE", help="a case file of `isomodel hunt`")
+    replay.add_argument("--fidelity", choices=("stock", "portable"), help="instead of the case's")
+    _armed(replay, "arm this defect instead of the case's; '' for none; may be repeated")
+    _path(replay)
+
+
+def _regress(regress: Parser) -> None:
+    regress.add_argument("case", type=Path, metavar="CASE", help="a case file of `isomodel hunt`")
+    regress.add_argument(
+        "--into", type=Path, default=Path("tests/regression"), metavar="DIR",
+        help="default tests/regression",
+    )  # fmt: skip
+
+
+def _targets(targets: Parser) -> None:
+    targets.add_argument("target", nargs="?", metavar="TARGET", help="module:Class, or a built-in")
+    _path(targets)
+
+
+def _armed(command: Parser, text: str) -> None:
+    command.add_argument(
+        "--arm", action="append", dest="armed", metavar="DEFECT", default=None, help=text
+    )
+
+
+def _path(command: Parser) -> None:
+    command.add_argument(
+        "--path",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="import targets from here, too (the current folder always is); may be repeated",
+    )

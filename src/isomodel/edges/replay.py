@@ -1,0 +1,107 @@
+"""``isomodel replay CASE``: run a counterexample again; the same failure, or none any more."""
+
+from __future__ import annotations
+
+import msgspec
+
+from isomodel.bridges.explain import explain
+from isomodel.edges import documents, exits, report
+from isomodel.edges.options import ReplayOptions
+from isomodel.edges.output import Line, Part, Screen
+from isomodel.search import cases
+from isomodel.targets.resolve import resolve
+from isomodel.values.case import Case
+from isomodel.values.execution import Execution
+from isomodel.values.verdict import Finding
+
+
+def run(options: ReplayOptions, screen: Screen) -> int:
+    """Replay; 1 if the same failure shows, 0 if it does not any more."""
+    stored = cases.load(options.case)
+    case = _asked(stored, options)
+    spec = resolve(case.target, options.path)
+    cases.fits(case, spec, str(options.case))
+    execution, finding = cases.rejudge(case, spec)
+    if finding is not None:
+        case = msgspec.structs.replace(case, finding=finding)
+        code, parts = exits.VIOLATED, _still(case, execution)
+    else:
+        code, parts = exits.OK, _gone(case, execution)
+    screen.show([*parts, *_changed(stored, case)])
+    screen.document(_document(options, case, execution, finding, code))
+    return code
+
+
+def _asked(case: Case, options: ReplayOptions) -> Case:
+    """The case under the fidelity and with the defects that were asked for."""
+    schedule = case.schedule
+    if options.fidelity is not None:
+        schedule = msgspec.structs.replace(schedule, fidelity=options.fidelity)
+    armed = case.armed if options.armed is None else options.armed
+    return msgspec.structs.replace(case, schedule=schedule, armed=armed)
+
+
+def _still(case: Case, execution: Execution) -> list[Part]:
+    return [
+        explain(case, execution).rstrip("\n"),
+        "",
+        Line(f"violated: the same failure again, {_property(case)}", report.STYLES["violated"]),
+        *_divergence(execution),
+    ]
+
+
+def _gone(case: Case, execution: Execution) -> list[Part]:
+    divergence = _divergence(execution)
+    return [
+        Line(f"ok: does not fail any more: {_property(case)}", report.STYLES["ok"]),
+        *(divergence or ["  the whole stored schedule was followed"]),
+        "One schedule was run, no others; hunt again before you call it fixed.",
+    ]
+
+
+def _divergence(execution: Execution) -> list[Part]:
+    if not execution.diverged:
+        return []
+    schedule = execution.schedule
+    return [
+        f"  {report.counted(execution.diverged, 'stored choice')} had no counterpart: the program "
+        f"has changed, and this was another run ({schedule.fidelity})"
+    ]
+
+
+def _changed(stored: Case, case: Case) -> list[Part]:
+    """What differs from the stored case on request."""
+    parts: list[Part] = []
+    if case.schedule.fidelity != stored.schedule.fidelity:
+        parts.append(
+            f"  run under {case.schedule.fidelity}; "
+            f"the case was found under {stored.schedule.fidelity}"
+        )
+    if case.armed != stored.armed:
+        now, then = (", ".join(each.armed) or "none" for each in (case, stored))
+        parts.append(f"  armed: {now}; in the case: {then}")
+    return parts
+
+
+def _property(case: Case) -> str:
+    finding = case.finding
+    return finding.property + (f" in {finding.operation}" if finding.operation else "")
+
+
+def _document(
+    options: ReplayOptions, case: Case, execution: Execution, finding: Finding | None, code: int
+) -> dict[str, object]:
+    return documents.document(
+        "replay",
+        code,
+        target=case.target,
+        armed=list(case.armed),
+        fidelity=case.schedule.fidelity,
+        case=str(options.case),
+        verdict={"status": "ok" if finding is None else "violated"},
+        finding=None if finding is None else msgspec.to_builtins(finding),
+        diverged=execution.diverged,
+        size=documents.size(case.size),
+        steps=execution.steps,
+        ended=execution.ended,
+    )

@@ -1,0 +1,131 @@
+"""Finished data as text: what a hunt found, on what a green verdict rests, what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from isomodel.edges.output import Line, Part
+from isomodel.search.jobs import Job, Result
+from isomodel.values.verdict import Verdict
+
+EVIDENCE = (
+    "A green hunt is evidence, not proof: it ran this many of very many interleavings, "
+    "of small scenarios."
+)
+STYLES = {"ok": "bold green", "violated": "bold red", "unknown": "bold yellow"}
+
+
+def named(job: Job) -> str:
+    """The job for a person: its target, what is armed, under which fidelity."""
+    armed = f" with {', '.join(job.armed)}" if job.armed else ""
+    return f"{job.target}{armed}, {' and '.join(job.fidelities)}"
+
+
+def finished(result: Result) -> str:
+    """How a job ended, in part of a line."""
+    if result.bad_input:
+        return f"cannot be hunted: {result.bad_input}"
+    effort = f"{counted(result.executions, 'execution')}, {seconds(result.hunt_seconds)}"
+    if result.verdict.status != "violated":
+        return f"{result.verdict.status} ({effort})"
+    size = f", shrunk to {result.case.size}" if result.case and result.job.shrink else ""
+    return f"violated: {broken(result)} ({effort}{size})"
+
+
+def broken(result: Result) -> str:
+    """The property that the counterexample breaks, and where it shows."""
+    if result.case is None:
+        return result.verdict.reason
+    finding = result.case.finding
+    return finding.property + (f" at {finding.operation}" if finding.operation else "")
+
+
+def merged(results: Sequence[Result]) -> Verdict:
+    """One verdict on several jobs of one hunt: the worst of theirs, with every reason once."""
+    executions = sum(result.executions for result in results)
+    for status in ("violated", "unknown"):
+        worst = [result for result in results if result.verdict.status == status]
+        if worst:
+            reasons = Counter(r for each in worst for r in each.verdict.reason.split("; "))
+            findings = tuple(f for each in worst for f in each.verdict.findings)
+            return Verdict(status, "; ".join(reasons), findings, executions)  # type: ignore[arg-type]
+    return Verdict("ok", f"nothing found in {executions} executions", (), executions)
+
+
+def violated(results: Sequence[Result], story: str, extra: str) -> list[Part]:
+    """The counterexample, where it is, and the next two commands."""
+    first, *others = [result for result in results if result.verdict.status == "violated"]
+    shrunk = f", shrunk in {seconds(first.shrink_seconds)}" if first.shrink_seconds else ""
+    parts: list[Part] = [
+        story.rstrip("\n"),
+        "",
+        Line(f"violated: {broken(first)}", STYLES["violated"]),
+        f"  found under {' and '.join(first.job.fidelities)} in "
+        f"{counted(first.executions, 'execution')} "
+        f"(seed {first.job.seed}, {seconds(first.hunt_seconds)}{shrunk})",
+    ]
+    parts += [f"  {_elsewhere(result)}" for result in results if result is not first]
+    parts += ["", f"case:     {first.file}"]
+    parts += [f"          {other.file}" for other in others if other.file not in ("", first.file)]
+    file = shlex.quote(first.file)
+    parts.append(f"again:    isomodel replay {file}{extra}")
+    parts.append(f"as test:  isomodel regress {file}")
+    return parts
+
+
+def _elsewhere(result: Result) -> str:
+    where = f"{' and '.join(result.job.fidelities)}, seed {result.job.seed}"
+    return f"under {where}: {finished(result)}"
+
+
+def clean(results: Sequence[Result], operations: Iterable[str]) -> list[Part]:
+    """On what an ok rests. A hunt is only ok if every operation succeeded at least once."""
+    names = sorted(operations)
+    parts: list[Part] = [
+        Line(f"ok: nothing found in {results[0].job.target}", STYLES["ok"]),
+        f"  {effort(results)}",
+        f"  reached: {', '.join(names)} ({counted(len(names), 'operation')}, "
+        "each succeeded at least once)",
+    ]
+    also_alone = sum(result.also_alone for result in results)
+    if also_alone:
+        parts.append(
+            f"  {counted(also_alone, 'difference')} not counted: "
+            "the user could have seen the same with nobody else there"
+        )
+    return [*parts, EVIDENCE]
+
+
+def unknown(results: Sequence[Result]) -> list[Part]:
+    """Why it is neither ok nor violated."""
+    parts: list[Part] = [
+        Line(f"unknown: nothing found in {results[0].job.target}, but not enough was checked",
+             STYLES["unknown"])
+    ]  # fmt: skip
+    parts += [f"  - {reason}" for reason in merged(results).reason.split("; ")]
+    return [*parts, f"  {effort(results)}"]
+
+
+def effort(results: Sequence[Result]) -> str:
+    """How much was run."""
+    split = Counter[str]()
+    for result in results:
+        split[" and ".join(result.job.fidelities)] += result.executions
+    each = ", ".join(f"{count:,} {fidelity}" for fidelity, count in split.items())
+    total = counted(sum(split.values()), "execution")
+    steps = counted(sum(result.steps for result in results), "step")
+    alone = counted(sum(result.alone_runs for result in results), "run")
+    seed = min(result.job.seed for result in results)
+    return f"{total} ({each}; seed {seed}), {steps}, {alone} of one user alone"
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 step``, ``1,200 steps``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def seconds(value: float) -> str:
+    """A time a person can read."""
+    return f"{value:.1f} s" if value < 100 else f"{value / 60:.1f} min"
