@@ -39,7 +39,7 @@ def for_machine(operations: int) -> settings:
     Without Hypothesis's shrinking: the counterexample that is shown is shrunk already, and every
     smaller example that Hypothesis tried would run under all its schedules again.
     """
-    loaded = settings.get_profile(settings.get_current_profile_name())
+    loaded = settings()
     return settings(
         loaded,
         max_examples=max(1, loaded.max_examples // SHARE),

@@ -1,0 +1,215 @@
+"""A counterexample as text for people: what broke, what they saw, and in which order."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from isomodel.bridges.lanes import WIDTH, lanes
+from isomodel.bridges.wording import (
+    ORDERS,
+    called,
+    failed,
+    outcome,
+    shorten,
+    shown,
+    size,
+    switched,
+)
+from isomodel.oracles import INVARIANTS
+from isomodel.oracles.noninterference import EXPLANATION, NAME
+from isomodel.values.case import Case
+from isomodel.values.execution import Execution
+from isomodel.values.scenario import Scenario
+from isomodel.values.verdict import Finding
+
+EXPLANATIONS = {NAME: EXPLANATION, **{each.name: each.explanation for each in INVARIANTS}}
+
+_MOST = 6
+"""Differences shown between what was seen with others and alone."""
+
+
+def explain(case: Case, execution: Execution | None = None) -> str:
+    """The case as text of at most 100 columns.
+
+    ``execution`` is the case replayed; without it the order of events is not drawn, and the
+    schedule is told choice by choice.
+    """
+    blocks = [_headline(case.finding), _sizes(case), _meaning(case.finding)]
+    evidence = case.finding.evidence
+    if "with" in evidence or "alone" in evidence:
+        blocks.append(list(_side_by_side(case)))
+    else:
+        blocks.append(list(_evidence(case.finding)))
+    blocks.append(list(_origins(case, execution)))
+    if execution is not None and execution.trace:
+        blocks.append(list(_order(case, execution)))
+        blocks.append(list(_waiting(execution)))
+    else:
+        blocks.append(list(_retold(case)))
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def _headline(finding: Finding) -> list[str]:
+    where = f" in {finding.operation}" if finding.operation else ""
+    return [
+        f"Broken{where}: {finding.property}",
+        *textwrap.wrap(finding.message + ".", WIDTH - 2, initial_indent="", break_long_words=True),
+    ]
+
+
+def _sizes(case: Case) -> list[str]:
+    fidelity = case.schedule.fidelity
+    lines = [size(case.size), f"found under {fidelity}: {ORDERS[fidelity]}"]
+    if fidelity == "portable" and case.confirmed.get("stock") is False:
+        lines.append("not found under stock: on today's asyncio loop it may be out of reach")
+    if case.armed:
+        lines.append(f"defect armed on purpose: {', '.join(case.armed)}")
+    return [line for text in lines for line in textwrap.wrap(text, WIDTH)]
+
+
+def _meaning(finding: Finding) -> list[str]:
+    explanation = EXPLANATIONS.get(finding.property, "")
+    short = ". ".join(explanation.split(". ")[:2]).rstrip(".")
+    return textwrap.wrap(f"{finding.property}: {short}.", WIDTH) if short else []
+
+
+def _evidence(finding: Finding) -> Iterator[str]:
+    """The values behind the finding, but for those that its message tells."""
+    for name, value in finding.evidence.items():
+        if value and str(value) not in finding.message:
+            yield f"  {name}: {shown(value, WIDTH - 4 - len(name))}"
+
+
+# What the user saw
+
+
+def _side_by_side(case: Case) -> Iterator[str]:
+    finding = case.finding
+    jointly, alone = finding.evidence.get("with"), finding.evidence.get("alone")
+    others = ", ".join(user for user in case.scenario.users if user != finding.user)
+    width = (WIDTH - 4) // 2
+    yield f"What {finding.user} saw of {finding.label}"
+    yield (
+        f"  {shorten(f'with {others}', width - 2).ljust(width)}  alone, its own order, clock and "
+        "faults kept"
+    )
+    for one, other in _differences(_seen(jointly), _seen(alone)):
+        left, right = _wrapped(one, width - 2), _wrapped(other, width - 2)
+        for index in range(max(len(left), len(right))):
+            first = left[index] if index < len(left) else ""
+            second = right[index] if index < len(right) else ""
+            yield f"  {first.ljust(width)}  {second}".rstrip()
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, subsequent_indent="    ") or [""]
+
+
+def _seen(entry: Any) -> dict[str, str]:
+    """What was seen, as text by place: each leaf of the value with the path to it."""
+    if not isinstance(entry, dict):
+        return {"": "nothing: it never came to that"}
+    if entry.get("outcome") != "ok":
+        return {"": outcome(str(entry.get("outcome")), entry.get("value"), 160)}
+    return {path: shown(leaf, 120) for path, leaf in _leaves(entry.get("value"), "")}
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _leaves(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple) and value:
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def _differences(jointly: dict[str, str], alone: dict[str, str]) -> Iterator[tuple[str, str]]:
+    paths = [p for p in dict.fromkeys((*jointly, *alone)) if jointly.get(p) != alone.get(p)]
+    for path in paths[:_MOST]:
+        yield _leaf(path, jointly.get(path)), _leaf(path, alone.get(path))
+    if len(paths) > _MOST:
+        yield f"... and {len(paths) - _MOST} more", ""
+    equal = len(jointly.keys() & alone.keys()) - sum(p in jointly and p in alone for p in paths)
+    if paths and equal:
+        yield f"({equal} more alike)", f"({equal} more alike)"
+
+
+def _leaf(path: str, text: str | None) -> str:
+    if text is None:
+        return f"{path}: nothing there" if path else ""
+    return f"{path}: {text}" if path else text
+
+
+# Where a foreign value came from
+
+
+def _origins(case: Case, execution: Execution | None) -> Iterator[str]:
+    """Unique values make this a match of strings."""
+    jointly = case.finding.evidence.get("with")
+    alone = repr(case.finding.evidence.get("alone"))
+    if not isinstance(jointly, dict) or not case.finding.user:
+        return
+    told: set[str] = set()
+    seen = repr(jointly.get("value"))
+    for text, source in _sources(case.scenario, execution, case.finding.user):
+        if len(text) > 3 and text in seen and text not in alone and text not in told:
+            told.add(text)
+            yield from textwrap.wrap(f"{shown(text)} comes from {source}", WIDTH)
+            if len(told) == 3:
+                return
+
+
+def _sources(
+    scenario: Scenario, execution: Execution | None, user: str
+) -> Iterator[tuple[str, str]]:
+    """Strings that other users sent or saw, each with where."""
+    mine = scenario.group_of(user)
+    for operation in scenario.operations:
+        if operation.user not in mine:
+            for name, value in operation.args.items():
+                for text in _strings(value):
+                    yield text, f"{operation.label}, {operation.name}({name}=...)"
+    for event in execution.history if execution is not None else ():
+        if event.user not in mine and event.kind == "ok":
+            for text in _strings(event.value):
+                yield text, f"{event.label}, the result of {event.name}"
+    for other in scenario.users:
+        if other not in mine:
+            yield other, f"{other}, who shares nothing with {user}"
+
+
+def _strings(value: Any) -> Iterator[str]:
+    for _, leaf in _leaves(value, ""):
+        if isinstance(leaf, str):
+            yield leaf
+
+
+# What happened
+
+
+def _order(case: Case, execution: Execution) -> Iterator[str]:
+    label = case.finding.label
+    where = "what was seen alone ends here" if case.finding.property == NAME else "here it shows"
+    yield "The order of events" + (f"  (>> {where})" if label else "")
+    for line in lanes(execution, label):
+        yield f"{line}".rstrip()
+
+
+def _waiting(execution: Execution) -> Iterator[str]:
+    for chain in execution.waiting[:_MOST]:
+        yield from textwrap.wrap(chain, WIDTH, subsequent_indent="    ")
+
+
+def _retold(case: Case) -> Iterator[str]:
+    yield "What happens"
+    for operation in case.scenario.operations:
+        beside = "  (beside the one before)" if operation.beside else ""
+        yield shorten(f"  {operation.label}  {called(operation)}{beside}", WIDTH)
+    for choice in case.schedule.choices:
+        yield shorten(f"  {switched(choice)}", WIDTH)
+    for fault in case.schedule.faults:
+        yield shorten(f"  {failed(fault)}", WIDTH)

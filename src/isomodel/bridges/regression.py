@@ -1,0 +1,269 @@
+"""Writes a case as a pytest test that reads as a story and stays.
+
+The test holds everything it needs: no database, no search, no line numbers, no case file. A case
+file is data that anyone may have sent, so only names of known form and ``repr`` of JSON values get
+into the source text.
+"""
+
+from __future__ import annotations
+
+import keyword
+import math
+import re
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from isomodel.bridges.wording import ORDERS, failed, size, switched
+from isomodel.search.cases import write as put
+from isomodel.values.case import Case
+from isomodel.values.errors import BadInput
+from isomodel.values.scenario import Operation, made_by
+
+WIDTH = 100
+
+
+def write(case: Case, folder: Path, *, title: str = "") -> Path:
+    """Write ``test_<what is broken>.py`` into ``folder``; where it is.
+
+    The same failure of the same target replaces its former test. ``title`` tells the failure in
+    a few words, if anybody knows them. Raises BadInput if the case holds what cannot be source.
+    """
+    text = source(case, title)
+    path = folder / f"test_{slug(case)}.py"
+    number = 2
+    while path.exists() and _target_line(case) not in path.read_text(encoding="utf-8"):
+        path = folder / f"test_{slug(case)}_{number}.py"
+        number += 1
+    put(path, text.encode())
+    return path
+
+
+def slug(case: Case) -> str:
+    """What is broken, as part of a module's name: ``414_09_no_leaked_secret_run_agent``."""
+    what = "+".join(case.armed) or _snake(case.target.rpartition(":")[2])
+    words = f"{what} {case.finding.property} {_snake(case.finding.operation)}".lower()
+    return re.sub(r"[^a-z0-9]+", "_", words).strip("_")[:80]
+
+
+def source(case: Case, title: str = "") -> str:
+    """The text of the test, formatted as ruff would."""
+    words = sorted(_words(case), key=lambda word: (word[0].islower(), word))
+    lines = [
+        *_docstring(case, title),
+        "",
+        *(["import pytest", ""] if case.armed else []),
+        f"from isomodel.testing import {', '.join(words)}",
+        "",
+        "STORY = Story(",
+        _target_line(case),
+        *_argument("property", case.finding.property),
+        *_argument("at", case.finding.operation),
+    ]
+    if case.armed:
+        lines += _argument("defects", ["+".join(case.armed)])
+    lines += _argument("fidelity", case.schedule.fidelity)
+    if case.scenario.seed:
+        lines += _argument("seed", case.scenario.seed)
+    if case.scenario.groups:
+        lines += _argument("groups", [list(group) for group in case.scenario.groups])
+    lines += _list("operations", [_operation(o) for o in case.scenario.operations])
+    if case.schedule.choices:
+        lines += _list("schedule", list(_schedule(case)))
+    if case.schedule.faults:
+        lines += _list("faults", list(_faults(case)))
+    lines += [")", "", ""]
+    lines += ["def test_the_story_holds() -> None:", "    STORY.holds()"]
+    if case.armed:
+        lines += [
+            "",
+            "",
+            '@pytest.mark.parametrize("defect", STORY.defects)',
+            "def test_the_story_fails_when_armed(defect: str) -> None:",
+            "    STORY.fails(armed=defect)",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _words(case: Case) -> Iterator[str]:
+    """The words of the story that this case needs."""
+    operations = case.scenario.operations
+    yield "Story"
+    if any(not operation.beside for operation in operations):
+        yield "do"
+    if any(operation.beside for operation in operations):
+        yield "beside"
+    if any(made_by(value) for operation in operations for value in operation.args.values()):
+        yield "made"
+    if case.schedule.choices:
+        yield "switch"
+    yield from sorted({fault.kind for fault in case.schedule.faults})
+
+
+# The docstring
+
+
+def _docstring(case: Case, title: str) -> list[str]:
+    armed = "+".join(case.armed)
+    headline = ": ".join(part for part in (armed, title) if part)
+    finding = case.finding
+    where = f" in {finding.operation}" if finding.operation else ""
+    fidelity = case.schedule.fidelity
+    paragraphs = (
+        f"{headline or f'{finding.property} broke{where}'}.",
+        f"{finding.property}: {finding.message}.",
+        f"{size(case.size)}; found under {fidelity}: {ORDERS[fidelity]}.",
+    )
+    lines = [line for each in paragraphs for line in ("", *_prose(each, WIDTH))][1:]
+    space = " " * lines[0].startswith('"')
+    return [f'"""{space}{lines[0]}', *lines[1:], '"""']
+
+
+def _prose(text: str, width: int) -> list[str]:
+    """``text`` in lines that may stand in a docstring or a comment, whatever it holds."""
+    clean = "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
+    narrow = width - 4
+    while True:
+        lines = [_unquoted(line) for line in textwrap.wrap(clean, narrow)] or [""]
+        if narrow < 20 or all(len(line) <= width - 4 for line in lines):
+            return lines
+        narrow -= 16
+
+
+def _unquoted(line: str) -> str:
+    return line.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+
+
+# The story
+
+
+def _target_line(case: Case) -> str:
+    return f"    target={_value(case.target)},"
+
+
+def _argument(name: str, value: Any) -> list[str]:
+    return _laid_out(4, f"{name}=", value, ",")
+
+
+def _operation(operation: Operation) -> list[str]:
+    verb = "beside" if operation.beside else "do"
+    if operation.label.rpartition(".")[0] != operation.user:
+        raise BadInput(f"label {operation.label!r} does not begin with its user {operation.user!r}")
+    parts = [_value(operation.label), _value(operation.name)]
+    long = [[f"            {part},"] for part in parts]
+    for name, value in operation.args.items():
+        if not name.isidentifier() or keyword.iskeyword(name):
+            raise BadInput(f"{operation.label}: {name!r} is no name of an argument")
+        maker = made_by(value)
+        if maker is not None:
+            parts.append(f"{name}=made({_value(maker)})")
+            long.append([f"            {parts[-1]},"])
+        else:
+            parts.append(f"{name}={_value(value)}")
+            long.append(_laid_out(12, f"{name}=", value, ","))
+    return _call(verb, parts, long)
+
+
+def _schedule(case: Case) -> Iterator[list[str]]:
+    for choice in case.schedule.choices:
+        parts = [
+            f"after={_value(choice.after)}",
+            f"step={_value(choice.step)}",
+            f"to={_value(choice.to)}",
+        ]
+        if choice.nth:
+            parts.append(f"nth={_value(choice.nth)}")
+        yield [*_comment(switched(choice)), *_simple("switch", parts)]
+
+
+def _faults(case: Case) -> Iterator[list[str]]:
+    for fault in case.schedule.faults:
+        when = "after" if fault.kind == "cancel" else "io"
+        parts = [_value(fault.task), f"{when}={_value(fault.at)}"]
+        yield [*_comment(failed(fault)), *_simple(fault.kind, parts)]
+
+
+def _simple(name: str, parts: Sequence[str]) -> list[str]:
+    return _call(name, parts, [[f"            {part},"] for part in parts])
+
+
+# Source text
+
+
+def _value(value: Any) -> str:
+    """JSON data as a Python literal."""
+    if isinstance(value, str):
+        return _string(value)
+    if value is None or isinstance(value, bool | int):
+        return repr(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_value(item) for item in value)}]"
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return f"{{{', '.join(f'{_string(k)}: {_value(v)}' for k, v in value.items())}}}"
+    raise BadInput(f"{value!r} is not JSON, so it cannot be kept in a test; change the strategy")
+
+
+def _string(text: str) -> str:
+    """A string literal with the quotes that need fewer escapes, double ones if in doubt."""
+    quote = "'" if text.count('"') > text.count("'") else '"'
+    escaped = (
+        "\\" + c if c in ("\\", quote) else c if c.isprintable() else ascii(c)[1:-1] for c in text
+    )
+    return quote + "".join(escaped) + quote
+
+
+def _laid_out(indent: int, before: str, value: Any, after: str) -> list[str]:
+    """``before``, the literal and ``after``, over as many lines as they need."""
+    space = " " * indent
+    line = f"{space}{before}{_value(value)}{after}"
+    if len(line) <= WIDTH or not value or isinstance(value, int | float):
+        return [line]
+    if isinstance(value, str):
+        pieces = [f"{space}    {_string(piece)}" for piece in _pieces(value, WIDTH - indent - 6)]
+        return [f"{space}{before}(", *pieces, f"{space}){after}"] if len(pieces) > 1 else [line]
+    if isinstance(value, dict):
+        entries = [_laid_out(indent + 4, f"{_string(k)}: ", v, ",") for k, v in value.items()]
+        opening, closing = "{", "}"
+    else:
+        entries = [_laid_out(indent + 4, "", item, ",") for item in value]
+        opening, closing = "[", "]"
+    inner = [entry for lines in entries for entry in lines]
+    return [f"{space}{before}{opening}", *inner, f"{space}{closing}{after}"]
+
+
+def _pieces(text: str, width: int) -> Iterator[str]:
+    """``text`` in pieces whose literals are no wider than ``width``."""
+    piece = ""
+    for character in text:
+        if len(_string(piece + character)) > width:
+            yield piece
+            piece = ""
+        piece += character
+    if piece:
+        yield piece
+
+
+def _call(name: str, parts: Sequence[str], long: Sequence[list[str]]) -> list[str]:
+    """A call as an element of a list; ``long`` has each part on lines of its own."""
+    line = f"        {name}({', '.join(parts)}),"
+    if len(line) <= WIDTH:
+        return [line]
+    inner = f"            {', '.join(parts)}"
+    if len(inner) <= WIDTH:
+        return [f"        {name}(", inner, "        ),"]
+    return [f"        {name}(", *(each for lines in long for each in lines), "        ),"]
+
+
+def _comment(sentence: str) -> list[str]:
+    return [f"        # {line}" for line in _prose(sentence, WIDTH - 10)]
+
+
+def _list(name: str, entries: Sequence[list[str]]) -> list[str]:
+    return [f"    {name}=[", *(line for entry in entries for line in entry), "    ],"]
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)

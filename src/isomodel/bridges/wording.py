@@ -1,0 +1,108 @@
+"""Schedules, sizes and values in words: what reports and regression tests say alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from isomodel.values.case import Size
+from isomodel.values.scenario import Operation, made_by
+from isomodel.values.schedule import Fault, Fidelity, Switch
+
+ORDERS: dict[Fidelity, str] = {
+    "stock": "only orders the stock asyncio loop can produce",
+    "portable": "any runnable task next, as trio, other loops and later versions may choose",
+}
+
+
+def shown(value: Any, width: int = 60) -> str:
+    """This value on one line of at most ``width`` characters, its middle left out if need be."""
+    text = " ".join(repr(value).split())
+    if len(text) <= width:
+        return text
+    tail = width // 3
+    return f"{text[: width - tail - 3]}...{text[-tail:]}"
+
+
+def called(operation: Operation, width: int = 32) -> str:
+    """The operation as a call: ``send(text='hello')``."""
+    arguments = []
+    for name, value in operation.args.items():
+        maker = made_by(value)
+        made = f"the one of {maker}" if maker is not None else shown(value, width)
+        arguments.append(f"{name}={made}")
+    return f"{operation.name}({', '.join(arguments)})"
+
+
+def outcome(kind: str, value: Any, width: int = 60) -> str:
+    """How an operation or a final check ended."""
+    if kind == "hang":
+        return "never ends"
+    if kind == "info":
+        return "cancelled"
+    if kind == "fail":
+        error = value if isinstance(value, dict) else {"error": "error", "message": value}
+        message = f": {error['message']}" if error.get("message") else ""
+        return shorten(f"raises {error.get('error')}{message}", width)
+    if isinstance(value, dict) and set(value) == {"handle"}:
+        return f"a {value['handle']}"
+    return shown(value, width)
+
+
+def shorten(text: str, width: int) -> str:
+    """``text``, cut at ``width`` characters."""
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def counted(number: int, what: str) -> str:
+    """``2 users``, ``1 switch``, ``no fault``."""
+    plural = what + ("es" if what.endswith("ch") else "s")
+    return f"no {what}" if number == 0 else f"{number} {what if number == 1 else plural}"
+
+
+def size(of: Size) -> str:
+    """How much a person has to follow."""
+    return ", ".join(
+        (
+            counted(of.users, "user"),
+            counted(of.operations, "operation"),
+            counted(of.switches, "switch"),
+            counted(of.faults, "fault"),
+        )
+    )
+
+
+def happens(key: str) -> str:
+    """The option of this key, as a clause: ``bob.1 starts``."""
+    if key == "go on":
+        return "what is ready goes on first"
+    if key.endswith(" step"):
+        return f"{key.removesuffix(' step')} goes on"
+    owner, _, what = key.partition(" ")
+    kind, _, number = what.rpartition(" ")
+    if kind == "start":
+        return f"{owner} starts"
+    if kind == "cancel":
+        return f"{owner} is cancelled"
+    if kind in ("timer", "latency"):
+        return f"time passes until a timer of {owner or 'the system'} is due"
+    nth = "" if number == "0" else f" (number {number})"
+    return f"the {kind or what}{nth} of {owner or 'the system'} arrives"
+
+
+def switched(choice: Switch) -> str:
+    """A choice as a sentence: when, and what happens."""
+    if not choice.after:
+        when = "First"
+    elif choice.step == 0:
+        when = f"Before {choice.after} has begun"
+    else:
+        when = f"When {choice.after} has taken {counted(choice.step, 'step')}"
+    also = ", too" if choice.nth and choice.to != "go on" else ""
+    return f"{when}, {happens(choice.to)}{also}."
+
+
+def failed(fault: Fault) -> str:
+    """A fault as a sentence."""
+    if fault.kind == "cancel":
+        return f"{fault.task} is cancelled after {counted(fault.at, 'step')}."
+    return f"The I/O number {fault.at} of {fault.task} fails."

@@ -1,0 +1,27 @@
+"""For tests: a Hypothesis machine for a target, and the words that kept stories are written in."""
+
+from isomodel.bridges.failure import Unknown
+from isomodel.bridges.machine import machine
+from isomodel.bridges.story import (
+    Story,
+    StoryWarning,
+    beside,
+    cancel,
+    do,
+    fail,
+    made,
+    switch,
+)
+
+__all__ = [
+    "Story",
+    "StoryWarning",
+    "Unknown",
+    "beside",
+    "cancel",
+    "do",
+    "fail",
+    "machine",
+    "made",
+    "switch",
+]
