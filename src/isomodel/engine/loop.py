@@ -47,7 +47,8 @@ class Blocked(Exception):
 class ControlledLoop(asyncio.AbstractEventLoop):
     """One execution of one program; see the module's text.
 
-    ``idles`` counts the moments at which nothing was ready to run. ``record`` fills ``log`` and ``trace``. With ``every_choice`` the scheduler is asked even
+    ``met`` are the faults that became possible, in order, ``fired`` those that struck: a repeat
+    needs the former, because even an option not taken is a question asked. ``idles`` counts the moments at which nothing was ready to run. ``record`` fills ``log`` and ``trace``. With ``every_choice`` the scheduler is asked even
     where only one thing can happen, is offered all timers, and latencies are over at once: what
     it takes to repeat a recorded order, clock included.
     """
@@ -73,6 +74,8 @@ class ControlledLoop(asyncio.AbstractEventLoop):
         self.root = Owner("", "", Part(""), root=True)
         self.last = Actor("", self.root)
         self.fired: list[Fault] = []
+        self.met: dict[Fault, None] = {}
+        self._cancel_handles: dict[Fault, Handle] = {}
         self._every_choice = every_choice
         self._fails = {(fault.task, fault.at) for fault in faults if fault.kind == "fail"}
         self._cancels = [fault for fault in faults if fault.kind == "cancel"]
@@ -327,7 +330,9 @@ class ControlledLoop(asyncio.AbstractEventLoop):
         number = owner.io_count
         owner.io_count = number + 1
         if fails is not None and self._fails and (owner.label, number) in self._fails:
-            self.fired.append(Fault("fail", owner.label, number))
+            fault = Fault("fail", owner.label, number)
+            self.fired.append(fault)
+            self.met[fault] = None
             error = fails(f"injected failure of {name}")
             handle = Handle(_fail, (future, error), None)
         else:
@@ -418,11 +423,17 @@ class ControlledLoop(asyncio.AbstractEventLoop):
             # in a projected run its recorded place decides: steps spent waiting on others are gone
             soonest = 1 if self._every_choice else max(fault.at, 1)
             if actor.steps >= soonest and task is not asyncio.current_task(self):
-                handle = Handle(self._cancel, (fault, task), None)
-                handle.owner, handle.kind, handle.number = actor.owner, "cancel", 0
-                handle.task = fault
-                out.append(handle)
+                out.append(self._cancel_handle(fault, task, actor.owner))
         return out
+
+    def _cancel_handle(self, fault: Fault, task: asyncio.Task[Any], owner: Owner) -> Handle:
+        handle = self._cancel_handles.get(fault)
+        if handle is None:
+            handle = self._cancel_handles[fault] = Handle(self._cancel, (fault, task), None)
+            handle.owner, handle.kind, handle.number = owner, "cancel", 0
+            handle.task = fault
+            self.met[fault] = None
+        return handle
 
     def _cancel(self, fault: Fault, task: asyncio.Task[Any]) -> None:
         if not task.done():

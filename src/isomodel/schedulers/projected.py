@@ -17,12 +17,16 @@ class Projected:
     """Delivers the first recorded arrival that is pending; counts what had no counterpart.
 
     ``set_clock`` is told the time stamp of each arrival before it is delivered. While own
-    work is ready, an arrival waits until as much of the part's own has run as had jointly.
+    work is ready, an arrival waits until as much of the part's own has run since the arrival
+    before it as had jointly. (Counted from the start, one wait for another user, which is gone
+    here, would shift all that follows: arrivals of one tick would no longer share it.)
     """
 
     def __init__(self, arrivals: Sequence[Arrival], set_clock: Callable[[float], None]) -> None:
         self._arrivals = list(arrivals)
         self._set_clock = set_clock
+        self._previous = 0
+        self._events = 0
         self.skipped = 0
         self.extra = 0
 
@@ -39,11 +43,17 @@ class Projected:
             index = pending.get(arrival.key)
             if index is None:
                 continue
-            option = options[index]
-            if go_on is not None and (position or option.owner.part.events < arrival.own_events):
+            events = options[index].owner.part.events
+            early = events - self._events < arrival.own_events - self._previous
+            if go_on is not None and (position or early):
                 return go_on
+            self._events, self._previous = events, arrival.own_events
             self.skipped += bool(position)
-            del self._arrivals[position]
+            # a step that another user's doing had enabled jointly never comes alone
+            passed = [
+                other for other in self._arrivals[:position] if not other.key.endswith(" step")
+            ]
+            self._arrivals[: position + 1] = passed
             self._set_clock(arrival.time)
             return index
         if go_on is not None:

@@ -84,7 +84,7 @@ def execute(
     loop = LOOPS[fidelity](recording or scheduler, faults=faults, max_steps=MAX_STEPS, record=True)
     run = Run(spec, scenario, loop, armed=armed)
     issues = _controlled(run)
-    schedule = Schedule(fidelity, tuple(recording.choices) if recording else (), tuple(loop.fired))
+    schedule = Schedule(fidelity, tuple(recording.choices) if recording else (), tuple(loop.met))
     switches = recording.switches if recording else 0
     diverged = scheduler.diverged if isinstance(scheduler, Replay) else 0
     return _evidence(run, schedule, issues, switches, diverged)
@@ -131,7 +131,7 @@ def execute_alone(
     run = Run(spec, scenario, loop, armed=armed, forced=alone.forced, clocks=alone.clocks)
     issues = _controlled(run)
     diverged = projected.diverged if isinstance(projected, Projected) else 0
-    return _evidence(run, Schedule(fidelity, (), tuple(loop.fired)), issues, 0, diverged)
+    return _evidence(run, Schedule(fidelity, (), tuple(loop.met)), issues, 0, diverged)
 
 
 class _Unset:

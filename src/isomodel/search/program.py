@@ -166,6 +166,6 @@ def _found(
 ) -> ProgramOutcome:
     recording = Recording(RandomWalk(walk))
     _, _, loop = run_program(main, recording, fidelity=fidelity, faults=faults, seed=seed)
-    schedule = Schedule(fidelity, tuple(recording.choices), tuple(loop.fired))
+    schedule = Schedule(fidelity, tuple(recording.choices), tuple(loop.met))
     finding = Finding("no failure", why)
     return ProgramOutcome(Verdict("violated", why, (finding,), index + 1), schedule, index + 1)
