@@ -26,6 +26,9 @@ LAYERS = (
 OUTWARD = ("edges", "bridges/pytest_plugin.py")
 """Where argv, the environment and the terminal may be touched."""
 
+NAMED_ONLY = {"engine/graph.py": "os.environ", "search/child.py": "os.environ"}
+"""Told apart from what users share, and handed on to a worker process: nothing is read from it."""
+
 
 def modules() -> list[Path]:
     return sorted(path for path in ROOT.rglob("*.py") if path.parent != ROOT)
@@ -69,7 +72,8 @@ def test_a_module_keeps_to_its_layer(path: Path) -> None:
     assert relative.parts[0] in LAYERS
     assert upward(relative.parts[0], imported(tree)) == []
     if not str(relative.as_posix()).startswith(OUTWARD):
-        assert list(outward(tree)) == []
+        named_only = NAMED_ONLY.get(relative.as_posix(), "none")
+        assert [each for each in outward(tree) if not each.startswith(named_only)] == []
 
 
 def test_the_check_notices_an_upward_import_and_a_print() -> None:

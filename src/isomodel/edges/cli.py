@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadInput as error:
         return _complain(str(error), exits.BAD_INPUT)
     except KeyboardInterrupt as stop:
-        return _complain(f"interrupted; {stop or 'nothing was kept'}", exits.INTERRUPTED)
+        return _complain(f"interrupted; {str(stop) or 'nothing was kept'}", exits.INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered goes nowhere
         return exits.CLOSED

@@ -14,6 +14,10 @@ CLOSED = 141
 """Whoever read our output went away; the number shells give for it."""
 
 
+STATUS = {OK: "ok", VIOLATED: "violated", UNKNOWN: "unknown"}
+"""The verdict behind an exit code."""
+
+
 def of(verdict: Verdict) -> int:
     """The exit code for a verdict: an unknown one is never 0."""
-    return {"ok": OK, "violated": VIOLATED, "unknown": UNKNOWN}[verdict.status]
+    return next(code for code, status in STATUS.items() if status == verdict.status)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 import shlex
+import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from isomodel.bridges.explain import explain
 from isomodel.edges import documents, exits, report
 from isomodel.edges.options import ALIASES, HuntOptions
-from isomodel.edges.output import Screen
+from isomodel.edges.output import Part, Screen
 from isomodel.edges.progress import watching
-from isomodel.search.campaign import run_jobs
-from isomodel.search.execute import replay
+from isomodel.search.campaign import Interrupted, replay_case, run_jobs
 from isomodel.search.jobs import Job, Result
-from isomodel.targets.declare import TargetSpec
 from isomodel.targets.resolve import check_armed, resolve
-from isomodel.values.case import Case
 from isomodel.values.errors import BadInput
 from isomodel.values.schedule import Fidelity
 
@@ -37,6 +36,7 @@ def run(options: HuntOptions, screen: Screen) -> int:
     name = options.target or ALIASES["factory"]
     spec = resolve(name, options.path)
     check_armed(spec, options.armed)
+    began = time.time()
     results: list[Result] = []
     for jobs in waves(options, name):
         results += hunt_all(jobs, options, screen, report.named)
@@ -45,11 +45,12 @@ def run(options: HuntOptions, screen: Screen) -> int:
     verdict = report.merged(results)
     code = exits.of(verdict)
     if verdict.status == "violated":
-        screen.show(report.violated(results, *_story(spec, results, options)))
+        screen.show(report.violated(results, *_story(results, options)))
     elif verdict.status == "ok":
         screen.show(report.clean(results, spec.operations))
     else:
         screen.show(report.unknown(results))
+    screen.show(logs(options.cases, began))
     screen.document(
         documents.document(
             "hunt",
@@ -131,10 +132,11 @@ def hunt_all(
                 on_progress=watch.progress,
                 on_result=watch.result,
             )
-        except KeyboardInterrupt:
+        except Interrupted as stop:
+            kept = sum(bool(result.file) for result in stop.results)
             raise KeyboardInterrupt(
                 f"{watch.done} of {len(jobs)} jobs were finished; "
-                f"their counterexamples are in {options.cases}"
+                f"{report.counted(kept, 'counterexample')} kept in {options.cases}"
             ) from None
     for result in results:
         if result.bad_input:
@@ -142,15 +144,16 @@ def hunt_all(
     return results
 
 
-def _story(spec: TargetSpec, results: Sequence[Result], options: HuntOptions) -> tuple[str, str]:
+def _story(results: Sequence[Result], options: HuntOptions) -> tuple[str, str]:
     """The explained counterexample, and the options that the next command needs, too."""
     case = next(r.case for r in results if r.verdict.status == "violated")
     assert case is not None
+    again = replay_case(case, cases=options.cases, path=options.path)
     extra = "".join(f" --path {shlex.quote(each)}" for each in options.path)
-    return told(spec, case), extra
+    return explain(case, again.execution), extra
 
 
-def told(spec: TargetSpec, case: Case) -> str:
-    """The case, run once more and explained."""
-    execution = replay(spec, case.scenario, case.schedule, armed=case.armed)
-    return explain(case, execution)
+def logs(cases: Path, since: float) -> list[Part]:
+    """Where the output of targets went, if they wrote any since this time."""
+    written = [log for log in sorted(cases.glob("*.log")) if log.stat().st_mtime >= since]
+    return [f"output of targets: {log}" for log in written]

@@ -9,6 +9,7 @@ from isomodel.edges import documents, exits, report
 from isomodel.edges.options import ReplayOptions
 from isomodel.edges.output import Line, Part, Screen
 from isomodel.search import cases
+from isomodel.search.campaign import replay_case
 from isomodel.targets.resolve import resolve
 from isomodel.values.case import Case
 from isomodel.values.execution import Execution
@@ -21,10 +22,13 @@ def run(options: ReplayOptions, screen: Screen) -> int:
     case = _asked(stored, options)
     spec = resolve(case.target, options.path)
     cases.fits(case, spec, str(options.case))
-    execution, finding = cases.rejudge(case, spec)
+    again = replay_case(case, cases=options.case.parent, path=options.path)
+    execution, finding = again.execution, again.finding
     if finding is not None:
         case = msgspec.structs.replace(case, finding=finding)
         code, parts = exits.VIOLATED, _still(case, execution)
+    elif execution is None:
+        code, parts = exits.UNKNOWN, _died(case)
     else:
         code, parts = exits.OK, _gone(case, execution)
     screen.show([*parts, *_changed(stored, case)])
@@ -41,26 +45,35 @@ def _asked(case: Case, options: ReplayOptions) -> Case:
     return msgspec.structs.replace(case, schedule=schedule, armed=armed)
 
 
-def _still(case: Case, execution: Execution) -> list[Part]:
+def _still(case: Case, execution: Execution | None) -> list[Part]:
     return [
         explain(case, execution).rstrip("\n"),
         "",
-        Line(f"violated: the same failure again, {_property(case)}", report.STYLES["violated"]),
+        Line(
+            f"violated: the same failure again, {report.failure(case)}", report.STYLES["violated"]
+        ),
         *_divergence(execution),
     ]
 
 
-def _gone(case: Case, execution: Execution) -> list[Part]:
+def _gone(case: Case, execution: Execution | None) -> list[Part]:
     divergence = _divergence(execution)
     return [
-        Line(f"ok: does not fail any more: {_property(case)}", report.STYLES["ok"]),
+        Line(f"ok: does not fail any more: {report.failure(case)}", report.STYLES["ok"]),
         *(divergence or ["  the whole stored schedule was followed"]),
         "One schedule was run, no others; hunt again before you call it fixed.",
     ]
 
 
-def _divergence(execution: Execution) -> list[Part]:
-    if not execution.diverged:
+def _died(case: Case) -> list[Part]:
+    return [
+        Line(f"unknown: not the same failure, {report.failure(case)}", report.STYLES["unknown"]),
+        "  the process died or stood still in another way; hunt again to see how",
+    ]
+
+
+def _divergence(execution: Execution | None) -> list[Part]:
+    if execution is None or not execution.diverged:
         return []
     schedule = execution.schedule
     return [
@@ -83,13 +96,12 @@ def _changed(stored: Case, case: Case) -> list[Part]:
     return parts
 
 
-def _property(case: Case) -> str:
-    finding = case.finding
-    return finding.property + (f" in {finding.operation}" if finding.operation else "")
-
-
 def _document(
-    options: ReplayOptions, case: Case, execution: Execution, finding: Finding | None, code: int
+    options: ReplayOptions,
+    case: Case,
+    execution: Execution | None,
+    finding: Finding | None,
+    code: int,
 ) -> dict[str, object]:
     return documents.document(
         "replay",
@@ -98,10 +110,10 @@ def _document(
         armed=list(case.armed),
         fidelity=case.schedule.fidelity,
         case=str(options.case),
-        verdict={"status": "ok" if finding is None else "violated"},
+        verdict={"status": exits.STATUS[code]},
         finding=None if finding is None else msgspec.to_builtins(finding),
-        diverged=execution.diverged,
         size=documents.size(case.size),
-        steps=execution.steps,
-        ended=execution.ended,
+        diverged=0 if execution is None else execution.diverged,
+        steps=0 if execution is None else execution.steps,
+        ended="process" if execution is None else execution.ended,
     )

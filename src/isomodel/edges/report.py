@@ -6,8 +6,10 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from isomodel.edges.options import ALIASES
 from isomodel.edges.output import Line, Part
 from isomodel.search.jobs import Job, Result
+from isomodel.values.case import Case
 from isomodel.values.verdict import Verdict
 
 EVIDENCE = (
@@ -17,10 +19,15 @@ EVIDENCE = (
 STYLES = {"ok": "bold green", "violated": "bold red", "unknown": "bold yellow"}
 
 
+def short(target: str) -> str:
+    """The short name of a built-in target, or the name as it is."""
+    return next((alias for alias, full in ALIASES.items() if full == target), target)
+
+
 def named(job: Job) -> str:
     """The job for a person: its target, what is armed, under which fidelity."""
     armed = f" with {', '.join(job.armed)}" if job.armed else ""
-    return f"{job.target}{armed}, {' and '.join(job.fidelities)}"
+    return f"{short(job.target)}{armed}, {' and '.join(job.fidelities)}"
 
 
 def finished(result: Result) -> str:
@@ -36,10 +43,13 @@ def finished(result: Result) -> str:
 
 def broken(result: Result) -> str:
     """The property that the counterexample breaks, and where it shows."""
-    if result.case is None:
-        return result.verdict.reason
-    finding = result.case.finding
-    return finding.property + (f" at {finding.operation}" if finding.operation else "")
+    return result.verdict.reason if result.case is None else failure(result.case)
+
+
+def failure(case: Case) -> str:
+    """The property that a case breaks, and where it shows."""
+    finding = case.finding
+    return finding.property + (f" in {finding.operation}" if finding.operation else "")
 
 
 def merged(results: Sequence[Result]) -> Verdict:
@@ -50,7 +60,7 @@ def merged(results: Sequence[Result]) -> Verdict:
         if worst:
             reasons = Counter(r for each in worst for r in each.verdict.reason.split("; "))
             findings = tuple(f for each in worst for f in each.verdict.findings)
-            return Verdict(status, "; ".join(reasons), findings, executions)  # type: ignore[arg-type]
+            return Verdict(status, "; ".join(reasons), findings, executions)
     return Verdict("ok", f"nothing found in {executions} executions", (), executions)
 
 
@@ -82,12 +92,10 @@ def _elsewhere(result: Result) -> str:
 
 def clean(results: Sequence[Result], operations: Iterable[str]) -> list[Part]:
     """On what an ok rests. A hunt is only ok if every operation succeeded at least once."""
-    names = sorted(operations)
     parts: list[Part] = [
-        Line(f"ok: nothing found in {results[0].job.target}", STYLES["ok"]),
+        Line(f"ok: nothing found in {short(results[0].job.target)}", STYLES["ok"]),
         f"  {effort(results)}",
-        f"  reached: {', '.join(names)} ({counted(len(names), 'operation')}, "
-        "each succeeded at least once)",
+        f"  every operation succeeded at least once: {', '.join(sorted(operations))}",
     ]
     also_alone = sum(result.also_alone for result in results)
     if also_alone:
@@ -100,10 +108,9 @@ def clean(results: Sequence[Result], operations: Iterable[str]) -> list[Part]:
 
 def unknown(results: Sequence[Result]) -> list[Part]:
     """Why it is neither ok nor violated."""
-    parts: list[Part] = [
-        Line(f"unknown: nothing found in {results[0].job.target}, but not enough was checked",
-             STYLES["unknown"])
-    ]  # fmt: skip
+    name = short(results[0].job.target)
+    text = f"unknown: nothing found in {name}, but not enough was checked"
+    parts: list[Part] = [Line(text, STYLES["unknown"])]
     parts += [f"  - {reason}" for reason in merged(results).reason.split("; ")]
     return [*parts, f"  {effort(results)}"]
 

@@ -59,7 +59,7 @@ def screen(
     good = found == len(scores) and verdict.status == "ok"
     summary = f"{found} of {report.counted(len(scores), 'known defect')} found; sound layer "
     parts: list[Part] = [_grid(scores), LEGEND, ""]
-    parts += [f"sound layer, {report.effort([each])}: {_end(each)}" for each in by_fidelity(sound)]
+    parts += [line for each in by_fidelity(sound) for line in _end(each)]
     parts += [f"missed: {_missed(score)}" for score in scores if not score.found]
     parts += [
         f"unexpected: {score.defect.id} was noticed by {report.broken(score.result)}, "
@@ -118,12 +118,13 @@ def by_fidelity(results: Sequence[Result]) -> list[Result]:
     return out
 
 
-def _end(result: Result) -> str:
+def _end(result: Result) -> list[Part]:
+    head = f"sound layer: {report.effort([result])}: "
     if result.verdict.status == "ok":
-        return "nothing found"
+        return [head + "nothing found"]
     if result.verdict.status == "unknown":
-        return f"unknown: {result.verdict.reason}"
-    return f"violated: {report.broken(result)}; {result.file}"
+        return [head + "unknown", *(f"  - {each}" for each in result.verdict.reason.split("; "))]
+    return [head + f"violated: {report.broken(result)}", f"  {result.file}"]
 
 
 def _missed(score: Score) -> str:

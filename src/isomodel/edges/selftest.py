@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from isomodel.edges import documents, exits, report, scoreboard
-from isomodel.edges.hunt import hunt_all
+from isomodel.edges.hunt import hunt_all, logs
 from isomodel.edges.options import ALIASES, HuntOptions
 from isomodel.edges.output import Screen
 from isomodel.edges.scoreboard import Score
@@ -29,14 +29,14 @@ SLICES = 2
 
 def run(options: HuntOptions, screen: Screen) -> int:
     """Hunt them all, print the scoreboard; 0 only if all were found and the sound layer is ok."""
-    began = time.monotonic()
+    began = time.time()
     jobs = _sound_jobs(options) + _armed_jobs(options)
     results = hunt_all(jobs, options, screen, _name)
     sound = [result for result in results if not result.job.armed]
     scores = [Score(DEFECTS[result.job.armed[0]], result) for result in results if result.job.armed]
     code = _code(scores, exits.of(report.merged(sound)))
-    seconds = time.monotonic() - began
-    screen.show(scoreboard.screen(scores, sound, options, seconds))
+    seconds = time.time() - began
+    screen.show([*scoreboard.screen(scores, sound, options, seconds), *logs(options.cases, began)])
     screen.document(
         documents.document(
             "hunt",
