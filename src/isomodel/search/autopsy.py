@@ -18,7 +18,7 @@ from isomodel.search.child import Child, Crew, Death
 from isomodel.search.explore import Draw
 from isomodel.search.jobs import Job, Result
 from isomodel.search.journal import read_trail
-from isomodel.search.worker import Inputs, Trial
+from isomodel.search.worker import Attempt, Ended, Inputs, Trial
 from isomodel.values.case import Case
 from isomodel.values.scenario import Scenario, made_by
 from isomodel.values.schedule import Schedule, Switch
@@ -27,86 +27,85 @@ from isomodel.values.verdict import Finding, Verdict
 TRIALS_LIMIT = 10.0
 """Seconds spent on making smaller what killed or blocked a process."""
 
-TRIAL_STALL = 2.0
-"""Seconds after which such a smaller execution counts as blocked."""
+TRIAL_STALL = 0.5
+"""Seconds after which a smaller execution counts as blocked, until the last one is confirmed."""
+
+WALKS = 20
+"""Random schedules tried for a smaller scenario."""
 
 
 class Autopsy:
-    """Of one death in one job."""
+    """Of one death in one job.
+
+    It takes three processes: one draws the inputs and forks to try smaller ones, one confirms
+    the death, and one the smaller case in the end.
+    """
 
     def __init__(self, job: Job, death: Death, crew: Crew) -> None:
         self._job = job
         self._death = death
         self._crew = crew
         self._trail = crew.scratch / f"{next(crew.numbers)}.trail"
-        self._spare: Child | None = None
         self._file = Path()
+        self._kept: Case
 
     def result(self, hunt_seconds: float) -> Result:
         """What the job found by dying."""
-        try:
+        with self._crew.child("autopsy") as nursery, self._crew.child("autopsy") as witness:
             return msgspec.structs.replace(
-                self._examined(), executions=self._death.index + 1, hunt_seconds=hunt_seconds
+                self._examined(nursery, witness),
+                executions=self._death.index + 1,
+                hunt_seconds=hunt_seconds,
             )
-        finally:
-            self._bury()
 
-    def _examined(self) -> Result:
-        draw = self._drawn()
+    def _examined(self, nursery: Child, witness: Child) -> Result:
+        draw = self._drawn(nursery)
         if draw is None:
             reason = f"{self._death}, in execution {self._death.index}, which cannot be drawn again"
             return Result(self._job, Verdict("unknown", reason, (), self._death.index + 1))
-        kept = self._keep(self._case(draw, self._death), None)
-        died = self._repeat(Trial(self._job, str(self._trail), draw=draw), None)
+        self._keep(self._case(draw, self._death))
+        died = self._repeat(witness, draw=draw)
         choices, switches = read_trail(self._trail)
         if died is None:
-            return self._not_again(draw, choices, switches, kept)
+            return self._not_again(draw, choices, switches)
         case = self._case(draw, died, choices, switches)
-        kept = self._keep(case, kept)
+        self._keep(case)
         started = time.monotonic()
-        smaller = self._smaller(case)
-        self._keep(smaller, kept)
-        result = self._result(smaller)
-        return msgspec.structs.replace(result, shrink_seconds=time.monotonic() - started)
+        if self._job.shrink:
+            self._keep(self._smaller(nursery, case))
+        return msgspec.structs.replace(self._result(), shrink_seconds=time.monotonic() - started)
 
     # Examining
 
-    def _drawn(self) -> Draw | None:
+    def _drawn(self, nursery: Child) -> Draw | None:
         try:
-            with self._crew.child("autopsy") as child:
-                answer = child.ask(Inputs(self._job, self._death.index))
+            answer = nursery.ask(Inputs(self._job, self._death.index))
         except Death:
             return None
         return answer if isinstance(answer, Draw) else None
 
-    def _repeat(self, trial: Trial, stall: float | None) -> Death | None:
-        """Run it again, in a process that has not died yet; the death, if it dies of this."""
-        child = self._spare or self._crew.child("autopsy")
-        self._spare = child
+    def _repeat(
+        self, witness: Child, *, draw: Draw | None = None, case: Case | None = None
+    ) -> Death | None:
+        """Run it in a process that has run nothing yet; the death, if it dies of the same."""
         try:
-            child.ask(trial, stall=stall)
+            witness.ask(Trial(self._job, str(self._trail), draw, case))
         except Death as death:
-            self._bury()
-            same = death.kind == self._death.kind or (death.blocked and self._death.blocked)
-            return death if same else None
+            return death if self._is_same(death) else None
         return None
 
-    def _bury(self) -> None:
-        if self._spare is not None:
-            self._spare.close()
-            self._spare = None
+    def _is_same(self, death: Death) -> bool:
+        return death.kind == self._death.kind or (death.blocked and self._death.blocked)
 
-    def _not_again(
-        self, draw: Draw, choices: tuple[Switch, ...], switches: int, kept: Path
-    ) -> Result:
+    def _not_again(self, draw: Draw, choices: tuple[Switch, ...], switches: int) -> Result:
         """A death that does not repeat is reported as such; a pause that does not, as unknown."""
         doubt = (
             "; it did not when that execution was run again on its own: "
             "state kept between executions, memory, or something not under control"
         )
         case = self._case(draw, self._death, choices, switches, doubt)
-        self._keep(case, kept)
-        result = self._result(case)
+        self._keep(case)
+        result = self._result()
         if not self._death.blocked:
             return result
         verdict = Verdict("unknown", case.finding.message, (), self._death.index + 1)
@@ -114,38 +113,52 @@ class Autopsy:
 
     # Making it smaller
 
-    def _smaller(self, best: Case) -> Case:
-        """Without what can be left out one by one, as far as there is time."""
+    def _smaller(self, nursery: Child, case: Case) -> Case:
+        """The simplest case found in the time there is, if it holds in a process of its own."""
+        with self._crew.child("autopsy") as witness:
+            try:
+                best = self._simplest(nursery, case)
+            except Death:
+                return case  # the nursery itself; that of the case is known
+            if best is None:
+                doubt = "; it did so in an alone run of one user's part, which no replay makes"
+                return _with_message(case, case.finding.message + doubt)
+            died = self._repeat(witness, case=best)
+            return case if died is None else self._recorded(best, died)
+
+    def _simplest(self, nursery: Child, case: Case) -> Case | None:
+        """Without what can be left out one by one; None if replaying it does no harm at all."""
         deadline = time.monotonic() + TRIALS_LIMIT
-        stall = min(self._crew.stall, TRIAL_STALL)
-        if not self._job.shrink:
-            return best
-        found = self._dies(best, stall)
-        if found is None:
-            doubt = "; it did so in an alone run of one user's part, which replaying leaves out"
-            return _with_message(best, best.finding.message + doubt)
-        best = found
-        while True:
-            for candidate in _candidates(best):
+        best = self._dies(nursery, case)
+        while best is not None:
+            for candidate, walks in _candidates(best):
                 if time.monotonic() > deadline:
                     return best
-                found = self._dies(candidate, stall)
+                found = self._dies(nursery, candidate, walks)
                 if found is not None and _weight(found) < _weight(best):
                     best = found
                     break
             else:
                 return msgspec.structs.replace(best, minimal=True)
+        return None
 
-    def _dies(self, case: Case, stall: float) -> Case | None:
-        """The case with the choices it made until it died, if it did."""
-        death = self._repeat(Trial(self._job, str(self._trail), case=case), stall)
-        if death is None:
+    def _dies(self, nursery: Child, case: Case, walks: int = 0) -> Case | None:
+        """The case with the choices it made until it died, if it did: its own or a walk's."""
+        stall = min(self._crew.stall, TRIAL_STALL)
+        trial = Trial(self._job, str(self._trail), case=case, walks=walks)
+        answer = nursery.ask(Attempt(trial, stall), stall=stall + self._crew.stall)
+        if not isinstance(answer, Ended):
             return None
+        death = Death(answer.kind, self._death.phase, self._death.index, answer.place)
+        return self._recorded(case, death) if self._is_same(death) else None
+
+    def _recorded(self, case: Case, death: Death) -> Case:
+        """The case as it went when it died this death."""
         choices, switches = read_trail(self._trail)
         schedule = msgspec.structs.replace(case.schedule, choices=choices)
-        death.kind = self._death.kind
         finding = death.finding(case.scenario)
-        return self._made(case.scenario, schedule, finding, switches)
+        made = self._made(case.scenario, schedule, finding, switches)
+        return msgspec.structs.replace(made, minimal=case.minimal)
 
     # Cases
 
@@ -175,14 +188,16 @@ class Autopsy:
             execution=self._death.index,
         )
 
-    def _keep(self, case: Case, before: Path | None) -> Path:
+    def _keep(self, case: Case) -> None:
         """Put the case on disk, in the place of an earlier one."""
-        place = self._file = save(case, self._crew.cases)
-        if before is not None and before != place:
+        before, self._file = self._file, save(case, self._crew.cases)
+        self._kept = case
+        if before not in (self._file, Path()):
             before.unlink(missing_ok=True)
-        return place
 
-    def _result(self, case: Case) -> Result:
+    def _result(self) -> Result:
+        """What there is on disk, as the result."""
+        case = self._kept
         finding = case.finding
         verdict = Verdict("violated", finding.message, (finding,), self._death.index + 1)
         return Result(self._job, verdict, case=case, file=str(self._file))
@@ -194,13 +209,18 @@ def _with_message(case: Case, message: str) -> Case:
 
 
 def _weight(case: Case) -> tuple[int, ...]:
-    """What a person has to follow, and at last what the schedule says beyond it."""
-    size = case.size
-    return (size.users, size.operations, size.faults, size.switches, len(case.schedule.choices))
+    """What a person has to follow, and at last what the case says beyond it."""
+    size, schedule = case.size, case.schedule
+    unusual = (schedule.fidelity == "portable", size.switches, len(schedule.choices))
+    return (size.users, size.operations, size.faults, *unusual, case.scenario.seed != 0)
 
 
-def _candidates(case: Case) -> Iterator[Case]:
-    """The case without a user, an operation, a fault, or some of its choices; boldest first."""
+def _candidates(case: Case) -> Iterator[tuple[Case, int]]:
+    """The case without a user, an operation, a fault, or some of its choices; boldest first.
+
+    The number says how many other schedules to try: one that fitted the larger scenario rarely
+    fits the smaller one.
+    """
     scenario, schedule = case.scenario, case.schedule
     smaller = [
         scenario.only(tuple(user for user in scenario.users if user != gone))
@@ -209,12 +229,16 @@ def _candidates(case: Case) -> Iterator[Case]:
     smaller += [_without(scenario, operation.label) for operation in reversed(scenario.operations)]
     for fewer in smaller:
         if fewer.operations:
-            yield _replaced(case, fewer, _about(schedule, fewer))
+            yield _replaced(case, fewer, _about(schedule, fewer)), WALKS
     for fault in schedule.faults:
         faults = tuple(other for other in schedule.faults if other != fault)
-        yield _replaced(case, scenario, msgspec.structs.replace(schedule, faults=faults))
+        yield _replaced(case, scenario, msgspec.structs.replace(schedule, faults=faults)), WALKS
+    if schedule.fidelity == "portable":
+        yield _replaced(case, scenario, msgspec.structs.replace(schedule, fidelity="stock")), WALKS
+    if scenario.seed:
+        yield _replaced(case, msgspec.structs.replace(scenario, seed=0), schedule), 0
     for choices in _fewer(schedule.choices):
-        yield _replaced(case, scenario, msgspec.structs.replace(schedule, choices=choices))
+        yield _replaced(case, scenario, msgspec.structs.replace(schedule, choices=choices)), 0
 
 
 def _fewer(choices: tuple[Switch, ...]) -> Iterator[tuple[Switch, ...]]:

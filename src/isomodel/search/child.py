@@ -20,9 +20,9 @@ from collections.abc import Callable
 from multiprocessing.connection import Pipe
 from pathlib import Path
 
-from isomodel.search.journal import Journal, Phase, Place, read_last_words
+from isomodel.search.journal import Journal, Phase, Place, ending, read_last_words
 from isomodel.search.judge import CRASH
-from isomodel.search.worker import Answer, Escaped, Found, Request
+from isomodel.search.worker import Answer, Escaped, Found, Request, ended_by
 from isomodel.values.scenario import Scenario
 from isomodel.values.verdict import Finding
 
@@ -167,8 +167,7 @@ class Child:
     def _alive(self, answer: Answer) -> Answer:
         if isinstance(answer, Escaped):
             place = Place(where=answer.where)
-            kind = f"{answer.error} ended the process"
-            raise Death(kind, self.journal.phase, self.journal.index, place)
+            raise Death(ended_by(answer), self.journal.phase, self.journal.index, place)
         return answer
 
     def _patience(self, stall: float) -> float:
@@ -193,23 +192,13 @@ class Child:
             self._process.wait(2)
         self._kill()
         place = read_last_words(self._words)
-        kind = _ending(self._process.returncode, place)
+        kind = ending(self._process.returncode, place)
         return Death(kind, self.journal.phase, self.journal.index, place)
 
     def _trim_log(self) -> None:
         with contextlib.suppress(OSError):
             if self._log.stat().st_size > LOG_LIMIT:
                 os.truncate(self._log, 0)
-
-
-def _ending(code: int, place: Place) -> str:
-    if code >= 0:
-        return f"the process ended with exit code {code}"
-    with contextlib.suppress(ValueError):
-        name = signal.Signals(-code).name
-        outside = " (out of memory, or from outside)" * (name == "SIGKILL" and not place.where)
-        return f"the process ended by signal {-code} {name}{outside}"
-    return f"the process ended by signal {-code}"
 
 
 class Crew:

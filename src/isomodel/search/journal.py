@@ -13,6 +13,7 @@ import functools
 import mmap
 import os
 import re
+import signal
 import sysconfig
 from collections.abc import Callable, Sequence
 from enum import IntEnum
@@ -155,6 +156,9 @@ class LastWords:
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        self.path = path
+        self.process = os.getpid()
+        """Whose they are; a fork of this process may end as it likes."""
         faulthandler.enable(self._file, all_threads=False)
 
     def who(self) -> None:
@@ -162,9 +166,13 @@ class LastWords:
         sources = here.sources
         loop = getattr(sources.now, "__self__", None) if sources is not None else None
         last = getattr(loop, "last", None)
+        self.clear()
+        os.write(self._file, f"task {last.name if last is not None else ''}\n".encode())
+
+    def clear(self) -> None:
+        """Take back what was said."""
         os.lseek(self._file, 0, os.SEEK_SET)
         os.truncate(self._file, 0)
-        os.write(self._file, f"task {last.name if last is not None else ''}\n".encode())
 
     def speak(self) -> None:
         """Say who runs, and where."""
@@ -173,13 +181,12 @@ class LastWords:
 
     def watch_exits(self) -> None:
         """Speak whenever this process is about to end itself."""
-        mine = os.getpid()  # a fork of this process may end as it likes
 
-        def kills_me(pid: int, signal: int) -> bool:
-            return bool(signal) and pid == os.getpid() == mine
+        def kills_me(pid: int, number: int) -> bool:
+            return bool(number) and pid == os.getpid() == self.process
 
         def always(*_: object) -> bool:
-            return os.getpid() == mine
+            return os.getpid() == self.process
 
         for name, ends in (("_exit", always), ("abort", always), ("kill", kills_me)):
             setattr(os, name, self._spoken(getattr(os, name), ends))
@@ -216,6 +223,18 @@ def read_last_words(path: Path) -> Place:
     if tested:
         where = "{}:{} in {}".format(shortened(tested[0]["file"]), *tested[0].groups()[1:])
     return Place(task, where)
+
+
+def ending(code: int, place: Place) -> str:
+    """How a process ended, by its exit code or the negative number of a signal."""
+    if code >= 0:
+        return f"the process ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        return f"the process ended by signal {-code}"
+    outside = " (out of memory, or from outside)" * (name == "SIGKILL" and not place.where)
+    return f"the process ended by signal {-code} {name}{outside}"
 
 
 _OURS = str(Path(isomodel.__file__).parent) + os.sep

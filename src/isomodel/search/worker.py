@@ -13,13 +13,15 @@ import os
 import signal
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NoReturn
 
 import msgspec
 
+from isomodel.engine.protocol import Scheduler
 from isomodel.engine.sources import shortened
 from isomodel.schedulers.random import RandomWalk
 from isomodel.schedulers.replay import Replay
@@ -27,12 +29,25 @@ from isomodel.search import cases
 from isomodel.search.execute import execute, session
 from isomodel.search.explore import Budget, Draw, Explorer, Outcome
 from isomodel.search.jobs import Job, Result
-from isomodel.search.journal import Journal, LastWords, Phase, Trail, beating, is_ours, is_tested
+from isomodel.search.journal import (
+    Journal,
+    LastWords,
+    Phase,
+    Place,
+    Trail,
+    beating,
+    ending,
+    is_ours,
+    is_tested,
+    read_last_words,
+)
 from isomodel.search.shrink import Shrinker
 from isomodel.targets.resolve import check_armed, resolve
 from isomodel.values.case import Case
 from isomodel.values.errors import BadInput
 from isomodel.values.execution import Execution
+from isomodel.values.scenario import Scenario
+from isomodel.values.schedule import Schedule
 from isomodel.values.verdict import Finding, Verdict
 
 # Requests
@@ -55,14 +70,26 @@ class Inputs(msgspec.Struct, frozen=True):
 class Trial(msgspec.Struct, frozen=True):
     """Run something that may end this process, and write its choices into file ``trail``.
 
-    ``draw`` is run as the hunt did, alone runs included; without it, ``case`` is replayed.
-    Answer, if any: Survived.
+    ``draw`` is run as the hunt did, alone runs included; without it, ``case`` is replayed, and
+    after that run under so many random ``walks``. Answer, if any: Survived.
     """
 
     job: Job
     trail: str
     draw: Draw | None = None
     case: Case | None = None
+    walks: int = 0
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """Make this trial in a fork, to which standing still for ``stall`` seconds is the end.
+
+    Forks cost milliseconds where processes made from scratch cost a second; what they say is
+    for shrinking, never for the last word. Answer: Ended or Survived.
+    """
+
+    trial: Trial
+    stall: float
 
 
 class Again(msgspec.Struct, frozen=True):
@@ -72,7 +99,7 @@ class Again(msgspec.Struct, frozen=True):
     path: tuple[str, ...] = ()
 
 
-Request = Hunt | Inputs | Trial | Again
+Request = Hunt | Inputs | Trial | Attempt | Again
 
 # Answers
 
@@ -94,6 +121,13 @@ class Survived(msgspec.Struct, frozen=True):
     """Nothing happened to this process."""
 
     finding: Finding | None = None
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """An attempt took its process down: how, and where."""
+
+    kind: str
+    place: Place
 
 
 class Repeated(msgspec.Struct, frozen=True):
@@ -123,7 +157,7 @@ class Broken(msgspec.Struct, frozen=True):
     traceback: str
 
 
-Answer = Found | Done | Draw | Survived | Repeated | Unusable | Escaped | Broken
+Answer = Found | Done | Draw | Survived | Ended | Repeated | Unusable | Escaped | Broken
 
 
 def main(connection: str, life: str, journal: str, last_words: str) -> None:
@@ -144,7 +178,7 @@ def main(connection: str, life: str, journal: str, last_words: str) -> None:
         except OSError:  # nobody listens
             leave(1)
 
-    worker = _Worker(Journal(Path(journal)), say)
+    worker = _Worker(Journal(Path(journal)), words, leave, say)
     with contextlib.suppress(EOFError):
         while True:
             worker.serve(line.recv())
@@ -156,19 +190,29 @@ def _watch_parent(life: int, words: LastWords, leave: Callable[[int], object]) -
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     while os.read(life, 1):
         words.who()
+    with contextlib.suppress(OSError):
+        os.killpg(0, signal.SIGKILL)  # with whatever the system under test has started
     leave(1)
 
 
 class _Worker:
     """Serves requests, one after another."""
 
-    def __init__(self, journal: Journal, say: Callable[[Answer], None]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        words: LastWords,
+        leave: Callable[[int], NoReturn],
+        say: Callable[[Answer], None],
+    ) -> None:
         self._journal = journal
+        self._words = words
+        self._leave = leave
         self._say = say
 
     def serve(self, request: Request) -> None:
         """Answer one request; whatever happens, the last answer says that it is done."""
-        target = request.case.target if isinstance(request, Again) else request.job.target
+        target = _target_of(request)
         self._journal.enter(Phase.STARTING)
         try:
             self._say(self._answer(request))
@@ -185,6 +229,8 @@ class _Worker:
             return self._explorer(request.job).draw(request.index)
         if isinstance(request, Trial):
             return self._trial(request)
+        if isinstance(request, Attempt):
+            return self._attempt(request)
         return self._again(request)
 
     def _explorer(self, job: Job) -> Explorer:
@@ -261,28 +307,101 @@ class _Worker:
     def _trial(self, request: Trial) -> Answer:
         explorer = self._explorer(request.job)
         draw, case = request.draw, request.case
-        if draw is not None:
-            trail = Trail(RandomWalk(draw.walk), Path(request.trail), self._journal)
-            inputs = draw.scenario, draw.fidelity, draw.faults
-        else:
-            assert case is not None
-            trail = Trail(Replay(case.schedule.choices), Path(request.trail), self._journal)
-            inputs = case.scenario, case.schedule.fidelity, case.schedule.faults
-        scenario, fidelity, faults = inputs
         self._journal.enter(Phase.CHECKING)
-        with session(), contextlib.closing(trail):
+        with session():
+            if draw is not None:
+                walk = RandomWalk(draw.walk)
+                schedule = Schedule(draw.fidelity, (), draw.faults)
+                self._leave_trail(explorer, draw.scenario, schedule, walk, request.trail)
+                return Survived(explorer.hunt(Budget(1), first=draw.index).finding)
+            assert case is not None
+            walks = map(RandomWalk, range(request.walks))
+            schedulers: list[Scheduler] = [Replay(case.schedule.choices), *walks]
+            for scheduler in schedulers:
+                self._leave_trail(explorer, case.scenario, case.schedule, scheduler, request.trail)
+            return Survived()
+
+    def _leave_trail(
+        self,
+        explorer: Explorer,
+        scenario: Scenario,
+        schedule: Schedule,
+        scheduler: Scheduler,
+        trail: str,
+    ) -> None:
+        """One execution, each of whose choices is written down before it is made."""
+        with contextlib.closing(Trail(scheduler, Path(trail), self._journal)) as recorder:
             execute(
                 explorer.spec,
                 scenario,
-                trail,
-                fidelity=fidelity,
-                faults=faults,
+                recorder,
+                fidelity=schedule.fidelity,
+                faults=schedule.faults,
                 armed=explorer.armed,
                 record=False,
             )
-            if draw is None:
-                return Survived()
-            return Survived(explorer.hunt(Budget(1), first=draw.index).finding)
+
+    def _attempt(self, request: Attempt) -> Answer:
+        resolve(request.trial.job.target, request.trial.job.path)  # so that no fork has to
+        self._journal.enter(Phase.CHECKING)
+        self._words.clear()
+        answer, result = os.pipe()
+        life, demand = os.pipe()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # our other thread holds no lock
+            fork = os.fork()
+        if not fork:
+            os.close(demand)
+            self._try(request.trial, result, life)
+        os.close(result)
+        os.close(life)
+        try:
+            blocked = self._wait(fork, request.stall, demand)
+            place = read_last_words(self._words.path)
+            said = os.read(answer, 4096).decode()
+        finally:
+            os.close(answer)
+            os.close(demand)
+        if blocked is True:
+            return Ended(f"blocked the event loop for {request.stall:g} s", place)
+        if not said:
+            return Ended(ending(os.waitstatus_to_exitcode(blocked), place), place)
+        kind, _, where = said.partition("\n")
+        return Ended(kind, Place(where=where)) if kind else Survived()
+
+    def _try(self, trial: Trial, result: int, life: int) -> NoReturn:
+        """Make a trial in this fork, and say how it went, if it comes to that."""
+        said = "\n"
+        try:
+            self._words.process = os.getpid()
+            _thread.start_new_thread(_watch_parent, (life, self._words, self._leave))
+            self._trial(trial)
+        except BaseException as error:
+            answer = _explained(error, "")
+            if isinstance(answer, Escaped):
+                said = f"{ended_by(answer)}\n{answer.where}"
+        os.write(result, said.encode())
+        self._leave(0)
+
+    def _wait(self, fork: int, stall: float, demand: int) -> int | Literal[True]:
+        """The status of a fork when it has ended; True if it stood still and had to be ended."""
+        beats, since = self._journal.beats, time.monotonic()
+        while True:
+            ended, status = os.waitpid(fork, os.WNOHANG)
+            if ended:
+                return status
+            time.sleep(0.002)
+            if self._journal.beats != beats:
+                beats, since = self._journal.beats, time.monotonic()
+            elif time.monotonic() - since > stall:
+                break
+        os.write(demand, b"?")
+        time.sleep(0.05)
+        for number in (signal.SIGABRT, signal.SIGKILL):
+            os.kill(fork, number)
+            time.sleep(0.05)
+        os.waitpid(fork, 0)
+        return True
 
     def _again(self, request: Again) -> Answer:
         case = request.case
@@ -291,6 +410,19 @@ class _Worker:
         self._journal.enter(Phase.CHECKING)
         with session():
             return Repeated(*cases.rejudge(case, beating(spec, self._journal)))
+
+
+def _target_of(request: Request) -> str:
+    if isinstance(request, Again):
+        return request.case.target
+    if isinstance(request, Attempt):
+        return request.trial.job.target
+    return request.job.target
+
+
+def ended_by(escaped: Escaped) -> str:
+    """What escaped, as the kind of a death."""
+    return f"{escaped.error} ended the process"
 
 
 def _result(job: Job, outcome: Outcome, seconds: float) -> Result:
