@@ -49,11 +49,9 @@ class Projected:
                 return go_on
             self._events, self._previous = events, arrival.own_events
             self.skipped += bool(position)
-            # a step that another user's doing had enabled jointly never comes alone
-            passed = [
-                other for other in self._arrivals[:position] if not other.key.endswith(" step")
+            self._arrivals[: position + 1] = [
+                other for other in self._arrivals[:position] if not _may_never_come(other)
             ]
-            self._arrivals[: position + 1] = passed
             self._set_clock(arrival.time)
             return index
         if go_on is not None:
@@ -63,3 +61,8 @@ class Projected:
         if not usual:
             return 0
         return usual[default([options[index] for index in usual], last)]
+
+
+def _may_never_come(arrival: Arrival) -> bool:
+    """Whether others may have brought this about: a step they enabled, or nobody's own work."""
+    return not arrival.user or arrival.key.endswith(" step")

@@ -32,9 +32,11 @@ class Judgement(msgspec.Struct, frozen=True):
 
 
 def alone_of(joint: Execution, part: tuple[str, ...]) -> Alone:
-    """What this part keeps of the joint run."""
+    """What this part keeps of the joint run: what is its own, and what belongs to nobody."""
     return Alone(
-        arrivals=tuple(arrival for arrival in joint.arrivals if arrival.user in part),
+        arrivals=tuple(
+            arrival for arrival in joint.arrivals if not arrival.user or arrival.user in part
+        ),
         forced={
             refusal.key: refusal.error
             for refusal in joint.refusals

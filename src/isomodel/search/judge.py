@@ -75,7 +75,8 @@ class Judge:
         if finding.property == CRASH:
             return finding if execution.ended == "crash" else None
         if finding.property == NONINTERFERENCE:
-            found = self.isolation.judge(execution, again).findings
+            judgement = self.isolation.judge(execution, again)
+            found = judgement.findings if judgement.status == "interference" else ()
         else:
             found = tuple(
                 other

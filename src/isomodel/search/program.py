@@ -7,6 +7,7 @@ can be switched between and cancelled; what a cancellation makes it raise is no 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -65,7 +66,7 @@ def run_program(
     seed: int = 0,
     max_steps: int = 20_000,
 ) -> tuple[str, str, ControlledLoop]:
-    """Run it once: how it ended (``ok``, ``raised``, ``hang``, ``busy``, ``cancelled``), and why."""
+    """Run it once: how it ended (``ok raised hang busy cancelled``), why, and its loop."""
     loop = LOOPS[fidelity](scheduler, faults=faults, max_steps=max_steps)
     world: Any = _Bare(loop)
     with entered(world):
@@ -107,10 +108,8 @@ def _dismiss(loop: ControlledLoop) -> None:
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
                 task.cancel()
             loop.max_steps = loop.steps + 1_000
-            try:
+            with contextlib.suppress(Blocked, OutOfSteps):
                 loop.settle()
-            except (Blocked, OutOfSteps):
-                pass
     loop.close()
 
 
