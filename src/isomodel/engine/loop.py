@@ -67,7 +67,7 @@ class ControlledLoop(asyncio.AbstractEventLoop):
         self.now = 0.0
         self.steps = 0
         self.idles = 0
-        self.errors: list[dict[str, Any]] = []
+        self.errors: list[str] = []
         self.uncontrolled: list[Issue] = []
         self.log: list[Arrival] | None = [] if record else None
         self.trace: list[Step] | None = [] if record else None
@@ -233,10 +233,11 @@ class ControlledLoop(asyncio.AbstractEventLoop):
         raise RuntimeError("this event loop is already running")
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        self.errors.append(context)
+        error = context.get("exception")  # as text: an exception keeps its frames alive
+        self.errors.append(f"{context.get('message')}: {type(error).__name__}: {error}")
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
-        self.errors.append(context)
+        self.call_exception_handler(context)
 
     def set_exception_handler(self, handler: Any) -> None:
         pass

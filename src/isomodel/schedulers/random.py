@@ -73,4 +73,5 @@ class RandomWalk:
                 priority = priorities[option] = self._random()
             if priority > highest:
                 best, highest = index, priority
+        priorities.pop(options[best], None)  # what has happened must not be kept alive
         return best
