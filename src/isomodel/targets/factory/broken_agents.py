@@ -49,22 +49,21 @@ def race_in_factory(parts: Parts) -> Parts:
     return replace(parts, agents=RacingFactory)
 
 
-def reuse_agents(parts: Parts) -> Parts:
-    """A global registry of agents, which are given a new context but keep their notes."""
+def keep_notes(parts: Parts) -> Parts:
+    """What agents learn is kept by the name of the agent, not by request."""
 
-    class RegistryFactory(AgentFactory):
-        """Makes each agent once."""
+    class NotesByNameFactory(AgentFactory):
+        """Gives every agent the notes of its predecessors of the same name."""
 
-        _registry: ClassVar[dict[str, Agent]] = {}
+        _notes: ClassVar[dict[str, list[str]]] = {}
 
         async def create_agent(self, name: str, context: UserExecutionContext) -> Agent:
-            """The agent of this name, now working for this context."""
-            fresh = await super().create_agent(name, context)
-            agent = self._registry.setdefault(name, fresh)
-            agent.id, agent.context = fresh.id, context
+            """An agent that has not forgotten anything."""
+            agent = await super().create_agent(name, context)
+            agent.notes = self._notes.setdefault(name, agent.notes)
             return agent
 
-    return replace(parts, agents=RegistryFactory)
+    return replace(parts, agents=NotesByNameFactory)
 
 
 class PooledEngineFactory(EngineFactory):

@@ -44,8 +44,8 @@ TWO = Size(2, 2, 0, 0)
 """Two users, one operation each, one after the other."""
 RACE = Size(2, 2, 1, 0)
 """Two users, one operation each, the second while the first one waits."""
-OWN_RACE = Size(1, 2, 2, 0)
-"""Two operations of one user, the second while the first one waits, and back."""
+OWN_RACE = Size(1, 2, 1, 0)
+"""One user, two operations side by side, the second while the first one waits."""
 THREE = Size(2, 3, 0, 0)
 """Two users, three operations, one after the other."""
 
@@ -96,22 +96,22 @@ _ALL = (
         "414-07",
         "check-then-act race in a factory: duplicate ids, limits exceeded",
         "number and room of a new agent are read before a wait and used after it",
-        {"uniqueness": RACE, "limits": OWN_RACE, "noninterference": TWO},
+        {"uniqueness": OWN_RACE, "limits": OWN_RACE, "noninterference": TWO},
         broken_agents.race_in_factory,
     ),
     Defect(
         "414-08",
         "validation is skipped under load",
         "while another context is being opened, ids are not checked",
-        {"validation": RACE, "noninterference": RACE},
+        {"validation": OWN_RACE, "noninterference": RACE},
         broken_services.skip_validation,
     ),
     Defect(
         "414-09",
         "an agent's state bleeds into another user's run",
-        "a global registry hands out agents that keep their notes",
+        "the notes of agents are kept by agent name, for whoever runs it next",
         {"no leaked secret": TWO, "noninterference": TWO},
-        broken_agents.reuse_agents,
+        broken_agents.keep_notes,
     ),
     Defect(
         "414-10",
@@ -131,7 +131,7 @@ _ALL = (
         "414-12",
         "concurrent updates corrupt shared counters",
         "analytics read, change and write back a document that all users share",
-        {"conservation": RACE, "noninterference": RACE},
+        {"conservation": OWN_RACE, "noninterference": RACE},
         broken_services.lose_updates,
     ),
     Defect(
@@ -159,7 +159,7 @@ _ALL = (
         "414-16",
         "an authentication token is reused for another user",
         "a spare token leaves the pool only after it has been stored",
-        {"identity": RACE, "uniqueness": RACE, "noninterference": RACE},
+        {"identity": RACE, "uniqueness": OWN_RACE, "noninterference": RACE},
         broken_services.reuse_tokens,
     ),
 )

@@ -141,7 +141,6 @@ class WebSocketConnectionPool:
         channel = self.channel(
             user, connection, transport, self.capacity, self._audit, self._forget
         )
-        self._audit.watch(channel, "channel")
         self._routes.setdefault(user, {})[connection] = channel
 
     def disconnect(self, user: str, connection: str) -> None:
