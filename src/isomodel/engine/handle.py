@@ -28,6 +28,7 @@ class Handle:
         "kind",
         "number",
         "owner",
+        "priority",
         "serial",
         "task",
         "time",
@@ -47,6 +48,7 @@ class Handle:
         self.context = context
         self.dead = False
         self.owner = None
+        self.priority = -1.0
         self.future: asyncio.Future[Any] | None = None
 
     @property
@@ -76,6 +78,7 @@ class GoOn:
 
     __slots__ = ("kind", "owner")
     key = "go on"
+    priority = -1.0
 
     def __init__(self, owner: Owner) -> None:
         self.kind = "go on"

@@ -9,7 +9,13 @@ from isomodel.engine.owner import Actor, Owner
 
 
 class Option(Protocol):
-    """Something that may happen next."""
+    """Something that may happen next.
+
+    ``priority`` is below 0 until a scheduler that works with priorities sets one. It is kept
+    here and not with the scheduler, which would keep alive what has long happened.
+    """
+
+    priority: float
 
     @property
     def key(self) -> str:

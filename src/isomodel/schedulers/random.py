@@ -34,14 +34,13 @@ STICKINESS = 0.8
 class RandomWalk:
     """A scheduler for one execution, a pure function of ``seed``."""
 
-    __slots__ = ("_haste", "_join", "_priorities", "_random", "_walk")
+    __slots__ = ("_haste", "_join", "_random", "_walk")
 
     def __init__(self, seed: int) -> None:
         self._random = draw = random.Random(seed).random
         self._walk = WALKS[int(draw() * len(WALKS))]
         self._join = JOIN[int(draw() * len(JOIN))]
         self._haste = HASTE[int(draw() * len(HASTE))]
-        self._priorities: dict[Option, float] = {}
 
     def choose(self, options: Sequence[Option], last: Actor) -> int:
         """One option, by this execution's walk; the timer comes last and has its own odds."""
@@ -64,14 +63,12 @@ class RandomWalk:
         return first + int(draw() * (end - first))
 
     def _highest(self, options: Sequence[Option], first: int, end: int) -> int:
-        priorities = self._priorities
         best, highest = first, -1.0
         for index in range(first, end):
             option = options[index]
-            priority = priorities.get(option)
-            if priority is None:
-                priority = priorities[option] = self._random()
+            priority = option.priority
+            if priority < 0:
+                priority = option.priority = self._random()
             if priority > highest:
                 best, highest = index, priority
-        priorities.pop(options[best], None)  # what has happened must not be kept alive
         return best
