@@ -18,7 +18,7 @@ from isomodel.search.child import Child, Crew, Death
 from isomodel.search.explore import Draw
 from isomodel.search.jobs import Job, Result
 from isomodel.search.journal import read_trail
-from isomodel.search.worker import Attempt, Ended, Inputs, Trial
+from isomodel.search.requests import Attempt, Ended, Inputs, Survived, Trial, refusal
 from isomodel.values.case import Case
 from isomodel.values.scenario import Scenario, made_by
 from isomodel.values.schedule import Schedule, Switch
@@ -32,6 +32,16 @@ TRIAL_STALL = 0.5
 
 WALKS = 20
 """Random schedules tried for a smaller scenario."""
+
+DOUBT = (
+    "; it did not when that execution was run again on its own: "
+    "state kept between executions, memory, or something not under control"
+)
+ALONE = "; it did so in an alone run of one user's part, which no replay makes"
+
+
+class _CannotTell(Exception):
+    """A process that was to die did something else than die or live."""
 
 
 class Autopsy:
@@ -64,10 +74,13 @@ class Autopsy:
             reason = f"{self._death}, in execution {self._death.index}, which cannot be drawn again"
             return Result(self._job, Verdict("unknown", reason, (), self._death.index + 1))
         self._keep(self._case(draw, self._death))
-        died = self._repeat(witness, draw=draw)
-        choices, switches = read_trail(self._trail)
+        try:
+            died = self._repeat(witness, draw=draw)
+        except _CannotTell as reason:
+            return self._not_again(draw, f"; it could not be run again on its own: {reason}")
         if died is None:
-            return self._not_again(draw, choices, switches)
+            return self._not_again(draw, DOUBT)
+        choices, switches = read_trail(self._trail)
         case = self._case(draw, died, choices, switches)
         self._keep(case)
         started = time.monotonic()
@@ -89,20 +102,19 @@ class Autopsy:
     ) -> Death | None:
         """Run it in a process that has run nothing yet; the death, if it dies of the same."""
         try:
-            witness.ask(Trial(self._job, str(self._trail), draw, case))
+            answer = witness.ask(Trial(self._job, str(self._trail), draw, case))
         except Death as death:
             return death if self._is_same(death) else None
+        if not isinstance(answer, Survived):
+            raise _CannotTell(refusal(answer))
         return None
 
     def _is_same(self, death: Death) -> bool:
         return death.kind == self._death.kind or (death.blocked and self._death.blocked)
 
-    def _not_again(self, draw: Draw, choices: tuple[Switch, ...], switches: int) -> Result:
+    def _not_again(self, draw: Draw, doubt: str) -> Result:
         """A death that does not repeat is reported as such; a pause that does not, as unknown."""
-        doubt = (
-            "; it did not when that execution was run again on its own: "
-            "state kept between executions, memory, or something not under control"
-        )
+        choices, switches = read_trail(self._trail)
         case = self._case(draw, self._death, choices, switches, doubt)
         self._keep(case)
         result = self._result()
@@ -118,12 +130,11 @@ class Autopsy:
         with self._crew.child("autopsy") as witness:
             try:
                 best = self._simplest(nursery, case)
-            except Death:
-                return case  # the nursery itself; that of the case is known
-            if best is None:
-                doubt = "; it did so in an alone run of one user's part, which no replay makes"
-                return _with_message(case, case.finding.message + doubt)
-            died = self._repeat(witness, case=best)
+                if best is None:
+                    return _with_message(case, case.finding.message + ALONE)
+                died = self._repeat(witness, case=best)
+            except (Death, _CannotTell):  # what is known of the larger case stays true
+                return case
             return case if died is None else self._recorded(best, died)
 
     def _simplest(self, nursery: Child, case: Case) -> Case | None:

@@ -23,7 +23,17 @@ from isomodel.search.cases import write
 from isomodel.search.child import STALL, Child, Crew, Death, Stopped
 from isomodel.search.jobs import Job, Progress, Result
 from isomodel.search.journal import Journal, Phase, Place
-from isomodel.search.worker import Again, Answer, Broken, Done, Found, Hunt, Repeated, Unusable
+from isomodel.search.requests import (
+    Again,
+    Answer,
+    Broken,
+    Done,
+    Found,
+    Hunt,
+    Repeated,
+    Unusable,
+    refusal,
+)
 from isomodel.values.case import Case
 from isomodel.values.errors import BadInput
 from isomodel.values.execution import Execution
@@ -90,7 +100,7 @@ def replay_case(
             return Replayed(found if same else None)
     if isinstance(answer, Repeated):
         return Replayed(answer.finding, answer.execution)
-    raise BadInput(_refusal(answer))
+    raise BadInput(refusal(answer))
 
 
 # Supervision
@@ -216,8 +226,11 @@ class _Supervisor:
             return self._but(job, "interrupted before it was shrunk", reason)
         except Death as death:
             self.close()
-            if self._found is not None or death.phase in (Phase.IDLE, Phase.STARTING):
+            if self._found is not None or death.phase is Phase.STARTING:
                 return self._but(job, f"shrinking died: {death}", bad=f"{death}, on importing it")
+            if death.phase is Phase.IDLE:
+                log = self._crew.cases / f"{self._name}.log"
+                return self._but(job, "", f"internal error: no worker ({death}); see {log}")
             return Autopsy(job, death, self._crew).result(watch.seconds)
 
     def _worker(self, job: Job) -> Child:
@@ -235,7 +248,7 @@ class _Supervisor:
             return self._verifier.check(answer)
         if isinstance(answer, Unusable) and self._found is None:
             return Result(job, Verdict("unknown", answer.message), bad_input=answer.message)
-        reason = _refusal(answer)
+        reason = refusal(answer)
         if isinstance(answer, Broken):
             reason += f"; traceback in {_keep_traceback(self._crew.cases, answer)}"
         return self._but(job, f"shrinking died: {reason}", reason)
@@ -321,7 +334,7 @@ class _Verifier:
             self.close()
             return f"; not reproducible in another process: {death}", ""
         if not isinstance(answer, Repeated):
-            return f"; not reproducible in another process: {_refusal(answer)}", ""
+            return f"; not reproducible in another process: {refusal(answer)}", ""
         parted = _parting(execution, answer.execution)
         if answer.finding is None:
             return f"; not reproducible in another process: {parted or 'the same steps'}", ""
@@ -350,15 +363,6 @@ def _parting(one: Execution, other: Execution) -> str:
     if one.observations != other.observations:
         return "the same steps, but other observations"
     return ""
-
-
-def _refusal(answer: Answer) -> str:
-    """An answer that is no result, in one line."""
-    if isinstance(answer, Unusable):
-        return answer.message
-    if isinstance(answer, Broken):
-        return f"internal error of isomodel: {answer.error}"
-    return f"internal error of isomodel: unexpected {type(answer).__name__}"
 
 
 def _keep_traceback(folder: Path, broken: Broken) -> Path:

@@ -53,12 +53,16 @@ def make(
 def name_of(case: Case) -> str:
     """The file name of a case: for a person to read, and the same for the same counterexample.
 
-    The hash covers target, defects, scenario, schedule and property; not where it came from.
+    The hash covers target, defects, scenario, schedule and property. Where it came from counts
+    only while it is not minimal, so that no job takes another's result for its own first draft.
     """
     short = case.target.rpartition(":")[2] or case.target
     words = [_word(text) for text in (short, *case.armed, case.finding.property) if text]
     same = (case.target, case.armed, case.scenario, case.schedule, case.finding.property)
-    digest = hashlib.blake2b(repr(same).encode(errors="replace"), digest_size=4).hexdigest()
+    where = None if case.minimal else (case.origin.seed, case.origin.execution)
+    digest = hashlib.blake2b(
+        repr((*same, where)).encode(errors="replace"), digest_size=4
+    ).hexdigest()
     return "-".join([*words, digest])[-200:] + ".json"
 
 

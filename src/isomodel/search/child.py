@@ -22,7 +22,7 @@ from pathlib import Path
 
 from isomodel.search.journal import Journal, Phase, Place, ending, read_last_words
 from isomodel.search.judge import CRASH
-from isomodel.search.worker import Answer, Escaped, Found, Request, ended_by
+from isomodel.search.requests import Answer, Escaped, Found, Request, ended_by
 from isomodel.values.scenario import Scenario
 from isomodel.values.verdict import Finding
 

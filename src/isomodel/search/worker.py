@@ -27,7 +27,7 @@ from isomodel.schedulers.random import RandomWalk
 from isomodel.schedulers.replay import Replay
 from isomodel.search import cases
 from isomodel.search.execute import execute, session
-from isomodel.search.explore import Budget, Draw, Explorer, Outcome
+from isomodel.search.explore import Budget, Explorer, Outcome
 from isomodel.search.jobs import Job, Result
 from isomodel.search.journal import (
     Journal,
@@ -41,6 +41,25 @@ from isomodel.search.journal import (
     is_tested,
     read_last_words,
 )
+from isomodel.search.requests import (
+    Again,
+    Answer,
+    Attempt,
+    Broken,
+    Done,
+    Ended,
+    Escaped,
+    Found,
+    Hunt,
+    Inputs,
+    Repeated,
+    Request,
+    Survived,
+    Trial,
+    Unusable,
+    ended_by,
+    target_of,
+)
 from isomodel.search.shrink import Shrinker
 from isomodel.targets.resolve import check_armed, resolve
 from isomodel.values.case import Case
@@ -49,115 +68,6 @@ from isomodel.values.execution import Execution
 from isomodel.values.scenario import Scenario
 from isomodel.values.schedule import Schedule
 from isomodel.values.verdict import Finding, Verdict
-
-# Requests
-
-
-class Hunt(msgspec.Struct, frozen=True):
-    """Do this job; keep what it finds in folder ``cases``. Answers: Found, then Done."""
-
-    job: Job
-    cases: str
-
-
-class Inputs(msgspec.Struct, frozen=True):
-    """Draw the inputs of one execution of a job, without running it. Answer: a Draw."""
-
-    job: Job
-    index: int
-
-
-class Trial(msgspec.Struct, frozen=True):
-    """Run something that may end this process, and write its choices into file ``trail``.
-
-    ``draw`` is run as the hunt did, alone runs included; without it, ``case`` is replayed, and
-    after that run under so many random ``walks``. Answer, if any: Survived.
-    """
-
-    job: Job
-    trail: str
-    draw: Draw | None = None
-    case: Case | None = None
-    walks: int = 0
-
-
-class Attempt(msgspec.Struct, frozen=True):
-    """Make this trial in a fork, to which standing still for ``stall`` seconds is the end.
-
-    Forks cost milliseconds where processes made from scratch cost a second; what they say is
-    for shrinking, never for the last word. Answer: Ended or Survived.
-    """
-
-    trial: Trial
-    stall: float
-
-
-class Again(msgspec.Struct, frozen=True):
-    """Replay a case, and judge it. Answer: Repeated."""
-
-    case: Case
-    path: tuple[str, ...] = ()
-
-
-Request = Hunt | Inputs | Trial | Attempt | Again
-
-# Answers
-
-
-class Found(msgspec.Struct, frozen=True):
-    """A counterexample is on disk, not shrunk; this would be the result, were it the end."""
-
-    result: Result
-
-
-class Done(msgspec.Struct, frozen=True):
-    """A job ended. ``execution`` is that of the case, if there is one."""
-
-    result: Result
-    execution: Execution | None = None
-
-
-class Survived(msgspec.Struct, frozen=True):
-    """Nothing happened to this process."""
-
-    finding: Finding | None = None
-
-
-class Ended(msgspec.Struct, frozen=True):
-    """An attempt took its process down: how, and where."""
-
-    kind: str
-    place: Place
-
-
-class Repeated(msgspec.Struct, frozen=True):
-    """The execution of a case, and the failure if it showed again."""
-
-    execution: Execution
-    finding: Finding | None
-
-
-class Unusable(msgspec.Struct, frozen=True):
-    """The target cannot be used: one line that says why."""
-
-    message: str
-
-
-class Escaped(msgspec.Struct, frozen=True):
-    """The target raised what only the end of a process raises, outside any operation."""
-
-    error: str
-    where: str
-
-
-class Broken(msgspec.Struct, frozen=True):
-    """An error of isomodel itself."""
-
-    error: str
-    traceback: str
-
-
-Answer = Found | Done | Draw | Survived | Ended | Repeated | Unusable | Escaped | Broken
 
 
 def main(connection: str, life: str, journal: str, last_words: str) -> None:
@@ -212,7 +122,7 @@ class _Worker:
 
     def serve(self, request: Request) -> None:
         """Answer one request; whatever happens, the last answer says that it is done."""
-        target = _target_of(request)
+        target = target_of(request)
         self._journal.enter(Phase.STARTING)
         try:
             self._say(self._answer(request))
@@ -410,19 +320,6 @@ class _Worker:
         self._journal.enter(Phase.CHECKING)
         with session():
             return Repeated(*cases.rejudge(case, beating(spec, self._journal)))
-
-
-def _target_of(request: Request) -> str:
-    if isinstance(request, Again):
-        return request.case.target
-    if isinstance(request, Attempt):
-        return request.trial.job.target
-    return request.job.target
-
-
-def ended_by(escaped: Escaped) -> str:
-    """What escaped, as the kind of a death."""
-    return f"{escaped.error} ended the process"
 
 
 def _result(job: Job, outcome: Outcome, seconds: float) -> Result:

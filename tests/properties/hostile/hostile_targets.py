@@ -129,3 +129,24 @@ class Leaks(Calm):
         before, self.last = self.last, user
         await io("look")
         return before
+
+
+class LeaksHere(Leaks):
+    """Leaks in processes with one hash seed only."""
+
+    @operation
+    async def look(self, user: str) -> str:
+        if os.environ.get("PYTHONHASHSEED") == "0":
+            return await super().look(user)
+        return ""
+
+
+class Lingers(Calm):
+    """Says who it is, and blocks."""
+
+    @operation
+    async def linger(self, user: str) -> str:
+        with open(os.environ["HOSTILE_MARK"], "w") as file:
+            file.write(str(os.getpid()))
+        while True:
+            pass
