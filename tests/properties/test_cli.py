@@ -223,7 +223,7 @@ def test_a_leak_is_explained_with_the_next_two_commands(folder: Path) -> None:
     assert "violated: no leaked secret in send" in ran.out
     assert "bob" in ran.out
     assert "\x1b" not in ran.out + ran.err
-    assert "] leaky:Chat, stock: violated: no leaked secret in send" in ran.err
+    assert "] leaky:Chat, stock, seed 0: violated: no leaked secret in send" in ran.err
 
 
 def test_a_sound_target_is_ok_and_says_on_what_that_rests(folder: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
@@ -23,7 +24,10 @@ from isomodel.values.errors import BadInput
 
 
 class Line(msgspec.Struct, frozen=True):
-    """A line of text; ``style`` is how rich shows it on a terminal."""
+    """A line of prose: a terminal wraps it, and shows it in this style of rich's.
+
+    Plain strings are never wrapped: they may be commands and paths that somebody copies.
+    """
 
     text: str
     style: str = ""
@@ -60,7 +64,7 @@ class Screen:
             return
         for part in parts:
             if self._console.is_terminal:
-                self._console.print(_drawn(part))
+                self._console.print(_drawn(part, self._console.width))
             else:
                 self._stdout.write(plain(part) + "\n")
         self._stdout.flush()
@@ -142,12 +146,14 @@ def plain(part: Part) -> str:
     )
 
 
-def _drawn(part: Part) -> Text | Table:
+def _drawn(part: Part, width: int) -> Text | Table:
     if isinstance(part, str):
         return Text(part)
     if isinstance(part, Line):
-        return Text(part.text, style=part.style)
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+        hanging = " " * (len(part.text) - len(part.text.lstrip(" -")))
+        wrapped = textwrap.fill(part.text, width, subsequent_indent=hanging, break_long_words=False)
+        return Text(wrapped, style=part.style)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
     for heading in part.headings:
         number = heading in part.numbers
         table.add_column(heading, justify="right" if number else "left", no_wrap=number)

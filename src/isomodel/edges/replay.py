@@ -61,7 +61,7 @@ def _gone(case: Case, execution: Execution | None) -> list[Part]:
     return [
         Line(f"ok: does not fail any more: {report.failure(case)}", report.STYLES["ok"]),
         *(divergence or ["  the whole stored schedule was followed"]),
-        "One schedule was run, no others; hunt again before you call it fixed.",
+        Line("One schedule was run, no others; hunt again before you call it fixed."),
     ]
 
 
@@ -75,10 +75,11 @@ def _died(case: Case) -> list[Part]:
 def _divergence(execution: Execution | None) -> list[Part]:
     if execution is None or not execution.diverged:
         return []
-    schedule = execution.schedule
     return [
-        f"  {report.counted(execution.diverged, 'stored choice')} had no counterpart: the program "
-        f"has changed, and this was another run ({schedule.fidelity})"
+        Line(
+            f"  {report.counted(execution.diverged, 'stored choice')} had no counterpart: "
+            "the program has changed, and this was another run"
+        )
     ]
 
 

@@ -25,9 +25,9 @@ def short(target: str) -> str:
 
 
 def named(job: Job) -> str:
-    """The job for a person: its target, what is armed, under which fidelity."""
+    """The job for a person: its target, what is armed, under which fidelity, from which seed."""
     armed = f" with {', '.join(job.armed)}" if job.armed else ""
-    return f"{short(job.target)}{armed}, {' and '.join(job.fidelities)}"
+    return f"{short(job.target)}{armed}, {' and '.join(job.fidelities)}, seed {job.seed}"
 
 
 def finished(result: Result) -> str:
@@ -72,11 +72,13 @@ def violated(results: Sequence[Result], story: str, extra: str) -> list[Part]:
         story.rstrip("\n"),
         "",
         Line(f"violated: {broken(first)}", STYLES["violated"]),
-        f"  found under {' and '.join(first.job.fidelities)} in "
-        f"{counted(first.executions, 'execution')} "
-        f"(seed {first.job.seed}, {seconds(first.hunt_seconds)}{shrunk})",
+        Line(
+            f"  found under {' and '.join(first.job.fidelities)} in "
+            f"{counted(first.executions, 'execution')} "
+            f"(seed {first.job.seed}, {seconds(first.hunt_seconds)}{shrunk})"
+        ),
     ]
-    parts += [f"  {_elsewhere(result)}" for result in results if result is not first]
+    parts += [Line(f"  {_elsewhere(result)}") for result in results if result is not first]
     parts += ["", f"case:     {first.file}"]
     parts += [f"          {other.file}" for other in others if other.file not in ("", first.file)]
     file = shlex.quote(first.file)
@@ -94,16 +96,18 @@ def clean(results: Sequence[Result], operations: Iterable[str]) -> list[Part]:
     """On what an ok rests. A hunt is only ok if every operation succeeded at least once."""
     parts: list[Part] = [
         Line(f"ok: nothing found in {short(results[0].job.target)}", STYLES["ok"]),
-        f"  {effort(results)}",
-        f"  every operation succeeded at least once: {', '.join(sorted(operations))}",
+        Line(f"  {effort(results)}"),
+        Line(f"  every operation succeeded at least once: {', '.join(sorted(operations))}"),
     ]
     also_alone = sum(result.also_alone for result in results)
     if also_alone:
         parts.append(
-            f"  {counted(also_alone, 'difference')} not counted: "
-            "the user could have seen the same with nobody else there"
+            Line(
+                f"  {counted(also_alone, 'difference')} not counted: "
+                "the user could have seen the same with nobody else there"
+            )
         )
-    return [*parts, EVIDENCE]
+    return [*parts, Line(EVIDENCE)]
 
 
 def unknown(results: Sequence[Result]) -> list[Part]:
@@ -111,8 +115,8 @@ def unknown(results: Sequence[Result]) -> list[Part]:
     name = short(results[0].job.target)
     text = f"unknown: nothing found in {name}, but not enough was checked"
     parts: list[Part] = [Line(text, STYLES["unknown"])]
-    parts += [f"  - {reason}" for reason in merged(results).reason.split("; ")]
-    return [*parts, f"  {effort(results)}"]
+    parts += [Line(f"  - {reason}") for reason in merged(results).reason.split("; ")]
+    return [*parts, Line(f"  {effort(results)}")]
 
 
 def effort(results: Sequence[Result]) -> str:
@@ -120,7 +124,9 @@ def effort(results: Sequence[Result]) -> str:
     split = Counter[str]()
     for result in results:
         split[" and ".join(result.job.fidelities)] += result.executions
-    each = ", ".join(f"{count:,} {fidelity}" for fidelity, count in split.items())
+    each = ", ".join(
+        f"{count:,} {fidelity}" if len(split) > 1 else fidelity for fidelity, count in split.items()
+    )
     total = counted(sum(split.values()), "execution")
     steps = counted(sum(result.steps for result in results), "step")
     alone = counted(sum(result.alone_runs for result in results), "run")

@@ -58,23 +58,32 @@ def screen(
     verdict = report.merged(sound)
     good = found == len(scores) and verdict.status == "ok"
     summary = f"{found} of {report.counted(len(scores), 'known defect')} found; sound layer "
-    parts: list[Part] = [_grid(scores), LEGEND, ""]
+    parts: list[Part] = [_grid(scores), Line(LEGEND), ""]
     parts += [line for each in by_fidelity(sound) for line in _end(each)]
-    parts += [f"missed: {_missed(score)}" for score in scores if not score.found]
+    parts += [Line(f"missed: {_missed(score)}") for score in scores if not score.found]
     parts += [
-        f"unexpected: {score.defect.id} was noticed by {report.broken(score.result)}, "
-        f"not by {' or '.join(score.defect.noticed_by)}"
+        Line(
+            f"unexpected: {score.defect.id} was noticed by {report.broken(score.result)}, "
+            f"not by {' or '.join(score.defect.noticed_by)}"
+        )
         for score in scores
         if score.found and not score.expected
     ]
     parts += ["", Line(f"{summary}{verdict.status}; {report.seconds(seconds)}", _style(good))]
     if good:
-        parts.append(report.EVIDENCE)
+        parts.append(Line(report.EVIDENCE))
     parts.append(f"counterexamples: {options.cases}")
-    example = next((score.result.file for score in scores if score.result.file), "")
+    example = _example(scores)
     if example:
         parts.append(f"see one with: isomodel replay {example}")
     return parts
+
+
+def _example(scores: Sequence[Score]) -> str:
+    """A counterexample worth a first look: one with a switch, at its known minimum, if any."""
+    kept = [score for score in scores if score.result.case is not None and score.result.file]
+    telling = [s for s in kept if s.mark == "=" and s.result.case and s.result.case.size.switches]
+    return next((score.result.file for score in [*telling, *kept]), "")
 
 
 def _grid(scores: Sequence[Score]) -> Grid:
@@ -121,10 +130,11 @@ def by_fidelity(results: Sequence[Result]) -> list[Result]:
 def _end(result: Result) -> list[Part]:
     head = f"sound layer: {report.effort([result])}: "
     if result.verdict.status == "ok":
-        return [head + "nothing found"]
+        return [Line(head + "nothing found")]
     if result.verdict.status == "unknown":
-        return [head + "unknown", *(f"  - {each}" for each in result.verdict.reason.split("; "))]
-    return [head + f"violated: {report.broken(result)}", f"  {result.file}"]
+        reasons = [Line(f"  - {each}") for each in result.verdict.reason.split("; ")]
+        return [Line(head + "unknown"), *reasons]
+    return [Line(head + f"violated: {report.broken(result)}"), f"  {result.file}"]
 
 
 def _missed(score: Score) -> str:
