@@ -92,6 +92,7 @@ class Child:
         self._log = crew.cases / f"{name}.log"
         stem = crew.scratch / f"{next(crew.numbers)}"
         self._words = stem.with_suffix(".words")
+        self._gone = False
         pages = stem.with_suffix(".journal")
         self.journal = Journal(pages)
         self._line, theirs = Pipe()
@@ -125,6 +126,9 @@ class Child:
         self.journal.close()
 
     def _kill(self) -> None:
+        if self._gone:  # its number may be another's by now
+            return
+        self._gone = True
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

@@ -84,7 +84,8 @@ def _imported(name: str, module_name: str) -> ModuleType:
 
 
 def _broken(name: str, module_name: str, error: BaseException) -> BadInput:
-    what = f"{type(error).__name__}: {error}".removesuffix(": ").splitlines()[0]
+    said = error.msg if isinstance(error, SyntaxError) else str(error)
+    what = f"{type(error).__name__}: {said}".removesuffix(": ").splitlines()[0]
     return BadInput(f"{name}: importing {module_name} failed: {what} ({place_of(error)})")
 
 

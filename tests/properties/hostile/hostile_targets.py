@@ -108,8 +108,6 @@ class QuitsAtStart(Calm):
 class Once(Calm):
     """Ends its first process only."""
 
-    defects = {"mark": ""}
-
     @operation
     async def once(self, user: str) -> str:
         mark = os.environ["HOSTILE_MARK"]
