@@ -16,6 +16,7 @@ from isomodel.edges import exits
 from isomodel.edges.cli import main
 from isomodel.edges.options import ALIASES
 from isomodel.edges.output import Grid, Line, plain
+from isomodel.targets.factory.defects import DEFECTS
 from isomodel.targets.resolve import BUILTIN
 
 LEAKY = """
@@ -268,6 +269,28 @@ def test_a_defect_of_the_built_in_layer_is_found_and_explained(tmp_path: Path) -
 
     assert ran.code == exits.VIOLATED, ran
     assert "414-09" in ran.out
+
+
+# The self-test
+
+
+def test_the_self_test_finds_every_known_defect_and_nothing_else(tmp_path: Path) -> None:
+    ran = isomodel(tmp_path, "hunt", "--executions", "300", "--no-shrink", "--json", "board.json")
+
+    document = json.loads((tmp_path / "board.json").read_text(encoding="utf-8"))
+    assert ran.code == exits.OK, ran
+    assert {row["id"] for row in document["defects"]} == set(DEFECTS)
+    assert all(row["found"] for row in document["defects"])
+    assert document["verdict"]["status"] == "ok"
+    assert f"{len(DEFECTS)} of {len(DEFECTS)} known defects found; sound layer ok" in ran.out
+
+
+def test_the_self_test_fails_if_a_defect_is_missed(tmp_path: Path) -> None:
+    ran = isomodel(tmp_path, "hunt", "--executions", "1", "--no-shrink")
+
+    assert ran.code == exits.VIOLATED, ran
+    assert "missed: 414-08" in ran.out
+    assert "NOT FOUND" in ran.out
 
 
 # JSON

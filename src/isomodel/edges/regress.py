@@ -8,7 +8,7 @@ from pathlib import Path
 
 from isomodel.bridges.regression import write
 from isomodel.edges import documents, exits
-from isomodel.edges.output import Screen
+from isomodel.edges.output import Line, Screen
 from isomodel.search import cases
 from isomodel.values.errors import BadInput
 
@@ -23,7 +23,12 @@ def run(case: Path, into: Path, screen: Screen) -> int:
             f"cannot write into {into}; {error.strerror}; name a folder with --into"
         ) from None
     command = f"pytest {shlex.quote(os.path.relpath(test))}"
-    screen.show([f"test:  {os.path.relpath(test)}", f"run:   {command}"])
+    meaning = (
+        "it passes, and shows that the armed defect breaks it"
+        if loaded.armed
+        else "it fails as long as the failure is there"
+    )
+    screen.show([f"test:  {os.path.relpath(test)}", f"run:   {command}", Line(f"       {meaning}")])
     screen.document(
         documents.document(
             "regress", exits.OK, target=loaded.target, case=str(case), test=str(test), run=command
