@@ -12,14 +12,17 @@ import platform
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from importlib.metadata import version
+from typing import Any, NamedTuple
 
 import msgspec
 
 from isomodel.engine.owner import Actor
 from isomodel.engine.protocol import Option, default, is_switch
+from isomodel.oracles.noninterference import NAME as NONINTERFERENCE
+from isomodel.schedulers.random import RandomWalk
 from isomodel.schedulers.replay import Points, Replay
 from isomodel.search.execute import execute, replay
-from isomodel.search.generate import Pools, pools_of
+from isomodel.search.generate import Pools, pools_of, secret_for
 from isomodel.search.judge import Judge
 from isomodel.targets.declare import USERS, TargetSpec
 from isomodel.values.case import Case, Origin, Size
@@ -28,11 +31,21 @@ from isomodel.values.scenario import Operation, Scenario, made_by
 from isomodel.values.schedule import Fault, Fidelity, Schedule, Switch
 from isomodel.values.verdict import Finding
 
-TRIAL = 60
+TRIAL = 50
 """Executions spent on whether a smaller scenario still fails, while there is much to remove."""
 
-FULL = 1_500
+RETRIAL = 250
+"""The same, once the scenario is small and its schedule simple."""
+
+FULL = 1_200
 """Executions spent on the simplest schedule of the smallest scenario."""
+
+WALKS = 12
+"""Random schedules tried on a smaller scenario after the systematic ones."""
+
+
+BETWEEN_USERS = frozenset({NONINTERFERENCE, "no leaked secret", "no shared state"})
+"""Properties that one user alone cannot break."""
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -79,6 +92,16 @@ class Attempt(msgspec.Struct, frozen=True):
     finding: Finding
 
 
+class _Node(NamedTuple):
+    """A schedule to try: the least effort first, then the oldest."""
+
+    effort: int
+    serial: int
+    cost: int
+    faults: tuple[Fault, ...]
+    choices: tuple[Switch, ...]
+
+
 class Shrinker:
     """Shrinks counterexamples of one target; ``executions`` counts what it took."""
 
@@ -92,8 +115,12 @@ class Shrinker:
     def shrink(self, execution: Execution, finding: Finding, *, seed: int = 0) -> Case:
         """A 1-minimal case of the same failure, under ``stock`` if it shows there."""
         best = Attempt(execution.scenario, execution.schedule, execution, finding)
-        best = self._smaller(best)
+        best = self._smaller(best, TRIAL)
+        best = self._without_faults(best)
         best, complete = self._simplest_schedule(best)
+        smaller = self._smaller(best, RETRIAL, arguments=False)
+        if smaller is not best:
+            best, complete = self._simplest_schedule(smaller)
         if best.schedule.fidelity == "portable":
             best = self._as_stock(best) or best
         best = self._renamed(best)
@@ -101,36 +128,69 @@ class Shrinker:
 
     # The scenario
 
-    def _smaller(self, best: Attempt) -> Attempt:
+    def _smaller(self, best: Attempt, trials: int, *, arguments: bool = True) -> Attempt:
         tried: set[bytes] = set()
         progress = True
         while progress:
             progress = False
-            for candidate in self._candidates(best.scenario):
+            for candidate in self._candidates(best.scenario, arguments):
                 key = msgspec.json.encode(candidate)
                 if key in tried:
                     continue
                 tried.add(key)
-                attempt = self._fails(candidate, best, TRIAL)
+                attempt = self._fails(candidate, best, trials)
                 if attempt is not None:
                     best, progress = attempt, True
                     break
         return best
 
-    def _candidates(self, scenario: Scenario) -> Iterator[Scenario]:
+    def _candidates(self, scenario: Scenario, arguments: bool) -> Iterator[Scenario]:
         """Smaller scenarios, the boldest first: without a user, an operation, an argument."""
         operations = scenario.operations
         for user in reversed(scenario.users):
             if len(scenario.users) > 1:
                 yield scenario.only(tuple(u for u in scenario.users if u != user))
+        for user in reversed(scenario.users):
+            for other in scenario.users:
+                if other != user:
+                    yield self._merged(scenario, user, other)
         for operation in reversed(operations):
             yield _without(scenario, operation.label)
-        for index, operation in enumerate(operations):
+        if not arguments:
+            return
+        for operation in operations:
             for simpler in self._simpler(operation):
-                changed = (*operations[:index], simpler, *operations[index + 1 :])
-                yield msgspec.structs.replace(scenario, operations=changed)
+                yield _replaced(scenario, simpler)
         if scenario.seed:
             yield msgspec.structs.replace(scenario, seed=0)
+
+    def _merged(self, scenario: Scenario, user: str, into: str) -> Scenario:
+        """The scenario in which ``into`` does beside its own what ``user`` did."""
+        taken = sum(operation.user == into for operation in scenario.operations)
+        mine = [operation.label for operation in scenario.operations if operation.user == user]
+        labels = {o.label: o.label for o in scenario.operations}
+        labels.update({label: f"{into}.{taken + 1 + i}" for i, label in enumerate(mine)})
+        moved = _relabelled(scenario, {u: into if u == user else u for u in scenario.users}, labels)
+        operations = tuple(
+            msgspec.structs.replace(
+                operation,
+                args=self._remarked(operation),
+                beside=operation.beside or operation.label == labels[mine[0]],
+            )
+            if operation.label in [labels[label] for label in mine]
+            else operation
+            for operation in moved.operations
+        )
+        return msgspec.structs.replace(moved, operations=operations)
+
+    def _remarked(self, operation: Operation) -> dict[str, Any]:
+        """The arguments with secrets that belong to the operation's user."""
+        number = int(operation.label.rpartition(".")[2])
+        secret = {a.name for a in self._spec.operations[operation.name].arguments if a.secret}
+        return {
+            name: secret_for(operation.user, number) if name in secret else value
+            for name, value in operation.args.items()
+        }
 
     def _simpler(self, operation: Operation) -> Iterator[Operation]:
         if operation.beside:
@@ -143,9 +203,30 @@ class Shrinker:
                     arguments = {**operation.args, name: simpler}
                     yield msgspec.structs.replace(operation, args=arguments)
 
+    def _without_faults(self, best: Attempt) -> Attempt:
+        """The same failure with another argument instead of a fault, if there is one.
+
+        What an injected error or cancellation sets off, a refused argument often does, too.
+        """
+        if not best.schedule.faults:
+            return best
+        plain = msgspec.structs.replace(best.schedule, faults=())
+        for operation in best.scenario.operations:
+            for name in operation.args:
+                for value in self._pools.get((operation.name, name), ()):
+                    changed = msgspec.structs.replace(
+                        operation, args={**operation.args, name: value}
+                    )
+                    attempt = self._try(_replaced(best.scenario, changed), plain, best.finding)
+                    if attempt is not None:
+                        return attempt
+        return best
+
     def _fails(self, scenario: Scenario, like: Attempt, trials: int) -> Attempt | None:
         """An execution of this scenario that fails as ``like`` does, if one is found cheaply."""
         if not scenario.operations:
+            return None
+        if len(scenario.parts()) < 2 and like.finding.property in BETWEEN_USERS:
             return None
         labels = {operation.label for operation in scenario.operations}
         faults = tuple(f for f in like.schedule.faults if f.task.split("/")[0] in labels)
@@ -157,8 +238,29 @@ class Shrinker:
         attempt = self._try(scenario, kept, like.finding)
         if attempt is not None:
             return attempt
-        found, _ = self._simplest(scenario, like, trials, len(like.schedule.faults))
+        found, _ = self._simplest(scenario, like, trials, len(like.schedule.faults), first=True)
+        if found is None and like.execution.switches > 1:
+            found = self._walked(scenario, like, faults)
         return found
+
+    def _walked(
+        self, scenario: Scenario, like: Attempt, faults: tuple[Fault, ...]
+    ) -> Attempt | None:
+        """A failure under a few random schedules: some need more switches than can be tried."""
+        for seed in range(WALKS):
+            self.executions += 1
+            execution = execute(
+                self._spec,
+                scenario,
+                RandomWalk(seed),
+                fidelity=like.schedule.fidelity,
+                faults=faults,
+                armed=self._armed,
+            )
+            same = self._same(execution, like.finding)
+            if same is not None:
+                return Attempt(scenario, execution.schedule, execution, same)
+        return None
 
     def _try(self, scenario: Scenario, schedule: Schedule, finding: Finding) -> Attempt | None:
         self.executions += 1
@@ -197,33 +299,46 @@ class Shrinker:
         trials: int,
         most_faults: int,
         below: int | None = None,
+        *,
+        first: bool = False,
     ) -> tuple[Attempt | None, bool]:
-        """Best-first search over schedules: the first that fails has the least cost.
+        """Best-first search over schedules for one that fails at the least cost.
 
-        Cost is switches and faults; it never falls as choices are added. Also says whether
-        the answer is certain: everything cheaper was tried (``below`` bounds the cost).
+        Cost is switches and faults; it never falls as choices are added. Choices that cost
+        nothing count as effort, or their combinations would be tried before the first switch.
+        After a failure the search goes on for a cheaper one, unless ``first`` will do; ``below``
+        bounds the cost from the start. Also says whether the answer is certain: everything
+        cheaper was tried, with at most two choices more or less free.
         """
         fidelity = like.schedule.fidelity
-        queue: list[tuple[int, int, int, tuple[Fault, ...], tuple[Switch, ...]]] = []
+        best: Attempt | None = None
+        queue = [_Node(0, 0, 0, (), ())]
         serial = 0
-        heapq.heappush(queue, (0, 0, serial, (), ()))
         while queue and trials > 0:
-            cost, size, _, faults, choices = heapq.heappop(queue)
-            if below is not None and cost >= below:
-                return None, True
+            node = heapq.heappop(queue)
+            if below is not None and node.cost >= below:
+                continue
             trials -= 1
-            probe = Probe(choices)
-            execution = self._probe(scenario, probe, fidelity, faults)
-            if probe.missed or len(execution.schedule.faults) < len(faults):
+            probe = Probe(node.choices)
+            execution = self._probe(scenario, probe, fidelity, node.faults)
+            if probe.missed or len(execution.schedule.faults) < len(node.faults):
                 continue
             same = self._same(execution, like.finding)
             if same is not None:
-                return Attempt(scenario, execution.schedule, execution, same), True
-            for more in self._next(execution, probe, faults, choices, most_faults, like):
-                extra, new_faults, new_choices = more
-                serial += 1
-                heapq.heappush(queue, (cost + extra, size + 1, serial, new_faults, new_choices))
-        return None, not queue
+                best = Attempt(scenario, execution.schedule, execution, same)
+                if first:
+                    return best, False
+                below = node.cost
+                continue
+            if len(node.choices) >= max(2, below or 0):
+                continue
+            for extra, faults, choices in self._next(execution, probe, node, most_faults, like):
+                cost = node.cost + extra
+                if below is None or cost < below:
+                    serial += 1
+                    effort = 2 * len(choices) + len(faults)
+                    heapq.heappush(queue, _Node(effort, serial, cost, faults, choices))
+        return best, not any(below is None or node.cost < below for node in queue)
 
     def _probe(
         self, scenario: Scenario, probe: Probe, fidelity: Fidelity, faults: tuple[Fault, ...]
@@ -237,12 +352,12 @@ class Shrinker:
         self,
         execution: Execution,
         probe: Probe,
-        faults: tuple[Fault, ...],
-        choices: tuple[Switch, ...],
+        node: _Node,
         most_faults: int,
         like: Attempt,
     ) -> Iterator[tuple[int, tuple[Fault, ...], tuple[Switch, ...]]]:
         """One more choice or one more fault than this execution had, each with its cost."""
+        faults, choices = node.faults, node.choices
         if len(faults) < most_faults and not choices:
             kinds = {fault.kind for fault in like.schedule.faults}
             for fault in _possible_faults(execution, kinds):
@@ -317,6 +432,15 @@ def _about(choice: Switch, labels: set[str]) -> bool:
     after = choice.after.split("/")[0]
     to = choice.to.split(" ")[0].split("/")[0]
     return (not after or after in labels) and (choice.to == "go on" or to in labels)
+
+
+def _replaced(scenario: Scenario, changed: Operation) -> Scenario:
+    """The scenario with this operation in place of the one of its label."""
+    operations = tuple(
+        changed if operation.label == changed.label else operation
+        for operation in scenario.operations
+    )
+    return msgspec.structs.replace(scenario, operations=operations)
 
 
 def _without(scenario: Scenario, label: str) -> Scenario:
