@@ -45,7 +45,7 @@ def explain(case: Case, execution: Execution | None = None) -> str:
     blocks.append(list(_origins(case, execution)))
     if execution is not None and execution.trace:
         blocks.append(list(_order(case, execution)))
-        blocks.append(list(_waiting(execution)))
+        blocks.append(list(_waiting(execution, case.finding.message)))
     else:
         blocks.append(list(_retold(case)))
     return "\n\n".join("\n".join(block) for block in blocks if block)
@@ -71,14 +71,16 @@ def _sizes(case: Case) -> list[str]:
 
 def _meaning(finding: Finding) -> list[str]:
     explanation = EXPLANATIONS.get(finding.property, "")
-    short = ". ".join(explanation.split(". ")[:2]).rstrip(".")
+    sentences = 1 if finding.property == NAME else 2
+    short = ". ".join(explanation.split(". ")[:sentences]).rstrip(".")
     return textwrap.wrap(f"{finding.property}: {short}.", WIDTH) if short else []
 
 
 def _evidence(finding: Finding) -> Iterator[str]:
     """The values behind the finding, but for those that its message tells."""
     for name, value in finding.evidence.items():
-        if value and str(value) not in finding.message:
+        told = value if isinstance(value, list | tuple) else [value]
+        if not all(str(each) in finding.message for each in told):
             yield f"  {name}: {shown(value, WIDTH - 4 - len(name))}"
 
 
@@ -95,7 +97,7 @@ def _side_by_side(case: Case) -> Iterator[str]:
         f"  {shorten(f'with {others}', width - 2).ljust(width)}  alone, its own order, clock and "
         "faults kept"
     )
-    for one, other in _differences(_seen(jointly), _seen(alone)):
+    for one, other in _compared(jointly, alone):
         left, right = _wrapped(one, width - 2), _wrapped(other, width - 2)
         for index in range(max(len(left), len(right))):
             first = left[index] if index < len(left) else ""
@@ -107,12 +109,27 @@ def _wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, subsequent_indent="    ") or [""]
 
 
-def _seen(entry: Any) -> dict[str, str]:
-    """What was seen, as text by place: each leaf of the value with the path to it."""
+def _compared(jointly: Any, alone: Any) -> Iterator[tuple[str, str]]:
+    """Pairs of lines: the whole where the outcomes differ, else each place that does."""
+    if not isinstance(jointly, dict) or not isinstance(alone, dict):
+        yield _whole(jointly), _whole(alone)
+    elif jointly.get("label") != alone.get("label"):
+        yield f"{jointly.get('label')} first:", f"{alone.get('label')} first:"
+        yield _whole(jointly), _whole(alone)
+    elif (jointly.get("outcome"), alone.get("outcome")) != ("ok", "ok"):
+        yield _whole(jointly), _whole(alone)
+    else:
+        yield from _differences(_places(jointly), _places(alone))
+
+
+def _whole(entry: Any) -> str:
     if not isinstance(entry, dict):
-        return {"": "nothing: it never came to that"}
-    if entry.get("outcome") != "ok":
-        return {"": outcome(str(entry.get("outcome")), entry.get("value"), 160)}
+        return "nothing: it never came to that"
+    return outcome(str(entry.get("outcome")), entry.get("value"), 160)
+
+
+def _places(entry: dict[str, Any]) -> dict[str, str]:
+    """Each leaf of the value that was seen, with the path to it."""
     return {path: shown(leaf, 120) for path, leaf in _leaves(entry.get("value"), "")}
 
 
@@ -140,7 +157,7 @@ def _differences(jointly: dict[str, str], alone: dict[str, str]) -> Iterator[tup
 
 def _leaf(path: str, text: str | None) -> str:
     if text is None:
-        return f"{path}: nothing there" if path else ""
+        return f"{path}: nothing there" if path else "nothing"
     return f"{path}: {text}" if path else text
 
 
@@ -153,11 +170,12 @@ def _origins(case: Case, execution: Execution | None) -> Iterator[str]:
     alone = repr(case.finding.evidence.get("alone"))
     if not isinstance(jointly, dict) or not case.finding.user:
         return
-    told: set[str] = set()
+    told: list[str] = []
     seen = repr(jointly.get("value"))
     for text, source in _sources(case.scenario, execution, case.finding.user):
-        if len(text) > 3 and text in seen and text not in alone and text not in told:
-            told.add(text)
+        foreign = len(text) > 3 and text in seen and text not in alone
+        if foreign and not any(known in text or text in known for known in told):
+            told.append(text)
             yield from textwrap.wrap(f"{shown(text)} comes from {source}", WIDTH)
             if len(told) == 3:
                 return
@@ -173,13 +191,13 @@ def _sources(
             for name, value in operation.args.items():
                 for text in _strings(value):
                     yield text, f"{operation.label}, {operation.name}({name}=...)"
+    for other in scenario.users:
+        if other not in mine:
+            yield other, f"{other}, who shares nothing with {user}"
     for event in execution.history if execution is not None else ():
         if event.user not in mine and event.kind == "ok":
             for text in _strings(event.value):
                 yield text, f"{event.label}, the result of {event.name}"
-    for other in scenario.users:
-        if other not in mine:
-            yield other, f"{other}, who shares nothing with {user}"
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -193,15 +211,18 @@ def _strings(value: Any) -> Iterator[str]:
 
 def _order(case: Case, execution: Execution) -> Iterator[str]:
     label = case.finding.label
-    where = "what was seen alone ends here" if case.finding.property == NAME else "here it shows"
+    where = (
+        "here it departs from the run alone" if case.finding.property == NAME else "here it shows"
+    )
     yield "The order of events" + (f"  (>> {where})" if label else "")
     for line in lanes(execution, label):
         yield f"{line}".rstrip()
 
 
-def _waiting(execution: Execution) -> Iterator[str]:
+def _waiting(execution: Execution, message: str) -> Iterator[str]:
     for chain in execution.waiting[:_MOST]:
-        yield from textwrap.wrap(chain, WIDTH, subsequent_indent="    ")
+        if chain not in message:
+            yield from textwrap.wrap(chain, WIDTH, subsequent_indent="    ")
 
 
 def _retold(case: Case) -> Iterator[str]:

@@ -11,6 +11,7 @@ from isomodel.bridges.wording import called, happens, outcome
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Operation
 from isomodel.values.schedule import Switch
+from isomodel.values.trace import Event
 
 WIDTH = 100
 MOST_ROWS = 80
@@ -28,12 +29,12 @@ class Row(msgspec.Struct, frozen=True):
 def lanes(execution: Execution, marked: str = "") -> list[str]:
     """The execution as lines; the end of the operation with the label ``marked`` stands out."""
     users = execution.scenario.users
-    rows = list(_Telling(execution, marked).rows())
+    width = (WIDTH - len(_MARK)) // len(users)
+    rows = list(_Telling(execution, marked, max(24, width - 16)).rows())
     if len(rows) > MOST_ROWS:
         left_out = len(rows) - MOST_ROWS
         half = MOST_ROWS // 2
         rows = [*rows[:half], Row("", f"... {left_out} more lines ..."), *rows[-half:]]
-    width = (WIDTH - len(_MARK)) // len(users)
     heading = "".join(user.ljust(width) for user in users)
     lines = [" " * len(_MARK) + heading.rstrip()]
     for row in rows:
@@ -44,11 +45,15 @@ def lanes(execution: Execution, marked: str = "") -> list[str]:
 def _drawn(row: Row, users: tuple[str, ...], width: int) -> Iterator[str]:
     mark = _MARK if row.marked else " " * len(_MARK)
     if row.user not in users:
-        for text in textwrap.wrap(row.text, WIDTH - 10, subsequent_indent="  "):
+        for text in textwrap.wrap(
+            row.text, WIDTH - 10, subsequent_indent="  ", break_on_hyphens=False
+        ):
             yield f"{' ' * len(_MARK)}  ~ {text}"
         return
     indent = width * users.index(row.user)
-    for text in textwrap.wrap(row.text, width - 2, subsequent_indent="    "):
+    for text in textwrap.wrap(
+        row.text, width - 2, subsequent_indent="    ", break_on_hyphens=False
+    ):
         yield mark + " " * indent + text
         mark = " " * len(_MARK)
 
@@ -56,11 +61,15 @@ def _drawn(row: Row, users: tuple[str, ...], width: int) -> Iterator[str]:
 class _Telling:
     """Turns a trace into rows: what begins and ends, who goes on, what arrives from outside."""
 
-    def __init__(self, execution: Execution, marked: str) -> None:
+    def __init__(self, execution: Execution, marked: str, width: int) -> None:
         self._execution = execution
+        self._width = width
         self._marked = marked
         self._operations = {o.label: o for o in execution.scenario.operations}
-        self._ends = {e.label: e for e in execution.history if e.kind != "invoke"}
+        self._ends: dict[str, Event] = {}
+        for event in execution.history:
+            if event.kind != "invoke":
+                self._ends.setdefault(event.label, event)  # what hangs is cancelled afterwards
         self._invoked = {e.label for e in execution.history if e.kind == "invoke"}
         self._choices: dict[tuple[str, int], list[Switch]] = {}
         for choice in execution.schedule.choices:
@@ -97,13 +106,13 @@ class _Telling:
         label, user = operation.label, operation.user
         number = self._steps[task] = self._steps.get(task, 0) + 1
         if task == label and number == 1 and label in self._invoked:
-            yield Row(user, f"{label} begins {called(operation)}")
+            yield Row(user, f"{label} begins {called(operation, 26)}")
         elif self._running != label and not self._is_last(label, task, position):
             yield Row(user, f"{label} goes on")
         self._running = label
         if self._is_last(label, task, position):
             end = self._ends[label]
-            text = f"{label} -> {outcome(end.kind, end.value)}"
+            text = f"{label} -> {outcome(end.kind, end.value, self._width)}"
             yield Row(user, text, label == self._marked)
         yield from self._chosen(task, number)
 
@@ -143,4 +152,6 @@ class _Telling:
             for label, kind, value in seen:
                 if label == self._marked:
                     name = label.partition(".")[2]
-                    yield Row(user, f"at the end, {name}: {outcome(kind, value)}", True)
+                    yield Row(
+                        user, f"at the end, {name}: {outcome(kind, value, self._width)}", True
+                    )

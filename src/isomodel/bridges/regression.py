@@ -112,12 +112,18 @@ def _docstring(case: Case, title: str) -> list[str]:
     fidelity = case.schedule.fidelity
     paragraphs = (
         f"{headline or f'{finding.property} broke{where}'}.",
-        f"{finding.property}: {finding.message}.",
+        f"{finding.property}: {_lasting(finding.message)}.",
         f"{size(case.size)}; found under {fidelity}: {ORDERS[fidelity]}.",
     )
     lines = [line for each in paragraphs for line in ("", *_prose(each, WIDTH))][1:]
     space = " " * lines[0].startswith('"')
     return [f'"""{space}{lines[0]}', *lines[1:], '"""']
+
+
+def _lasting(message: str) -> str:
+    """The message without line numbers: "waits at Pool.acquire:88 > ..." is for one version."""
+    said, waits, chain = message.partition(" waits at ")
+    return said + waits + re.sub(r"(?<=[\w>]):\d+(?= >|;|$)", "", chain)
 
 
 def _prose(text: str, width: int) -> list[str]:

@@ -106,9 +106,14 @@ class Trials:
     def _judged(self, run: Callable[[], Execution], *, audited: bool = False) -> str | None:
         execution = run()
         judged = self._judge(execution, run)
+        unknown = judged.unknown
         if judged.findings:
-            return self._counterexample(execution, judged.findings[0])
-        self._tally.add(execution, judged.unknown, len(judged.also_alone))
+            again = run()
+            for finding in judged.findings:
+                if self._judge.same(again, finding, run) is not None:
+                    return self._counterexample(execution, finding)
+            unknown = f"{judged.findings[0].property!r} broke once, and not when run again"
+        self._tally.add(execution, unknown, len(judged.also_alone))
         if audited:
             self._tally.audit(execution, run())
         self._succeeded.update(event.name for event in execution.history if event.kind == "ok")

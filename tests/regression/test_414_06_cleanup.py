@@ -1,0 +1,31 @@
+"""414-06: expired contexts are never freed.
+
+cleanup: object context is left after all users have left.
+
+1 user, 1 operation, no switch, no fault; found under stock: only orders the stock asyncio loop
+can produce.
+"""
+
+import pytest
+
+from isomodel.testing import Story, do
+
+STORY = Story(
+    target="isomodel.targets.factory.target:FactoryLayer",
+    property="cleanup",
+    at="",
+    defects=["414-06"],
+    fidelity="stock",
+    operations=[
+        do("alice.1", "transfer", amount=1),
+    ],
+)
+
+
+def test_the_story_holds() -> None:
+    STORY.holds()
+
+
+@pytest.mark.parametrize("defect", STORY.defects)
+def test_the_story_fails_when_armed(defect: str) -> None:
+    STORY.fails(armed=defect)
