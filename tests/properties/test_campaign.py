@@ -26,7 +26,7 @@ from isomodel.values.case import Case
 from isomodel.values.errors import BadInput
 
 HOSTILE = (str(Path(__file__).parent / "hostile"),)
-SHRUNK = ("Exits", "Leaks", "Quits", "LeaksHere")
+SHRUNK = ("Exits", "Leaks", "Quits", "LeaksHere", "DiesSmaller", "ExitsAlone")
 NAMES = (
     *SHRUNK,
     *("Killed", "Spins", "Locked", "Stubborn", "Endless", "Once"),
@@ -49,6 +49,7 @@ class Campaign:
         self.progress: list[Progress] = []
         self.told: dict[int, Result] = {}
         jobs = [job(name) for name in NAMES]
+        jobs[NAMES.index("DiesSmaller")] = job("DiesSmaller", oracles="invariants")
         jobs.append(job("Leaks", armed=("nonsense",)))
         jobs.append(job("Calm", fidelities=("nonsense",)))
         self.results = run_jobs(
@@ -84,6 +85,8 @@ def campaign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campaign]:
         ("Stubborn", "liveness", "never ends"),
         ("Endless", "liveness", "never ends"),
         ("Leaks", "noninterference", "bob"),
+        ("DiesSmaller", "liveness", "(shrinking died: the process ended with exit code 7 at"),
+        ("ExitsAlone", "no crash", "in an alone run of one user's part"),
     ],
 )
 def test_what_a_target_does_to_its_process_is_a_finding_on_disk(

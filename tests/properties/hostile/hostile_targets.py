@@ -148,3 +148,23 @@ class Lingers(Calm):
             file.write(str(os.getpid()))
         while True:
             pass
+
+
+class ExitsAlone(Calm):
+    """Ends the process where one user acts alone, which no joint execution is."""
+
+    @observe
+    async def company(self, user: str) -> int:
+        if len(self.counts) == 1:
+            os._exit(7)
+        return len(self.counts)
+
+
+class DiesSmaller(ExitsAlone):
+    """Hangs; but what is smaller ends the process."""
+
+    @operation
+    async def hang(self, user: str) -> None:
+        await self.count(user)
+        if len(self.counts) > 1:
+            await asyncio.Event().wait()
