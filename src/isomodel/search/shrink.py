@@ -116,7 +116,7 @@ class Shrinker:
         """A 1-minimal case of the same failure, under ``stock`` if it shows there."""
         best = Attempt(execution.scenario, execution.schedule, execution, finding)
         best = self._smaller(best, TRIAL)
-        best = self._without_faults(best)
+        best = self._traded(best)
         best, complete = self._simplest_schedule(best)
         smaller = self._smaller(best, RETRIAL, arguments=False)
         if smaller is not best:
@@ -203,24 +203,43 @@ class Shrinker:
                     arguments = {**operation.args, name: simpler}
                     yield msgspec.structs.replace(operation, args=arguments)
 
-    def _without_faults(self, best: Attempt) -> Attempt:
-        """The same failure with another argument instead of a fault, if there is one.
+    def _traded(self, best: Attempt) -> Attempt:
+        """The same failure with another argument in place of a fault or an operation.
 
-        What an injected error or cancellation sets off, a refused argument often does, too.
+        What an injected error or many operations set off, a refused argument often does, too.
         """
-        if not best.schedule.faults:
-            return best
-        plain = msgspec.structs.replace(best.schedule, faults=())
-        for operation in best.scenario.operations:
-            for name in operation.args:
-                for value in self._pools.get((operation.name, name), ()):
-                    changed = msgspec.structs.replace(
-                        operation, args={**operation.args, name: value}
-                    )
-                    attempt = self._try(_replaced(best.scenario, changed), plain, best.finding)
-                    if attempt is not None:
-                        return attempt
+        progress = True
+        while progress:
+            progress = False
+            for scenario, schedule in self._trades(best):
+                attempt = self._try(scenario, schedule, best.finding)
+                if attempt is not None:
+                    best, progress = attempt, True
+                    break
         return best
+
+    def _trades(self, best: Attempt) -> Iterator[tuple[Scenario, Schedule]]:
+        scenario, schedule = best.scenario, best.schedule
+        if schedule.faults:
+            faultless = msgspec.structs.replace(schedule, faults=())
+            for changed in self._with_other_arguments(scenario):
+                yield changed, faultless
+        for operation in scenario.operations:
+            fewer = _without(scenario, operation.label)
+            labels = {other.label for other in fewer.operations}
+            kept = _kept(schedule, labels)
+            for changed in self._with_other_arguments(fewer):
+                yield changed, kept
+
+    def _with_other_arguments(self, scenario: Scenario) -> Iterator[Scenario]:
+        """The scenario with one argument changed to another of the values drawn for it."""
+        for operation in scenario.operations:
+            for name, old in operation.args.items():
+                for value in self._pools.get((operation.name, name), ()):
+                    if value != old:
+                        arguments = {**operation.args, name: value}
+                        changed = msgspec.structs.replace(operation, args=arguments)
+                        yield _replaced(scenario, changed)
 
     def _fails(self, scenario: Scenario, like: Attempt, trials: int) -> Attempt | None:
         """An execution of this scenario that fails as ``like`` does, if one is found cheaply."""
@@ -229,18 +248,13 @@ class Shrinker:
         if len(scenario.parts()) < 2 and like.finding.property in BETWEEN_USERS:
             return None
         labels = {operation.label for operation in scenario.operations}
-        faults = tuple(f for f in like.schedule.faults if f.task.split("/")[0] in labels)
-        kept = Schedule(
-            like.schedule.fidelity,
-            tuple(c for c in like.schedule.choices if _about(c, labels)),
-            faults,
-        )
+        kept = _kept(like.schedule, labels)
         attempt = self._try(scenario, kept, like.finding)
         if attempt is not None:
             return attempt
         found, _ = self._simplest(scenario, like, trials, len(like.schedule.faults), first=True)
         if found is None and like.execution.switches > 1:
-            found = self._walked(scenario, like, faults)
+            found = self._walked(scenario, like, kept.faults)
         return found
 
     def _walked(
@@ -425,6 +439,15 @@ def _possible_faults(execution: Execution, kinds: AbstractSet[str]) -> Iterator[
         if "fail" in kinds:
             for at in range(io.get(operation.label, 0)):
                 yield Fault("fail", operation.label, at)
+
+
+def _kept(schedule: Schedule, labels: set[str]) -> Schedule:
+    """What a schedule says of the operations with these labels."""
+    return Schedule(
+        schedule.fidelity,
+        tuple(choice for choice in schedule.choices if _about(choice, labels)),
+        tuple(fault for fault in schedule.faults if fault.task.split("/")[0] in labels),
+    )
 
 
 def _about(choice: Switch, labels: set[str]) -> bool:
