@@ -119,6 +119,8 @@ class _Worker:
         self._words = words
         self._leave = leave
         self._say = say
+        self._lasting = contextlib.ExitStack()
+        self._nursery: tuple[Job, Explorer] | None = None
 
     def serve(self, request: Request) -> None:
         """Answer one request; whatever happens, the last answer says that it is done."""
@@ -138,9 +140,11 @@ class _Worker:
         if isinstance(request, Inputs):
             return self._explorer(request.job).draw(request.index)
         if isinstance(request, Trial):
-            return self._trial(request)
+            explorer = self._explorer(request.job)
+            with session():
+                return self._trial(explorer, request)
         if isinstance(request, Attempt):
-            return self._attempt(request)
+            return self._attempt(self._prepared(request.trial.job), request)
         return self._again(request)
 
     def _explorer(self, job: Job) -> Explorer:
@@ -214,22 +218,20 @@ class _Worker:
         verdict = Verdict("unknown", reason, (), results[0].executions)
         return Done(msgspec.structs.replace(results[-1], verdict=verdict))
 
-    def _trial(self, request: Trial) -> Answer:
-        explorer = self._explorer(request.job)
+    def _trial(self, explorer: Explorer, request: Trial) -> Answer:
         draw, case = request.draw, request.case
         self._journal.enter(Phase.CHECKING)
-        with session():
-            if draw is not None:
-                walk = RandomWalk(draw.walk)
-                schedule = Schedule(draw.fidelity, (), draw.faults)
-                self._leave_trail(explorer, draw.scenario, schedule, walk, request.trail)
-                return Survived(explorer.hunt(Budget(1), first=draw.index).finding)
-            assert case is not None
-            walks = map(RandomWalk, range(request.walks))
-            schedulers: list[Scheduler] = [Replay(case.schedule.choices), *walks]
-            for scheduler in schedulers:
-                self._leave_trail(explorer, case.scenario, case.schedule, scheduler, request.trail)
-            return Survived()
+        if draw is not None:
+            walk = RandomWalk(draw.walk)
+            schedule = Schedule(draw.fidelity, (), draw.faults)
+            self._leave_trail(explorer, draw.scenario, schedule, walk, request.trail)
+            return Survived(explorer.hunt(Budget(1), first=draw.index).finding)
+        assert case is not None
+        walks = map(RandomWalk, range(request.walks))
+        schedulers: list[Scheduler] = [Replay(case.schedule.choices), *walks]
+        for scheduler in schedulers:
+            self._leave_trail(explorer, case.scenario, case.schedule, scheduler, request.trail)
+        return Survived()
 
     def _leave_trail(
         self,
@@ -251,8 +253,15 @@ class _Worker:
                 record=False,
             )
 
-    def _attempt(self, request: Attempt) -> Answer:
-        resolve(request.trial.job.target, request.trial.job.path)  # so that no fork has to
+    def _prepared(self, job: Job) -> Explorer:
+        """What forks for this job need, made once, in a session that lasts."""
+        if self._nursery is None or self._nursery[0] != job:
+            if self._nursery is None:
+                self._lasting.enter_context(session())
+            self._nursery = (job, self._explorer(job))
+        return self._nursery[1]
+
+    def _attempt(self, explorer: Explorer, request: Attempt) -> Answer:
         self._journal.enter(Phase.CHECKING)
         self._words.clear()
         answer, result = os.pipe()
@@ -262,7 +271,7 @@ class _Worker:
             fork = os.fork()
         if not fork:
             os.close(demand)
-            self._try(request.trial, result, life)
+            self._try(explorer, request.trial, result, life)
         os.close(result)
         os.close(life)
         try:
@@ -279,13 +288,13 @@ class _Worker:
         kind, _, where = said.partition("\n")
         return Ended(kind, Place(where=where)) if kind else Survived()
 
-    def _try(self, trial: Trial, result: int, life: int) -> NoReturn:
+    def _try(self, explorer: Explorer, trial: Trial, result: int, life: int) -> NoReturn:
         """Make a trial in this fork, and say how it went, if it comes to that."""
         said = "\n"
         try:
             self._words.process = os.getpid()
             _thread.start_new_thread(_watch_parent, (life, self._words, self._leave))
-            self._trial(trial)
+            self._trial(explorer, trial)
         except BaseException as error:
             answer = _explained(error, "")
             if isinstance(answer, Escaped):
