@@ -326,6 +326,19 @@ async def pausing_reading() -> tuple[list[str], list[str]]:
     return client.pages, server.pages
 
 
+async def pausing_reading_too_late_for_some() -> tuple[list[str], list[str]]:
+    client, server, _ = await diaries()
+    client.transport.write(b"under way")
+    server.transport.pause_reading()
+    server.transport.pause_reading()
+    await asyncio.sleep(0.01)
+    assert server.pages == ["made"]
+    server.transport.resume_reading()
+    server.transport.resume_reading()
+    await until(lambda: len(server.pages) > 1)
+    return client.pages, server.pages
+
+
 LIVES = [
     closing,
     half_closing,
@@ -334,6 +347,7 @@ LIVES = [
     writing_to_a_closed_end,
     failing_in_data_received,
     pausing_reading,
+    pausing_reading_too_late_for_some,
 ]
 
 
@@ -422,12 +436,14 @@ def test_a_writer_pauses_until_the_reader_has_caught_up() -> None:
         client.transport.write(b"y" * 10)
         assert client.pages == ["made", "pause"]
         server.transport.resume_reading()
-        await asyncio.sleep(1)
+        await until(lambda: client.transport.get_write_buffer_size() <= 6)
+        assert client.pages == ["made", "pause"]
+        await until(lambda: client.transport.get_write_buffer_size() == 0)
         assert client.pages == ["made", "pause", "resume"]
-        assert client.transport.get_write_buffer_size() == 0
+        await asyncio.sleep(1)
         assert "".join(server.pages[1:]) == "x" * 30 + "y" * 10
 
-    simulate(main(), conditions=Conditions(most=8, capacity=10))
+    simulate(main(), conditions=Conditions(most=8, capacity=10, latency=0.1))
 
 
 def test_drain_waits_while_the_peer_does_not_read() -> None:
@@ -636,9 +652,12 @@ def test_a_cancelled_connect_never_reaches_the_server_or_is_closed_there() -> No
         await stop
         attempt.cancel()
         await asyncio.wait([attempt])
+        before = len(arrivals())
         if attempt.cancelled():
             await until(lambda: this_loop().network.connections == ())
             outcomes.add("closed" if served else "never made")
+            await asyncio.sleep(1)
+            assert "main connect 0" not in arrivals()[before:]
             assert all(diary.pages == ["made", "eof", "lost"] for diary in served)
         else:
             outcomes.add("connected")
@@ -720,18 +739,22 @@ def test_a_connection_dropped_before_it_is_made_is_first_made_then_lost() -> Non
     async def main() -> None:
         loop = this_loop()
 
+        def drop() -> None:
+            loop.network.drop(loop.network.connections[0])
+
         class Doomed(Diary):
             def __init__(self) -> None:
                 super().__init__()
-                loop.network.drop(loop.network.connections[0])
+                loop.arrive("drop", drop)
 
-        await loop.create_server(Diary, port=7)
-        _, client = await loop.create_connection(Doomed, "localhost", 7)
+        await loop.create_server(Doomed, port=7)
+        _, client = await loop.create_connection(Diary, "localhost", 7)
         await client.lost
         assert client.pages == ["made", "lost: ConnectionResetError"]
 
-    for seed in range(20):
-        simulate(main(), seed=seed)
+    for kind in LOOPS:
+        for seed in range(50):
+            simulate(main(), seed=seed, kind=kind)
 
 
 # Whose arrivals they are
