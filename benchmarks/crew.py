@@ -23,7 +23,7 @@ def spread(
     running: dict[Future[Any], Input] = {}
     with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
         while True:
-            while len(running) < 2 * WORKERS:
+            while len(running) < WORKERS + 1:  # one waits, so that none is idle
                 if deadline is not None and time.monotonic() > deadline:
                     break
                 each = next(waiting, None)
