@@ -148,6 +148,7 @@ def case(folder: Path, found: str) -> Path:
         (["hunt", "factory", "--arm", "414-99"], ["414-99", "414-01"]),
         (["hunt", "--json", "no/such/folder/out.json"], ["no/such/folder/out.json"]),
         (["hunt", "--json", "factory"], []),
+        (["hunt", "--cases", "file"], ["file", "--cases"]),
         (["replay"], ["CASE"]),
         (["replay", "no-such-case.json"], ["no-such-case.json"]),
         (["regress", "no-such-case.json"], ["no-such-case.json"]),
@@ -163,8 +164,8 @@ def test_bad_input_is_one_line_and_exit_2(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    if arguments == ["hunt", "--json", "factory"]:
-        (tmp_path / "factory").mkdir()
+    (tmp_path / "factory").mkdir()
+    (tmp_path / "file").touch()
 
     assert main(arguments) == exits.BAD_INPUT
 
@@ -283,6 +284,14 @@ def test_the_self_test_finds_every_known_defect_and_nothing_else(tmp_path: Path)
     assert all(row["found"] for row in document["defects"])
     assert document["verdict"]["status"] == "ok"
     assert f"{len(DEFECTS)} of {len(DEFECTS)} known defects found; sound layer ok" in ran.out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", ["1", "2", "3"])
+def test_the_self_test_holds_from_other_seeds(tmp_path: Path, seed: str) -> None:
+    ran = isomodel(tmp_path, "hunt", "--seed", seed, "--executions", "2000", "--no-shrink")
+
+    assert ran.code == exits.OK, ran
 
 
 def test_the_self_test_fails_if_a_defect_is_missed(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -121,8 +122,7 @@ def hunt_all(
     jobs: list[Job], options: HuntOptions, screen: Screen, named: Callable[[Job], str]
 ) -> list[Result]:
     """Run these jobs with progress. Raises BadInput if a target cannot be used."""
-    if options.cases.exists() and not options.cases.is_dir():
-        raise BadInput(f"--cases {options.cases} is a file; it must be a folder; name another")
+    _check_folder(options.cases)
     with watching(screen, [named(job) for job in jobs], jobs) as watch:
         try:
             results = run_jobs(
@@ -142,6 +142,19 @@ def hunt_all(
         if result.bad_input:
             raise BadInput(result.bad_input)
     return results
+
+
+def _check_folder(cases: Path) -> None:
+    """Make the folder for counterexamples before the hunt rather than fail after it."""
+    try:
+        cases.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror
+    else:
+        if os.access(cases, os.W_OK):
+            return
+        reason = "no permission to write"
+    raise BadInput(f"cannot keep counterexamples in {cases}; {reason}; name a folder with --cases")
 
 
 def _story(results: Sequence[Result], options: HuntOptions) -> tuple[str, str]:
