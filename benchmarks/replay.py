@@ -139,12 +139,13 @@ def _other_version(
     yield at_least(
         what, len(same), len(files), f"of {len(files)} cases", note="; ".join(filter(None, parted))
     )
-    yield at_least(
-        f"the others name the step where they part, Python 3.{minor}",
-        len(parted) - len(silent),
-        len(parted),
-        f"of {len(parted)} cases",
-    )
+    if parted:
+        yield at_least(
+            f"the others name the step where they part, Python 3.{minor}",
+            len(parted) - len(silent),
+            len(parted),
+            f"of {len(parted)} cases",
+        )
     identical = sum(answers[name]["steps"] == here[name]["steps"] for name in answers)
     yield figure(f"cases with the same steps, 3.{minor}", identical, f"of {len(files)} cases")
     ours = digests(0, 0, min(count, 200))
