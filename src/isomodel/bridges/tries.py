@@ -19,7 +19,7 @@ from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.random import RandomWalk
 from isomodel.schedulers.replay import Replay
 from isomodel.search.execute import execute
-from isomodel.search.shrink import Probe
+from isomodel.search.simplest import Probe
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Operation, Scenario

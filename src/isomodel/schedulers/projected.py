@@ -6,7 +6,7 @@ timers come in the order of the joint run, at their time stamps, and after as ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from isomodel.engine.owner import Actor
 from isomodel.engine.protocol import Option, default
@@ -39,6 +39,11 @@ class Projected:
         """The option that came next in the joint run."""
         pending = {option.key: index for index, option in enumerate(options)}
         go_on = pending.get("go on")
+        if go_on is None:
+            helper = self._helper(options, pending)
+            if helper is not None:
+                self.extra += 1
+                return helper
         for position, arrival in enumerate(self._arrivals):
             index = pending.get(arrival.key)
             if index is None:
@@ -61,6 +66,28 @@ class Projected:
         if not usual:
             return 0
         return usual[default([options[index] for index in usual], last)]
+
+    def _helper(self, options: Sequence[Option], pending: Mapping[str, int]) -> int | None:
+        """What the first recorded arrival may be waiting for, though it needed no such thing.
+
+        Where users share a pool, one may have to connect alone where another's connection was
+        free jointly. That work, which the joint run does not know, comes before anything is
+        skipped: the operation's own first, then nobody's.
+        """
+        if not self._arrivals or self._arrivals[0].key in pending:
+            return None
+        label = self._arrivals[0].key.split(" ")[0].split("/")[0]
+        known = {arrival.key for arrival in self._arrivals}
+        for owned in (True, False):
+            for index, option in enumerate(options):
+                owner = option.owner
+                if not (owner.label == label if owned else not owner.user):
+                    continue
+                if option.kind == "step" or (
+                    option.kind not in ("timer", "cancel") and option.key not in known
+                ):
+                    return index
+        return None
 
 
 def _may_never_come(arrival: Arrival) -> bool:

@@ -45,8 +45,8 @@ class Result(msgspec.Struct, frozen=True):
 
     ``case`` is the shrunk counterexample and ``file`` where it was kept. ``executions`` counts
     joint executions up to the finding, ``alone_runs`` and ``alone_steps`` what noninterference
-    ran beside them, ``shrink_executions`` what shrinking took; times are in seconds. ``bad_input`` is the
-    one-line message if the target could not be used at all.
+    ran beside them, ``shrink_executions`` what shrinking took; times are in seconds.
+    ``bad_input`` is the one-line message if the target could not be used at all.
     """
 
     job: Job

@@ -10,7 +10,7 @@ import msgspec
 from isomodel.oracles import INVARIANTS
 from isomodel.oracles.noninterference import NAME as NONINTERFERENCE
 from isomodel.oracles.protocol import Invariant
-from isomodel.search.isolate import Isolation
+from isomodel.search.isolate import WITNESSES, Isolation
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.execution import Execution
 from isomodel.values.verdict import Finding
@@ -35,9 +35,13 @@ class Judge:
     """
 
     def __init__(
-        self, spec: TargetSpec, armed: tuple[str, ...] = (), oracles: Oracles = "all"
+        self,
+        spec: TargetSpec,
+        armed: tuple[str, ...] = (),
+        oracles: Oracles = "all",
+        witnesses: int = WITNESSES,
     ) -> None:
-        self.isolation = Isolation(spec, armed)
+        self.isolation = Isolation(spec, armed, witnesses)
         self._invariants: tuple[Invariant, ...] = (
             () if oracles == "noninterference" else tuple(INVARIANTS)
         )

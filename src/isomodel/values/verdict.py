@@ -24,8 +24,9 @@ class Finding(msgspec.Struct, frozen=True):
     evidence: dict[str, Any] = {}
 
     def same_failure(self, other: Finding) -> bool:
-        """Whether both break the same property in the same place: what shrinking must keep."""
-        return (self.property, self.operation) == (other.property, other.operation)
+        """Whether both break the same property in the same place; "*" stands for any place."""
+        anywhere = "*" in (self.operation, other.operation)
+        return self.property == other.property and (anywhere or self.operation == other.operation)
 
 
 class Verdict(msgspec.Struct, frozen=True):
