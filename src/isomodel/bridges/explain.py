@@ -54,7 +54,7 @@ def explain(case: Case, execution: Execution | None = None) -> str:
 def _headline(finding: Finding) -> list[str]:
     where = f" in {finding.operation}" if finding.operation else ""
     return [
-        f"Broken{where}: {finding.property}",
+        shorten(f"Broken{where}: {finding.property}", WIDTH),
         *textwrap.wrap(finding.message + ".", WIDTH - 2, initial_indent="", break_long_words=True),
     ]
 

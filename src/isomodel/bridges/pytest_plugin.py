@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from isomodel.bridges.options import OPTIONS
 
 SECTION = "isomodel counterexample"
+_BEFORE = pytest.StashKey[tuple[Path, str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,10 +43,16 @@ def pytest_configure(config: pytest.Config) -> None:
         from isomodel.bridges.profiles import register
 
         register()
+    config.stash[_BEFORE] = (OPTIONS.cases, OPTIONS.arm)
     cases = config.getoption("isomodel_cases")
     if cases is not None:
         OPTIONS.cases = config.invocation_params.dir / cases
     OPTIONS.arm = config.getoption("isomodel_arm") or ""
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Put the options back: a pytest run may have been started inside another."""
+    OPTIONS.cases, OPTIONS.arm = config.stash.get(_BEFORE, (OPTIONS.cases, OPTIONS.arm))
 
 
 class Counterexample:

@@ -11,6 +11,7 @@ import keyword
 import math
 import re
 import textwrap
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,8 @@ def _lasting(message: str) -> str:
 
 def _prose(text: str, width: int) -> list[str]:
     """``text`` in lines that may stand in a docstring or a comment, whatever it holds."""
-    clean = "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
+    plain = "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
+    clean = " ".join(plain.split())
     narrow = width - 4
     while True:
         lines = [_unquoted(line) for line in textwrap.wrap(clean, narrow)] or [""]
@@ -204,7 +206,7 @@ def _value(value: Any) -> str:
     if value is None or isinstance(value, bool | int):
         return repr(value)
     if isinstance(value, float) and math.isfinite(value):
-        return repr(value)
+        return repr(value).replace("e+", "e")
     if isinstance(value, list | tuple):
         return f"[{', '.join(_value(item) for item in value)}]"
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
@@ -215,21 +217,30 @@ def _value(value: Any) -> str:
 def _string(text: str) -> str:
     """A string literal with the quotes that need fewer escapes, double ones if in doubt."""
     quote = "'" if text.count('"') > text.count("'") else '"'
-    escaped = (
-        "\\" + c if c in ("\\", quote) else c if c.isprintable() else ascii(c)[1:-1] for c in text
-    )
+    escaped = ("\\" + c if c in ("\\", quote) else c if _plain(c) else ascii(c)[1:-1] for c in text)
     return quote + "".join(escaped) + quote
+
+
+def _plain(character: str) -> bool:
+    """Whether it may stand in source text as it is: printable, and not part of another one."""
+    return (character.isascii() and character.isprintable()) or character.isalnum()
+
+
+def _wide(line: str) -> int:
+    """The columns this line takes: ruff, too, counts two for a wide character."""
+    return len(line) + sum(unicodedata.east_asian_width(c) in "WF" for c in line)
 
 
 def _laid_out(indent: int, before: str, value: Any, after: str) -> list[str]:
     """``before``, the literal and ``after``, over as many lines as they need."""
     space = " " * indent
     line = f"{space}{before}{_value(value)}{after}"
-    if len(line) <= WIDTH or not value or isinstance(value, int | float):
+    if _wide(line) <= WIDTH or not value or isinstance(value, int | float):
         return [line]
     if isinstance(value, str):
-        pieces = [f"{space}    {_string(piece)}" for piece in _pieces(value, WIDTH - indent - 6)]
-        return [f"{space}{before}(", *pieces, f"{space}){after}"] if len(pieces) > 1 else [line]
+        pieces = [f"{space}    {_string(piece)}" for piece in _pieces(value, WIDTH - indent - 4)]
+        split = len(pieces) > 1 or before
+        return [f"{space}{before}(", *pieces, f"{space}){after}"] if split else [line]
     if isinstance(value, dict):
         entries = [_laid_out(indent + 4, f"{_string(k)}: ", v, ",") for k, v in value.items()]
         opening, closing = "{", "}"
@@ -244,7 +255,7 @@ def _pieces(text: str, width: int) -> Iterator[str]:
     """``text`` in pieces whose literals are no wider than ``width``."""
     piece = ""
     for character in text:
-        if len(_string(piece + character)) > width:
+        if _wide(_string(piece + character)) > width:
             yield piece
             piece = ""
         piece += character
@@ -255,10 +266,10 @@ def _pieces(text: str, width: int) -> Iterator[str]:
 def _call(name: str, parts: Sequence[str], long: Sequence[list[str]]) -> list[str]:
     """A call as an element of a list; ``long`` has each part on lines of its own."""
     line = f"        {name}({', '.join(parts)}),"
-    if len(line) <= WIDTH:
+    if _wide(line) <= WIDTH:
         return [line]
     inner = f"            {', '.join(parts)}"
-    if len(inner) <= WIDTH:
+    if _wide(inner) <= WIDTH:
         return [f"        {name}(", inner, "        ),"]
     return [f"        {name}(", *(each for lines in long for each in lines), "        ),"]
 
