@@ -509,6 +509,14 @@ class ControlledLoop(asyncio.AbstractEventLoop):
         self.log.append(Arrival(handle.key, owner.user, self.now, owner.part.events))
         self.trace.append(Step(self.now, owner.label, f"{handle.kind} {handle.number}"))
 
+    def mark(self, kind: str) -> None:
+        """Log something of the running owner's that an alone run must repeat at this place."""
+        owner = OWNER.get(self.root)
+        handle = Handle(self.mark, (), None)
+        handle.owner, handle.kind, handle.number = owner, kind, owner.count(kind)
+        if self.log is not None:
+            self._record(handle)
+
     def _count(self, handle: Handle) -> None:
         """Count a plain callback among the events of whoever it belongs to."""
         owner = handle.owner

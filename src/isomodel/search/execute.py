@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -21,7 +22,7 @@ from isomodel.schedulers.replay import Replay
 from isomodel.search.run import Run
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.errors import BadInput
-from isomodel.values.execution import Arrival, Execution
+from isomodel.values.execution import Arrival, Execution, Refusal
 from isomodel.values.scenario import Scenario, made_by
 from isomodel.values.schedule import Fault, Fidelity, Schedule
 
@@ -59,8 +60,8 @@ class Alone(msgspec.Struct, frozen=True):
     """The inputs of a projected alone run, kept from the joint run."""
 
     arrivals: tuple[Arrival, ...]
-    forced: dict[str, str]
-    """Justified refusals of declared resources: key of the request to message."""
+    forced: dict[str, Refusal]
+    """Justified refusals of declared resources, by the key of the request."""
     clocks: dict[str, tuple[float, ...]] = {}
     """The time at each of the part's own steps."""
 
@@ -204,7 +205,11 @@ def invalid_of(spec: TargetSpec, scenario: Scenario) -> tuple[str, ...]:
     out = []
     for operation in scenario.operations:
         accepts = spec.operations[operation.name].accepts
-        if accepts is not None and not accepts(**operation.args):
+        if accepts is None:
+            continue
+        known = {**operation.args, "user": operation.user}
+        wanted = inspect.signature(accepts).parameters
+        if not accepts(**{name: known[name] for name in wanted if name in known}):
             out.append(operation.label)
     return tuple(out)
 

@@ -46,7 +46,7 @@ def alone_of(joint: Execution, part: tuple[str, ...]) -> Alone:
             arrival for arrival in joint.arrivals if not arrival.user or arrival.user in part
         ),
         forced={
-            refusal.key: refusal.error
+            refusal.key: refusal
             for refusal in joint.refusals
             if refusal.justified and refusal.user in part
         },

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import gc
+import inspect
 import sys
 import weakref
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -21,10 +22,13 @@ from isomodel.targets.declare import OperationSpec, TargetSpec
 from isomodel.targets.guard import Guards
 from isomodel.targets.plain import plain
 from isomodel.values.errors import BadInput
-from isomodel.values.execution import Leftover, Rollback
+from isomodel.values.execution import Leftover, Refusal, Rollback
 from isomodel.values.facts import Fact, Noted
 from isomodel.values.scenario import Operation, Scenario, made_by
 from isomodel.values.trace import Event
+
+_ALL_IO = "*"
+"""Stands for I/O of any kind where an owner's arrivals are counted by kind."""
 
 
 class Run:
@@ -41,7 +45,7 @@ class Run:
         loop: ControlledLoop,
         *,
         armed: tuple[str, ...] = (),
-        forced: Mapping[str, str] | None = None,
+        forced: Mapping[str, Refusal] | None = None,
         clocks: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
         self.spec = spec
@@ -109,6 +113,40 @@ class Run:
         """For each part, the virtual time at each of its steps."""
         return {part.name: tuple(part.times) for part in self._parts.values()}
 
+    # What guards of shared resources ask (targets.guard.Host)
+
+    def whose(self) -> tuple[str, str]:
+        """Label and user of the operation now running."""
+        owner = self.loop.owner()
+        return owner.label, owner.user
+
+    def holds_rightly(self, label: str) -> bool:
+        """Whether this operation may still hold a unit: it runs, or its handle is in use."""
+        if label in self._live or "." not in label:
+            return True
+        return label in self._handles and label not in self._ended_handles
+
+    def idles(self) -> int:
+        """At how many moments nothing was ready to run."""
+        return self.loop.idles
+
+    def counts(self) -> dict[str, int]:
+        """How many timers and I/O of each kind the operation now running has begun."""
+        owner = self.loop.owner()
+        return {**owner.counts, _ALL_IO: owner.io_count}
+
+    def refused(self) -> None:
+        """A justified refusal happens now."""
+        self.loop.mark("refusal")
+
+    def refusal(self, spent: Mapping[str, int]) -> Awaitable[None]:
+        """Wait until a refusal that happened jointly is due alone."""
+        owner = self.loop.owner()
+        for kind, number in spent.items():
+            owner.counts[kind] = owner.counts.get(kind, 0) + number
+        owner.io_count += spent.get(_ALL_IO, 0) - 1  # the wait itself is none of its I/O
+        return self.loop.io("refusal", 0.0, None)
+
     # Phases
 
     def everything(self) -> None:
@@ -150,14 +188,12 @@ class Run:
             ) from error
         if getattr(self.target, "roots", None) is not None:
             self._class_state = class_state(_stateful_classes(len(sys.modules)))
-        self.guards = Guards(
-            resources, self._whose, self._holds_rightly, lambda: self.loop.idles, self._forced
-        )
+        self.guards = Guards(resources, self, self._forced)
 
     def _system(self, name: str, method: Callable[..., Any], *args: Any) -> Any:
         """Call a method of the target outside any operation, and wait for it."""
         result = self.loop.root.context.run(method, *args)
-        if not asyncio.iscoroutine(result):
+        if not inspect.iscoroutine(result):
             return result
         task = self.loop.root.context.run(self.loop.create_task, result)
         self.loop.drive(task.done)
@@ -368,16 +404,6 @@ class Run:
         loop.close()
 
     # Small questions
-
-    def _whose(self) -> tuple[str, str]:
-        owner = self.loop.owner()
-        return owner.label, owner.user
-
-    def _holds_rightly(self, label: str) -> bool:
-        """Whether this operation may still hold a unit: it runs, or its handle is in use."""
-        if label in self._live or "." not in label:
-            return True
-        return label in self._handles and label not in self._ended_handles
 
     def _state(self, user: str) -> Any:
         state = getattr(self.target, "state", None)

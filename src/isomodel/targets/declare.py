@@ -78,7 +78,9 @@ class Resource(msgspec.Struct, frozen=True):
     ``owner`` is the object that has the ``acquire`` method (and ``release``, where units come
     back); ``acquire`` raises ``refuses`` when none of the ``capacity`` units is free. A refusal
     is justified while every unit is held by an operation still running, or for a handle not
-    yet ended; otherwise it is itself a violation.
+    yet ended; otherwise it is itself a violation. A unit counts as held from the moment
+    ``acquire`` has returned it; where units are set up or handed over before that, give
+    ``in_use``, which says how many are not free now.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Resource(msgspec.Struct, frozen=True):
     refuses: type[BaseException]
     capacity: int
     release: str | None = None
+    in_use: Callable[[], int] | None = None
 
 
 class Argument(msgspec.Struct, frozen=True):
@@ -158,8 +161,9 @@ def operation(
     What it returns or raises is what the user observes. ``makes="session"`` keeps the result
     as a handle; an argument named ``session`` of another operation then receives one, and
     ``ends="session"`` says that the operation gives it up. ``atomic``: after an error it must
-    be as if it never ran (needs ``state``). ``accepts`` is given the arguments by name and
-    says whether they are valid; an operation that succeeds with others breaks *validation*.
+    be as if it never ran (needs ``state``). ``accepts`` is given the arguments by name (and the
+    ``user``, if it has such a parameter) and says whether they are valid; an operation that
+    succeeds with others breaks *validation*.
     Further keywords are Hypothesis strategies for arguments; those of common types need none.
     """
     options = _Options(makes, ends, atomic, accepts, strategies)

@@ -1,52 +1,75 @@
 """Resources shared by design: who holds what, and whether a refusal was justified.
 
 The resource's own ``acquire`` and ``release`` are wrapped for one execution. In a projected alone
-run a refusal that was justified jointly is repeated as an input, without asking the resource.
+run a refusal that was justified jointly is repeated as an input, at its recorded place, without
+asking the resource.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
 
 from isomodel.targets.declare import Resource
 from isomodel.values.errors import BadInput
 from isomodel.values.execution import Refusal
 
 
+class Host(Protocol):
+    """The execution, as guards see it."""
+
+    def whose(self) -> tuple[str, str]:
+        """Label and user of the operation now running."""
+
+    def holds_rightly(self, label: str) -> bool:
+        """Whether this operation may still hold a unit."""
+
+    def idles(self) -> int:
+        """At how many moments nothing was ready to run."""
+
+    def counts(self) -> dict[str, int]:
+        """How many timers and I/O of each kind the operation now running has begun."""
+
+    def refused(self) -> None:
+        """A justified refusal happens now."""
+
+    def refusal(self, spent: Mapping[str, int]) -> Awaitable[None]:
+        """Wait until a refusal that happened jointly is due alone."""
+
+
 class _Units:
     """Who holds a unit of one resource, and at which idle moment one was last given back."""
 
-    def __init__(self) -> None:
+    def __init__(self, resource: Resource) -> None:
         self.holders: list[tuple[str, Any]] = []
         self.freed_at = -1
+        self._resource = resource
+
+    def used(self) -> int:
+        """How many are not free now."""
+        in_use = self._resource.in_use
+        return len(self.holders) if in_use is None else max(in_use(), len(self.holders))
+
+    def full(self) -> bool:
+        """Whether none is free."""
+        return self.used() >= self._resource.capacity
 
 
 class Guards:
     """The declared resources of one execution.
 
-    ``whose`` names the operation now running (label, user); ``holds_rightly`` says whether an
-    operation may still hold a unit; ``idles`` counts the moments at which nothing was ready to
-    run, so that a unit freed in the very moment of a refusal is told from one that lay idle.
-    ``forced`` maps the key of a request to the message of
-    the refusal it must get.
+    A unit that was freed in the very moment of a refusal (nothing was idle in between) is told
+    from one that lay idle. ``forced`` maps the key of a request to the refusal it must get.
     """
 
     def __init__(
-        self,
-        resources: list[Resource],
-        whose: Callable[[], tuple[str, str]],
-        holds_rightly: Callable[[str], bool],
-        idles: Callable[[], int],
-        forced: Mapping[str, str],
+        self, resources: list[Resource], host: Host, forced: Mapping[str, Refusal]
     ) -> None:
         self.refusals: list[Refusal] = []
-        self._whose = whose
-        self._holds_rightly = holds_rightly
-        self._idles = idles
+        self._host = host
         self._forced = forced
-        self._counts: dict[str, int] = {}
+        self._numbers: dict[str, int] = {}
         for resource in resources:
             self._wrap(resource)
 
@@ -57,7 +80,7 @@ class Guards:
                 f"shared resource {resource.name!r}: {type(resource.owner).__name__} has no "
                 f"method {resource.acquire!r}; name the method that acquires a unit"
             )
-        units = _Units()
+        units = _Units(resource)
         wrapped = self._asynchronous if inspect.iscoroutinefunction(acquire) else self._plain
         try:
             setattr(resource.owner, resource.acquire, wrapped(resource, acquire, units))
@@ -70,24 +93,21 @@ class Guards:
                 f"{type(resource.owner).__name__} (slots?); declare the object that calls it"
             ) from None
 
-    def _key(self, resource: Resource) -> str:
-        prefix = f"{self._whose()[0]} {resource.name}"
-        number = self._counts.get(prefix, 0)
-        self._counts[prefix] = number + 1
-        return f"{prefix} {number}"
-
     def _asynchronous(
         self, resource: Resource, acquire: Callable[..., Any], units: _Units
     ) -> Callable[..., Any]:
         async def guarded(*args: Any, **options: Any) -> Any:
-            key = self._before(resource)
-            full = len(units.holders) >= resource.capacity
+            key = self._key(resource)
+            if key in self._forced:
+                await self._host.refusal(self._forced[key].spent)
+                raise resource.refuses(self._forced[key].error)
+            full, counts = units.full(), self._host.counts()
             try:
                 unit = await acquire(*args, **options)
             except resource.refuses as error:
-                self._refused(resource, key, units, full, error)
+                self._refused(resource, key, units, full, counts, error)
                 raise
-            units.holders.append((self._whose()[0], unit))
+            units.holders.append((self._host.whose()[0], unit))
             return unit
 
         return guarded
@@ -96,48 +116,64 @@ class Guards:
         self, resource: Resource, acquire: Callable[..., Any], units: _Units
     ) -> Callable[..., Any]:
         def guarded(*args: Any, **options: Any) -> Any:
-            key = self._before(resource)
-            full = len(units.holders) >= resource.capacity
+            key = self._key(resource)
+            if key in self._forced:
+                raise resource.refuses(self._forced[key].error)
+            full, counts = units.full(), self._host.counts()
             try:
                 unit = acquire(*args, **options)
             except resource.refuses as error:
-                self._refused(resource, key, units, full, error)
+                self._refused(resource, key, units, full, counts, error)
                 raise
-            units.holders.append((self._whose()[0], unit))
+            units.holders.append((self._host.whose()[0], unit))
             return unit
 
         return guarded
 
-    def _before(self, resource: Resource) -> str:
-        key = self._key(resource)
-        if key in self._forced:
-            raise resource.refuses(self._forced[key])
-        return key
+    def _key(self, resource: Resource) -> str:
+        prefix = f"{self._host.whose()[0]} {resource.name}"
+        number = self._numbers.get(prefix, 0)
+        self._numbers[prefix] = number + 1
+        return f"{prefix} {number}"
 
     def _refused(
-        self, resource: Resource, key: str, units: _Units, was_full: bool, error: BaseException
+        self,
+        resource: Resource,
+        key: str,
+        units: _Units,
+        was_full: bool,
+        before: Mapping[str, int],
+        error: BaseException,
     ) -> None:
-        label, user = self._whose()
-        holders = units.holders
-        idle = [holder for holder, _ in holders if not self._holds_rightly(holder)]
-        full = len(holders) >= resource.capacity
-        just_freed = was_full and units.freed_at == self._idles()
-        if idle:
-            why = f"a unit is held by {', '.join(idle)}, which is over"
-        elif not full:
-            why = f"only {len(holders)} of {resource.capacity} units were in use"
+        label, user = self._host.whose()
+        holders = [holder for holder, _ in units.holders]
+        over = [holder for holder in holders if not self._host.holds_rightly(holder)]
+        just_freed = was_full and units.freed_at == self._host.idles()
+        if over:
+            why = f"a unit is held by {', '.join(over)}, which is over"
+        elif not units.full():
+            why = f"only {units.used()} of {resource.capacity} units were in use"
         else:
             why = f"all {resource.capacity} units were in use"
-        justified = (full or just_freed) and not idle
-        self.refusals.append(Refusal(key, resource.name, label, user, justified, why, str(error)))
+        justified = (units.full() or just_freed) and not over
+        spent = {
+            kind: number - before.get(kind, 0)
+            for kind, number in self._host.counts().items()
+            if number > before.get(kind, 0)
+        }
+        if justified and inspect.iscoroutinefunction(getattr(resource.owner, resource.acquire)):
+            self._host.refused()
+        self.refusals.append(
+            Refusal(key, resource.name, label, user, justified, why, str(error), spent)
+        )
 
     def _releasing(self, release: Callable[..., Any], units: _Units) -> Callable[..., Any]:
         def released(*args: Any, **options: Any) -> Any:
-            label = self._whose()[0]
+            label = self._host.whose()[0]
             for index, (holder, unit) in enumerate(units.holders):
                 if (args and unit is args[0]) or (not args and holder == label):
                     del units.holders[index]
-                    units.freed_at = self._idles()
+                    units.freed_at = self._host.idles()
                     break
             return release(*args, **options)
 

@@ -47,6 +47,8 @@ class Refusal(msgspec.Struct, frozen=True):
     justified: bool
     why: str
     error: str = ""
+    spent: dict[str, int] = {}
+    """What the request counted up while it waited: timers and I/O, by kind."""
 
 
 class Leftover(msgspec.Struct, frozen=True):
