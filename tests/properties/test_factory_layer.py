@@ -419,6 +419,7 @@ STORIES: dict[str, dict[str, str]] = {
     "414-01": {
         "": "alice.open_session bob.transfer",
         "no shared state": "alice.open_session bob.open_session",
+        "cleanup": "alice.open_session",
     },
     "414-02": {
         "liveness": "alice.overdraw alice.overdraw alice.transfer",
@@ -446,6 +447,7 @@ STORIES: dict[str, dict[str, str]] = {
     },
     "414-13": {
         "": "alice.disconnect bob.send alice.send",
+        "no shared state": "alice.disconnect bob.connect",
         "noninterference": "alice.disconnect bob.send",
     },
     "414-14": {"": "alice.send bob.send"},

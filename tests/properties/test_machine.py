@@ -433,3 +433,10 @@ def test_unittest_can_run_it_too(inner: pytest.Pytester) -> None:
     command = [sys.executable, "-m", "unittest", f"{file.stem}.TestDesk"]
     done = subprocess.run(command, cwd=inner.path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_machine_in_the_documentation_passes(inner: pytest.Pytester) -> None:
+    guide = Path(__file__).parents[2] / "docs" / "pytest.md"
+    blocks = guide.read_text(encoding="utf-8").split("```python\n")[1:3]
+    inner.makepyfile("\n".join(block.partition("```")[0] for block in blocks))
+    inner.runpytest("--hypothesis-profile=ci").assert_outcomes(passed=1)

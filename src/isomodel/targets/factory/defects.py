@@ -54,7 +54,7 @@ _ALL = (
         "414-01",
         "a database session is shared by two users",
         "the session manager hands out the session it has open, whoever asks",
-        {"no shared state": TWO, "ownership": TWO, "noninterference": TWO},
+        {"no shared state": TWO, "ownership": TWO, "cleanup": ONE, "noninterference": TWO},
         broken_sessions.share_session,
     ),
     Defect(
@@ -138,7 +138,12 @@ _ALL = (
         "414-13",
         "a pooled connection is reused with a stale owner",
         "the channel of a closed connection is used again under its former owner",
-        {"event target": THREE, "no leaked secret": THREE, "noninterference": TWO},
+        {
+            "event target": THREE,
+            "no leaked secret": THREE,
+            "no shared state": TWO,
+            "noninterference": TWO,
+        },
         broken_events.recycle_channels,
     ),
     Defect(
