@@ -349,7 +349,8 @@ def test_a_fault_that_comes_too_late_is_named(desk: Any) -> None:
 
 
 def test_an_operation_that_never_ran_is_unknown_not_ok(desk: Any) -> None:
-    desk(DESK.replace("await io(", "while True: await __import__('asyncio').sleep(0); io("))
+    endless = "while True: await __import__('asyncio').sleep(0)"
+    desk(DESK.replace('await io("store", fails=OSError)', endless))
     operations = [do("alice.1", "post", text="a"), do("alice.2", "post", text="b")]
     with pytest.raises(Unknown, match=r"alice.2 \(post\) never ran, so the story shows nothing"):
         story(operations=operations, schedule=[]).holds()
