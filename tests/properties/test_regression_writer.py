@@ -10,7 +10,7 @@ import sys
 import tempfile
 import warnings
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -348,12 +348,18 @@ def test_a_fault_that_comes_too_late_is_named(desk: Any) -> None:
         story(faults=[cancel("alice.1", after=9)]).holds()
 
 
-def test_an_operation_that_never_ran_is_unknown_not_ok(desk: Any) -> None:
+def test_a_story_that_never_ends_is_unknown_not_ok(desk: Any) -> None:
     endless = "while True: await __import__('asyncio').sleep(0)"
     desk(DESK.replace('await io("store", fails=OSError)', endless))
-    operations = [do("alice.1", "post", text="a"), do("alice.2", "post", text="b")]
-    with pytest.raises(Unknown, match=r"alice.2 \(post\) never ran, so the story shows nothing"):
-        story(operations=operations, schedule=[]).holds()
+    with pytest.raises(Unknown, match="still busy after .* steps: alice.1 waits at Desk.post"):
+        story(schedule=[]).holds()
+
+
+def test_an_operation_that_never_ran_is_unknown_not_ok(desk: Any) -> None:
+    whole = story()
+    execution = execute(desk(), whole.scenario.only(("alice",)), Default(), fidelity="stock")
+    with pytest.raises(Unknown, match=r"bob.1 \(post\) never ran, so the story shows nothing"):
+        whole._took_place(SimpleNamespace(execution=execution, missed=[]))  # type: ignore[arg-type]
 
 
 def test_the_words_make_what_they_say() -> None:
