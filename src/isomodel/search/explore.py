@@ -158,6 +158,7 @@ class Tally:
         self._spec = spec
         self._unknown: Counter[str] = Counter()
         self._succeeded: set[str] = set()
+        self._begun: set[str] = set()
         self._errors: dict[str, str] = {}
         self._observed = False
         self._together = False
@@ -180,6 +181,8 @@ class Tally:
                 self._observed = self._observed or _says_something(event.value)
             elif event.kind in ("fail", "hang") and event.name not in self._errors:
                 self._errors[event.name] = _error_text(event.value)
+            elif event.kind == "invoke":
+                self._begun.add(event.name)
         if not self._observed:
             finals = (
                 entry[2]
@@ -231,7 +234,8 @@ class Tally:
         reasons = []
         for name in sorted(self._spec.operations):
             if name not in self._succeeded:
-                error = self._errors.get(name, "it was never reached")
+                never = "it never ended" if name in self._begun else "it was never reached"
+                error = self._errors.get(name, never)
                 reasons.append(f"operation {name} never succeeded ({error})")
         if not self._observed:
             reasons.append(

@@ -59,10 +59,7 @@ class Judge:
         if findings:
             return Judged(tuple(findings))
         if execution.ended == "step limit":
-            busy = "; ".join(execution.waiting[:3])
-            return Judged(
-                unknown=f"an execution was still busy after {execution.steps} steps: {busy}"
-            )
+            return Judged(unknown=_busy(execution))
         if not self._interference:
             return Judged()
         judgement = self.isolation.judge(execution, again)
@@ -89,3 +86,11 @@ class Judge:
                 for other in invariant.check(execution)
             )
         return next((other for other in found if other.same_failure(finding)), None)
+
+
+def _busy(execution: Execution) -> str:
+    """Why this execution never came to an end, the same for all that are busy in one place."""
+    swallowed = next((left for left in execution.leftovers if "swallows" in left.what), None)
+    place = execution.waiting[0].partition(" waits at ")[2] if execution.waiting else "its start"
+    reason = f"an execution was still busy when its steps ran out, at {place}"
+    return f"{reason}; a task swallows its cancellation" if swallowed else reason

@@ -385,6 +385,8 @@ class Run:
     def _dismiss(self) -> None:
         """Nothing of this run may reach the next: end its tasks, drop its loop."""
         loop = self.loop
+        for queue in self._queues.values():
+            queue.clear()  # an operation that ends now must not start the next
         with loop.running():
             for _ in range(3):
                 pending = loop.pending_tasks()
