@@ -7,6 +7,8 @@ task is named by the operation it works for and the coroutine it runs.
 from __future__ import annotations
 
 import asyncio
+import functools
+import weakref
 from collections.abc import Sequence
 from contextvars import Context, ContextVar
 from typing import Any
@@ -15,7 +17,8 @@ from typing import Any
 class Part:
     """Users judged together, and how many steps their tasks have taken, each at what time.
 
-    ``events`` counts everything of theirs that ran, steps and plain callbacks. ``kept`` holds the times of an earlier run, in which a projected one lets the clock follow.
+    ``events`` counts everything of theirs that ran, steps and plain callbacks. ``kept`` holds
+    the times of an earlier run, in which a projected one lets the clock follow.
     """
 
     __slots__ = ("events", "kept", "name", "steps", "times")
@@ -45,7 +48,7 @@ class Owner:
     becomes an owner of its own.
     """
 
-    __slots__ = ("context", "counts", "io_count", "label", "part", "root", "user")
+    __slots__ = ("counts", "io_count", "label", "part", "root", "user")
 
     def __init__(self, label: str, user: str, part: Part, *, root: bool = False) -> None:
         self.label = label
@@ -54,8 +57,13 @@ class Owner:
         self.root = root
         self.counts: dict[str, int] = {}
         self.io_count = 0
-        self.context = Context()
-        self.context.run(OWNER.set, self)
+
+    @property
+    def context(self) -> Context:
+        """A new context, in which this owner runs and nothing else is set."""
+        context = Context()
+        context.run(OWNER.set, self)
+        return context
 
     def count(self, kind: str) -> int:
         """The number of this one among those of its kind, from 0."""
@@ -74,21 +82,50 @@ OWNER: ContextVar[Owner] = ContextVar("isomodel_owner")
 
 
 class Actor:
-    """One task under its stable name, with the number of steps it has taken."""
+    """One task under its stable name, with the number of steps it has taken.
 
-    __slots__ = ("name", "owner", "steps")
+    ``number`` is its hash: what iterates over a set of tasks (``asyncio.wait``, a task group
+    that aborts) meets them in the same order every time, not in that of their addresses.
+    """
 
-    def __init__(self, name: str, owner: Owner) -> None:
+    __slots__ = ("name", "number", "owner", "reference", "steps")
+    reference: weakref.ref[asyncio.Task[Any]]
+
+    def __init__(self, name: str, owner: Owner, number: int = 0) -> None:
         self.name = name
         self.owner = owner
+        self.number = number
         self.steps = 0
 
 
 class ControlledTask(asyncio.Task[Any]):
-    """A stock (C) task that knows its actor."""
+    """A stock (C) task that knows its actor; to be set before ``__init__``."""
 
     __slots__ = ("actor",)
     actor: Actor
+
+    def __hash__(self) -> int:
+        return self.actor.number
+
+
+class NumberedFuture(asyncio.Future[Any]):
+    """A stock (C) future with a hash that stays the same; to be set before it is used."""
+
+    __slots__ = ("number",)
+    number: int
+
+    def __hash__(self) -> int:
+        return self.number
+
+
+@functools.lru_cache(maxsize=4096)
+def _short(qualified: str) -> str:
+    return qualified.rpartition(".")[2]
+
+
+def name_for(coroutine: Any) -> str:
+    """What a task that runs this coroutine is called."""
+    return _short(getattr(coroutine, "__qualname__", None) or type(coroutine).__name__)
 
 
 def _task_callback_types() -> tuple[type, type, str]:

@@ -7,12 +7,14 @@ from typing import Protocol
 
 from isomodel.engine.owner import Actor, Owner
 
+KINDS = frozenset(("go on", "step", "cancel", "timer", "due"))
+"""Kinds that mean something to a scheduler; every other one is that of an ordinary arrival."""
+
 
 class Option(Protocol):
     """Something that may happen next.
 
-    ``priority`` is below 0 until a scheduler that works with priorities sets one. It is kept
-    here and not with the scheduler, which would keep alive what has long happened.
+    ``priority`` is a place for the scheduler's own use, below 0 while it has not been used.
     """
 
     priority: float
@@ -23,7 +25,10 @@ class Option(Protocol):
 
     @property
     def kind(self) -> str:
-        """ "go on", "step", "start", "cancel", "timer", or the kind of an arrival."""
+        """One of ``KINDS``, or the name of an arrival.
+
+        A "timer" lets time pass; "due" is one whose time has come.
+        """
 
     @property
     def owner(self) -> Owner:
@@ -33,9 +38,13 @@ class Option(Protocol):
 class Scheduler(Protocol):
     """Decides what happens next.
 
-    ``options`` is never empty and in the order in which they came up; ``last`` is the task that
-    took the last step. The answer is an index into ``options``. A scheduler serves one
-    execution and may keep state. At equal options and equal state it must answer the same.
+    ``options`` is never empty and in the order in which they came up, but for cancellations,
+    which come first, and then what threads send and the timer, which come last; ``last`` is the
+    task that took the last step. The answer is an index into ``options``. A scheduler serves
+    one execution and may keep state. At equal options and equal state it must answer the same.
+
+    One that has an attribute ``patient``, and that is true, always answers "go on" at once
+    where only arrivals and timers not yet due could join what is ready; it need not be asked.
     """
 
     def choose(self, options: Sequence[Option], last: Actor) -> int:
@@ -59,12 +68,19 @@ def default(options: Sequence[Option], last: Actor) -> int:
         elif kind == "timer":
             rank = 5
         elif option.owner is owner:
-            rank = 1 if option.key.startswith(last.name + " ") else 2
+            rank = 1 if _is_its_own(option, last) else 2
         else:
             rank = 3 if option.owner.user == owner.user and owner.user else 4
         if rank < best_rank:
             best, best_rank = index, rank
     return best
+
+
+def _is_its_own(option: Option, last: Actor) -> bool:
+    """Whether this is the task's own step, or an arrival for an operation whose main task it is."""
+    if option.kind == "step":
+        return option.key == f"{last.name} step"
+    return option.owner.label == last.name
 
 
 def is_switch(options: Sequence[Option], chosen: int, usual: int, last: Actor) -> bool:

@@ -1,7 +1,13 @@
 """Fidelity ``stock``: only orders that the stock asyncio loop can produce.
 
-Callbacks run first-in first-out. Arrivals and timers enter between iterations, where the stock
-loop polls its selector: any that are pending, in any order, behind what is already ready.
+Callbacks run first-in first-out. Between iterations, where the stock loop polls its selector,
+arrivals enter behind what is already ready: any that are pending, in any order; then timers, in
+the order of their times. What comes from threads may enter after any callback, as
+``call_soon_threadsafe`` does.
+
+Two timers set to one time may come together or apart: on a real clock, whatever set the second
+took some time after the first. But a timer that was set to no later than now is due at the very
+next poll.
 """
 
 from __future__ import annotations
@@ -9,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from isomodel.engine.handle import GoOn, Handle
+from isomodel.engine.handle import Latency, Timer
 from isomodel.engine.loop import Blocked, ControlledLoop, OutOfSteps
 from isomodel.engine.owner import STEP_TYPE, WAKEUP_TYPE, ControlledTask, task_of
 from isomodel.values.trace import Step
@@ -21,26 +27,30 @@ class StockLoop(ControlledLoop):
     def drive(self, done: Callable[[], bool]) -> None:
         """Run until ``done()``; raises Blocked or OutOfSteps."""
         ready = self._ready
+        posts = self._posts
+        patient = self._patient
+        recording = self.log is not None
         while not done():
             if not ready:
                 self.idles += 1
-            if self._arrivals or self._timers or self._cancels:
                 self._poll()
-            if not ready:
-                raise Blocked
+                if not ready:
+                    raise Blocked("; ".join(self.waiting()))
+            elif not patient or self._cancels or self._overdue or self._is_due():
+                self._poll()
             count = len(ready)
             self.steps += count
             if self.steps > self.max_steps:
                 raise OutOfSteps
             for _ in range(count):
                 handle = ready.popleft()
-                if handle.dead:
-                    continue
                 callback = handle.callback
                 kind = type(callback)
                 if kind is WAKEUP_TYPE or kind is STEP_TYPE:
                     self._begin_step(handle)
-                elif self.log is not None:
+                elif callback is None:
+                    continue
+                elif recording:
                     self._count(handle)
                 context = handle.context
                 try:
@@ -51,34 +61,77 @@ class StockLoop(ControlledLoop):
                 except (KeyboardInterrupt, SystemExit):
                     raise
                 except BaseException as error:
-                    self.call_exception_handler(
-                        {"message": f"exception in callback {callback!r}", "exception": error}
-                    )
+                    self._failed(callback, error)
+                if posts and not patient:
+                    self._admit_posts()
 
-    def _begin_step(self, handle: Handle) -> None:
+    def _begin_step(self, handle: Any) -> None:
         task = task_of(handle.callback)
         if task is None:
-            self._count(handle)
+            if self.log is not None:
+                self._count(handle)
             return
-        actor = task.actor if type(task) is ControlledTask else self._actor(task)
+        if type(task) is ControlledTask:
+            actor = task.actor
+        else:
+            actor = handle.context.run(self._actor, task)
         actor.steps += 1
-        self.now = actor.owner.part.step(self.now)
         self.last = actor
         if self.trace is not None:
+            self.now = actor.owner.part.step(self.now)
             self.trace.append(Step(self.now, actor.name, "step"))
 
     def _poll(self) -> None:
         """Let arrivals join this iteration, one question each, until nothing more shall."""
         ready = self._ready
+        overdue = self._take_overdue() if self._overdue else []
+        timed = False
         while True:
-            options: list[Any] = self._options()
-            if ready:
+            options = self._later_options() if timed else self._options()
+            if ready or overdue:
                 if not options:
-                    return
-                options.insert(0, GoOn(self.last.owner))
+                    break
+                self._go_on.owner = self.last.owner
+                options.insert(0, self._go_on)
             elif not options:
                 return
             option = options[self._choose(options)]
-            if type(option) is GoOn:
+            if option is self._go_on:
+                break
+            if isinstance(option, Timer) and type(option) is not Latency:
+                ready.extend(overdue)
+                overdue.clear()
+                timed = True
+            self._take(option)
+            if ready and self._patient and not (self._cancels or self._is_due()):
+                break
+        ready.extend(overdue)
+
+    def _later_options(self) -> list[Any]:
+        """What may still join once a timer has: further timers, and what threads send."""
+        options: list[Any] = [*self._live_posts()] if self._posts else []
+        options += self._offered_timers()
+        return [option for option in options if type(option) is not Latency]
+
+    def _take_overdue(self) -> list[Timer]:
+        overdue = [timer for timer in self._overdue if timer.callback is not None]
+        overdue.sort(key=_time_of)
+        self._overdue.clear()
+        if self.trace is not None:
+            for timer in overdue:
+                self._record_in_trace(timer)
+        return overdue
+
+    def _admit_posts(self) -> None:
+        """Between two callbacks: let what other threads send arrive, or not yet."""
+        while self._live_posts():
+            self._go_on.owner = self.last.owner
+            options = [self._go_on, *self._posts]
+            option: Any = options[self._choose(options)]
+            if option is self._go_on:
                 return
-            ready.extend(self._take(option))
+            self._take(option)
+
+
+def _time_of(timer: Timer) -> float:
+    return timer.time

@@ -84,7 +84,7 @@ class Projected:
                 if not (owner.label == label if owned else not owner.user):
                     continue
                 if option.kind == "step" or (
-                    option.kind not in ("timer", "cancel") and option.key not in known
+                    option.kind not in ("timer", "due", "cancel") and option.key not in known
                 ):
                     return index
         return None

@@ -1,0 +1,43 @@
+"""Where a suspended task waits: its chain of awaits, as functions and lines."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from types import AsyncGeneratorType
+from typing import Any
+
+_FRAMES = ("cr_frame", "ag_frame", "gi_frame")
+_AWAITED = ("cr_await", "ag_await", "gi_yieldfrom")
+
+
+def frames(task: asyncio.Task[Any]) -> list[str]:
+    """The functions a suspended task is in, outermost first, as name:line."""
+    out = []
+    awaited: Any = task.get_coro()
+    while awaited is not None:
+        frame = _first(awaited, _FRAMES)
+        if frame is not None:
+            out.append(f"{frame.f_code.co_qualname}:{frame.f_lineno}")
+            awaited = _first(awaited, _AWAITED)
+        else:
+            awaited = _generator_of(awaited)
+    return out or ["its start"]
+
+
+def _first(thing: Any, names: tuple[str, ...]) -> Any:
+    for name in names:
+        value = getattr(thing, name, None)
+        if value is not None:
+            return value
+    return None
+
+
+def _generator_of(thing: Any) -> Any:
+    """What a step of an asynchronous generator (``__anext__``, ``aclose``) is a step of."""
+    if not type(thing).__name__.startswith("async_generator_"):
+        return None
+    for referred in gc.get_referents(thing):
+        if isinstance(referred, AsyncGeneratorType):
+            return referred
+    return None
