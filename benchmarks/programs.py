@@ -59,7 +59,8 @@ def run(quick: bool) -> Report:
         Search(name, seed, cancel)
         for seed in range(many)
         for name in BUGGY
-        for cancel in ((True,) if name == "e1" else (False, True))
+        for cancel in (False, True)
+        if (cancel or name != "e1") and (seed < SEEDS or cancel == (name == "e1"))
     ]
     found = dict(spread(find, searches, 40 if quick else None))
     rows: list[Row] = []
