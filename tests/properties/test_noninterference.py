@@ -357,7 +357,7 @@ class ForgetfulWorker(Worker):
     async def work(self) -> None:
         while True:
             text, self.reply = await self.queue.get()
-            asyncio.ensure_future(self.answer(text))
+            self.answering = asyncio.ensure_future(self.answer(text))
 
     async def answer(self, text: str) -> None:
         await io("model")

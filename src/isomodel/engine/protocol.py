@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from isomodel.engine.owner import Actor, Owner
 
@@ -18,6 +18,7 @@ class Option(Protocol):
     """
 
     priority: float
+    task: Any
 
     @property
     def key(self) -> str:
@@ -64,7 +65,7 @@ def default(options: Sequence[Option], last: Actor) -> int:
         if kind == "cancel":
             return index
         if kind == "go on":
-            rank = 0
+            rank = 0  # only a cancellation, which comes first, could change it
         elif kind == "timer":
             rank = 5
         elif option.owner is owner:

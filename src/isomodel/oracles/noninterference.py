@@ -63,12 +63,13 @@ def _finding(
     joint: Execution, alone: Execution, user: str, position: int, entry: list[Any]
 ) -> Finding:
     label = str(entry[0])
-    others = ", ".join(other for other in joint.scenario.users if other != user)
+    others = [other for other in joint.scenario.users if other != user]
+    act = "acts" if len(others) == 1 else "act"
     with_others = _at(joint, user, position)
     by_itself = _at(alone, user, position)
     return Finding(
         NAME,
-        f"{user} sees something else when {others} act too",
+        f"{user} sees something else when {', '.join(others)} {act} too",
         user=user,
         operation=name_of(joint, label),
         label=label,

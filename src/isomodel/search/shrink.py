@@ -319,8 +319,13 @@ class Shrinker:
             labels.update({label: f"{users[user]}.{i + 1}" for i, label in enumerate(mine)})
         if all(old == new for old, new in labels.items()):
             return best
+        renamed = relabelled(scenario, users, labels)
+        operations = tuple(
+            msgspec.structs.replace(operation, args=self._remarked(operation))
+            for operation in renamed.operations
+        )
         attempt = self._try(
-            relabelled(scenario, users, labels),
+            msgspec.structs.replace(renamed, operations=operations),
             relabelled_schedule(best.schedule, labels),
             best.finding,
         )
@@ -335,7 +340,7 @@ class Shrinker:
             size=_size(best),
             armed=self._armed,
             minimal=complete,
-            confirmed={best.schedule.fidelity: True},
+            confirmed={"stock": False, best.schedule.fidelity: True},
             origin=Origin(platform.python_version(), version("isomodel"), seed),
         )
 

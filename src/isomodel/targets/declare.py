@@ -41,14 +41,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, TypeVar, get_type_hints, overload
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints, overload
 
 import msgspec
-from hypothesis import strategies as st
-from hypothesis.errors import HypothesisException
-from hypothesis.strategies import SearchStrategy
 
 from isomodel.values.errors import BadInput
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -255,6 +255,10 @@ def _argument(
         return Argument(name, str, secret=True)
     if name in kinds:
         return Argument(name, Any, made=name)
+    # imported here: whoever only has the pytest plugin loaded shall not pay for Hypothesis
+    from hypothesis import strategies as st
+    from hypothesis.errors import HypothesisException
+
     try:
         strategy = None if hint is Any else st.from_type(hint)
         if strategy is not None:
