@@ -3,9 +3,9 @@
 Declare a target (``operation``, ``observe``), then hunt it: ``isomodel hunt module:Class``.
 """
 
+from isomodel import facts
 from isomodel.engine.world import acting_as, io, note, watch
 from isomodel.targets.declare import Opaque, Ranked, Resource, Secret, observe, operation
-from isomodel.values import facts
 from isomodel.values.errors import BadInput, IsomodelError, Violated
 from isomodel.values.execution import Leftover
 

@@ -1,0 +1,213 @@
+"""Shrinking ends in the least that still fails, and what it says can be held against it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import strategies as st
+
+from isomodel import Secret, io, note, observe, operation
+from isomodel.facts import Issued
+from isomodel.search.cases import rejudge
+from isomodel.search.edit import kept, without
+from isomodel.search.execute import session
+from isomodel.search.explore import Budget, Explorer, Outcome
+from isomodel.search.shrink import Shrinker
+from isomodel.search.smallest import smallest
+from isomodel.targets.declare import spec_of
+from isomodel.values.case import Case, Size
+from isomodel.values.schedule import Fidelity
+
+SEEDS = range(5)
+
+
+def hunted(target: type, seed: int, **options: Any) -> Outcome:
+    return Explorer(spec_of(target), seed=seed, **options).hunt(Budget(2_000))
+
+
+def shrunk(target: type, seed: int, **options: Any) -> Case:
+    with session():
+        outcome = hunted(target, seed, **options)
+        assert outcome.execution is not None, outcome.verdict
+        assert outcome.finding is not None
+        return Shrinker(spec_of(target)).shrink(outcome.execution, outcome.finding)
+
+
+class Current:
+    """Needs two users and one switch: the second request starts within the first."""
+
+    def __init__(self) -> None:
+        self.user = ""
+
+    @operation
+    async def greet(self, user: str) -> str:
+        self.user = user
+        await io("one")
+        await io("two")
+        return f"hello {self.user}"
+
+    @operation
+    async def idle(self, user: str, number: int) -> int:
+        await io("nothing")
+        return number
+
+
+class Dirty:
+    """Needs one cancellation, after the request was sent and before its reply was read."""
+
+    def __init__(self) -> None:
+        self.free: list[list[str]] = []
+
+    @operation
+    async def ask(self, user: str, text: Secret) -> str:
+        replies = self.free.pop() if self.free else []
+        try:
+            await io("send")
+            replies.append(text)
+            await io("receive")
+            return replies.pop(0)
+        finally:
+            self.free.append(replies)
+
+    @operation
+    async def wait(self, user: str) -> str:
+        await asyncio.sleep(1)
+        return "waited"
+
+
+class Overdrawn:
+    """Needs a failing operation: an injected error will do, and so will a large amount."""
+
+    def __init__(self) -> None:
+        self.held: list[int] = []
+
+    @operation(amount=st.integers(1, 9))
+    async def pay(self, user: str, amount: int) -> str:
+        self.held.append(amount)
+        await io("bank", fails=ConnectionError)
+        if amount > 5:
+            raise ValueError("too much")
+        self.held.remove(amount)
+        return "paid"
+
+    def leftovers(self) -> list[str]:
+        return [f"{amount} on hold" for amount in self.held]
+
+    async def leave(self, user: str) -> None:
+        pass
+
+
+class Counter:
+    """A lost update that one user alone can cause, with two requests side by side."""
+
+    def __init__(self) -> None:
+        self.ids: list[int] = []
+
+    @operation
+    async def make(self, user: str) -> str:
+        number = len(self.ids)
+        await io("store")
+        self.ids.append(number)
+        note(Issued("item", str(number)))
+        return "made"
+
+    @observe
+    async def nothing(self, user: str) -> str:
+        return "nothing"
+
+
+@pytest.mark.parametrize(
+    ("target", "size"),
+    [
+        (Current, Size(2, 2, 1, 0)),
+        (Dirty, Size(2, 2, 0, 1)),
+        (Overdrawn, Size(1, 1, 0, 0)),
+        (Counter, Size(1, 2, 1, 0)),
+    ],
+)
+def test_every_seed_ends_in_the_minimum_worked_out_by_hand(target: type, size: Size) -> None:
+    for seed in SEEDS:
+        case = shrunk(target, seed)
+        assert (case.size, case.minimal) == (size, True), (seed, case)
+
+
+@pytest.mark.parametrize("target", [Current, Dirty])
+@pytest.mark.parametrize("fidelity", ["stock", "portable"])
+def test_nothing_single_can_be_removed_from_a_shrunk_case(target: type, fidelity: Fidelity) -> None:
+    case = shrunk(target, 0, fidelities=(fidelity,))
+    spec = spec_of(target)
+    smaller = [
+        msgspec.structs.replace(
+            case, scenario=fewer, schedule=kept(case.schedule, {o.label for o in fewer.operations})
+        )
+        for fewer in (without(case.scenario, o.label) for o in case.scenario.operations)
+    ]
+    for part in ("choices", "faults"):
+        items = getattr(case.schedule, part)
+        for index in range(len(items)):
+            rest = (*items[:index], *items[index + 1 :])
+            schedule = msgspec.structs.replace(case.schedule, **{part: rest})
+            smaller.append(msgspec.structs.replace(case, schedule=schedule))
+    with session():
+        assert rejudge(case, spec)[1] is not None
+        for candidate in smaller:
+            if candidate.scenario.operations:
+                assert rejudge(candidate, spec)[1] is None, candidate.schedule
+
+
+def test_a_finding_under_portable_is_kept_under_stock_where_it_shows_there() -> None:
+    case = shrunk(Current, 0, fidelities=("portable",))
+    assert (case.schedule.fidelity, case.confirmed) == ("stock", {"stock": True})
+
+
+class Order:
+    """Correct as long as tasks run in the order in which they were started, as stock does."""
+
+    @operation
+    async def both(self, user: str) -> list[str]:
+        seen: list[str] = []
+
+        async def step(name: str) -> None:
+            seen.append(name)
+
+        await asyncio.gather(step("open"), step("use"))
+        return seen
+
+
+def test_what_only_portable_can_do_is_never_found_under_stock() -> None:
+    class Strict(Order):
+        @operation
+        async def both(self, user: str) -> list[str]:
+            seen = await super().both(user)
+            while seen != ["open", "use"]:
+                await asyncio.Event().wait()
+            return seen
+
+    with session():
+        assert hunted(Strict, 0, fidelities=("stock",)).verdict.status == "ok"
+    case = shrunk(Strict, 0, fidelities=("portable",))
+    assert (case.schedule.fidelity, case.confirmed["stock"]) == ("portable", False)
+
+
+def test_a_shrunk_case_names_users_operations_and_secrets_from_the_start() -> None:
+    case = shrunk(Dirty, 3)
+    assert [operation.label for operation in case.scenario.operations] == ["alice.1", "bob.1"]
+    texts = [operation.args.get("text", "") for operation in case.scenario.operations]
+    for user, text in zip(("alice", "bob"), texts, strict=True):
+        assert not text or text.startswith(f"{user}'s-secret-1-")
+
+
+def test_the_least_scenarios_come_in_order_of_size_and_stay_below_it() -> None:
+    from isomodel.search.generate import pools_of
+
+    spec = spec_of(Overdrawn)
+    sizes = [
+        (len(scenario.users), len(scenario.operations))
+        for scenario in smallest(spec, pools_of(spec), Size(2, 3, 1, 0))
+    ]
+    assert sizes == sorted(sizes)
+    assert sizes[0] == (1, 1)
+    assert not list(smallest(spec, pools_of(spec), Size(1, 1, 0, 0)))
