@@ -413,12 +413,14 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "burst": {"message": "{user}'s secret", "times": 4},
     "create_context": {"user_id": "me"},
     "create_no_context": {"user_id": ""},
+    "write": {"session": {"made": "alice.1"}, "text": "{user}'s secret"},
 }
 CALLED = {"overdraw": "transfer", "burst": "send", "create_no_context": "create_context"}
 STORIES: dict[str, dict[str, str]] = {
     "414-01": {
         "": "alice.open_session bob.transfer",
         "no shared state": "alice.open_session bob.open_session",
+        "no leaked secret": "bob.open_session alice.open_session alice.write",
         "cleanup": "alice.open_session",
     },
     "414-02": {

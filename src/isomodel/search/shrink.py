@@ -77,7 +77,7 @@ class Shrinker:
             best, complete = self._simplest_schedule(smaller)
         if best.schedule.fidelity == "portable":
             best = self._as_stock(best) or best
-        return self._renamed(best), complete
+        return self._renamed(self._tidied(best)), complete
 
     def _beyond_doubt(self, best: Attempt) -> bool:
         """Whether a shrunk difference has no witness either when looked for in earnest."""
@@ -209,14 +209,17 @@ class Shrinker:
                 yield changed, rest
 
     def _with_other_arguments(self, scenario: Scenario) -> Iterator[Scenario]:
-        """The scenario with one argument changed to another of the values drawn for it."""
+        """The scenario with an argument changed to another of the values drawn for it.
+
+        In one operation, and in all operations of its name: what takes two of them to fail
+        often cannot be reached by changing one.
+        """
         for operation in scenario.operations:
             for name, old in operation.args.items():
                 for value in self._pools.get((operation.name, name), ()):
                     if value != old:
-                        arguments = {**operation.args, name: value}
-                        changed = msgspec.structs.replace(operation, args=arguments)
-                        yield replaced(scenario, changed)
+                        yield replaced(scenario, _with_argument(operation, name, value))
+                        yield _everywhere(scenario, operation.name, name, value)
 
     # Whether a scenario can still fail
 
@@ -307,6 +310,22 @@ class Shrinker:
 
         return run
 
+    def _tidied(self, best: Attempt) -> Attempt:
+        """The same cost with fewer choices that cost nothing: each is one more thing to read."""
+        progress = True
+        while progress:
+            progress = False
+            for schedule in _tidier(best):
+                attempt = self._try(best.scenario, schedule, best.finding)
+                if (
+                    attempt is not None
+                    and attempt.cost <= best.cost
+                    and len(attempt.schedule.choices) < len(best.schedule.choices)
+                ):
+                    best, progress = attempt, True
+                    break
+        return best
+
     # The result
 
     def _renamed(self, best: Attempt) -> Attempt:
@@ -345,6 +364,18 @@ class Shrinker:
         )
 
 
+def _with_argument(operation: Operation, name: str, value: Any) -> Operation:
+    return msgspec.structs.replace(operation, args={**operation.args, name: value})
+
+
+def _everywhere(scenario: Scenario, operation_name: str, name: str, value: Any) -> Scenario:
+    operations = tuple(
+        _with_argument(operation, name, value) if operation.name == operation_name else operation
+        for operation in scenario.operations
+    )
+    return msgspec.structs.replace(scenario, operations=operations)
+
+
 def _size(attempt: Attempt) -> Size:
     return Size(
         len(attempt.scenario.users),
@@ -352,3 +383,22 @@ def _size(attempt: Attempt) -> Size:
         attempt.execution.switches,
         len(attempt.schedule.faults),
     )
+
+
+def _tidier(best: Attempt) -> Iterator[Schedule]:
+    """The schedule without its choices and a cancellation later instead, or without one choice."""
+    schedule = best.schedule
+    if not schedule.choices:
+        return
+    for index, fault in enumerate(schedule.faults):
+        if fault.kind == "cancel":
+            for at in range(fault.at, fault.at + len(schedule.choices) + 1):
+                moved = (
+                    *schedule.faults[:index],
+                    Fault("cancel", fault.task, at),
+                    *schedule.faults[index + 1 :],
+                )
+                yield msgspec.structs.replace(schedule, choices=(), faults=moved)
+    for index in range(len(schedule.choices)):
+        rest = (*schedule.choices[:index], *schedule.choices[index + 1 :])
+        yield msgspec.structs.replace(schedule, choices=rest)

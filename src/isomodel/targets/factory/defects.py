@@ -54,7 +54,13 @@ _ALL = (
         "414-01",
         "a database session is shared by two users",
         "the session manager hands out the session it has open, whoever asks",
-        {"no shared state": TWO, "ownership": TWO, "cleanup": ONE, "noninterference": TWO},
+        {
+            "no shared state": TWO,
+            "ownership": TWO,
+            "no leaked secret": THREE,
+            "cleanup": ONE,
+            "noninterference": TWO,
+        },
         broken_sessions.share_session,
     ),
     Defect(
