@@ -30,6 +30,10 @@ __all__ = ["Blocked", "ControlledLoop", "NotSimulated", "OutOfSteps"]
 
 copy_context = contextvars.copy_context
 
+FAIR = 100
+"""How many turns something may wait while others go on: no arrival keeps a program waiting for
+ever that looks for it again and again (``while not ready: await asyncio.sleep(0)``)."""
+
 
 class OutOfSteps(Exception):
     """The execution took more steps than it was allowed."""

@@ -108,6 +108,9 @@ class ControlledTask(asyncio.Task[Any]):
         return self.actor.number
 
 
+ControlledTask.__name__ = ControlledTask.__qualname__ = "Task"  # as its texts call it
+
+
 class NumberedFuture(asyncio.Future[Any]):
     """A stock (C) future with a hash that stays the same; to be set before it is used."""
 
@@ -116,6 +119,9 @@ class NumberedFuture(asyncio.Future[Any]):
 
     def __hash__(self) -> int:
         return self.number
+
+
+NumberedFuture.__name__ = NumberedFuture.__qualname__ = "Future"
 
 
 @functools.lru_cache(maxsize=4096)

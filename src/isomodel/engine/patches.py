@@ -101,7 +101,7 @@ class Patches:
 
     def scan(self) -> None:
         """Rebind the names of all modules that no scan has looked through."""
-        for name, module in list(sys.modules.items()):
+        for name, module in sys.modules.copy().items():
             if name not in self._scanned:
                 self._scanned.add(name)
                 self._rebind(name, namespace(module))
@@ -109,8 +109,8 @@ class Patches:
 
     def undo(self) -> None:
         """Put back every original, also in modules imported meanwhile or removed."""
-        for space in (*self._rebound, *map(namespace, list(sys.modules.values()))):
-            for name, value in list(space.items()):
+        for space in (*self._rebound, *map(namespace, sys.modules.copy().values())):
+            for name, value in space.copy().items():
                 if type(value) is Substitute:
                     space[name] = value.original
         self._undo.close()
@@ -118,7 +118,7 @@ class Patches:
     def _rebind(self, module: str, space: dict[str, Any]) -> None:
         """Put substitutes into the namespace; originals where the module must keep them."""
         keeps, changed = is_machinery(module), False
-        for name, value in list(space.items()):
+        for name, value in space.copy().items():  # a finaliser may change it meanwhile
             found = value if type(value) is Substitute else self._substitutes.get(id(value))
             if found is not None:
                 kept = keeps or module in found.spared

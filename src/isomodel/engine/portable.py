@@ -1,5 +1,9 @@
 """Fidelity ``portable``: any runnable task next, plain callbacks still first-in first-out.
 
+Plain callbacks that are ready run before the next choice; those that they make ready, after it.
+Time passes while a task is ready only if an arrival has just made it so (a result and its
+timeout in one moment): no loop lets a task that can go on wait for seconds.
+
 What trio, other loops and later versions may do. Code that relies on the order in which stock
 asyncio happens to run tasks can fail here and not there; findings are labelled accordingly.
 """
@@ -11,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from isomodel.engine.handle import Handle, TaskStep
-from isomodel.engine.loop import Blocked, ControlledLoop, OutOfSteps
+from isomodel.engine.loop import FAIR, Blocked, ControlledLoop, OutOfSteps
 from isomodel.engine.owner import STEP_TYPE, WAKEUP_TYPE, ControlledTask, task_of
 from isomodel.values.execution import Arrival
 from isomodel.values.trace import Step
@@ -27,6 +31,10 @@ class PortableLoop(ControlledLoop):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._steps: list[TaskStep] = []
+        self._turns = 0
+        self._turns_of_last = 0
+        self._stepped = False
+        self._waiting_steps = 0
 
     def call_soon(  # type: ignore[override]
         self,
@@ -50,24 +58,52 @@ class PortableLoop(ControlledLoop):
         """Run until ``done()``; raises Blocked or OutOfSteps."""
         ready = self._ready
         recording = self.log is not None
+        batch = len(ready)
         while not done():
             self.steps += 1
             if self.steps > self.max_steps:
                 raise OutOfSteps
-            if ready:
-                handle = ready.popleft()
-                if handle.callback is not None:
-                    if recording:
-                        self._count(handle)
-                    self._run_handle(handle)
-            else:
+            if not batch:
                 self._next()
+                batch = len(ready)
+                continue
+            batch -= 1
+            handle = ready.popleft()
+            if handle.callback is not None:
+                if recording:
+                    self._count(handle)
+                self._run_handle(handle)
 
     def _next(self) -> None:
+        """The next step of some task, or an arrival, or neither while callbacks are ready."""
         steps = self._steps
-        for step in reversed(steps):
+        self._find_actors()
+        if self._stepped:
+            self._waiting_steps = len(steps)
+            self._stepped = False
+        if not steps:
+            self.idles += not self._ready
+        options = self._fairly(self._options())
+        if not options:
+            if self._ready:
+                return
+            raise Blocked("; ".join(self.waiting()))
+        option = options[self._choose(options)]
+        if option is self._go_on:
+            return
+        if type(option) is TaskStep:
+            steps.remove(option)
+            self._begin_step(option)
+            self._run_handle(option)
+        else:
+            self._turns = 0
+            self._take(option)
+
+    def _find_actors(self) -> None:
+        """Tell the steps queued last whose they are: their tasks are made by now."""
+        for step in reversed(self._steps):
             if hasattr(step, "actor"):
-                break
+                return
             task: Any = step.callback.__self__
             if type(task) is ControlledTask:
                 step.actor = task.actor
@@ -75,18 +111,22 @@ class PortableLoop(ControlledLoop):
                 assert step.context is not None
                 step.actor = step.context.run(self._actor, task)
             step.owner = step.actor.owner
-        if not steps:
-            self.idles += 1
-        options: list[Any] = [*steps, *self._options()]
-        if not options:
-            raise Blocked("; ".join(self.waiting()))
-        option = options[self._choose(options)]
-        if type(option) is TaskStep:
-            steps.remove(option)
-            self._begin_step(option)
-            self._run_handle(option)
-        else:
-            self._take(option)
+
+    def _fairly(self, others: list[Any]) -> list[Any]:
+        """The options, without those that have had their turn often enough while others wait."""
+        self._turns += 1
+        if self._turns > 5 * FAIR and others:
+            return others
+        if self._waiting_steps:
+            others = [option for option in others if option.kind != "timer"]
+        options: list[Any] = [*self._steps, *others]
+        if self._turns_of_last > FAIR and len(options) > 1:
+            last = self.last
+            return [o for o in options if type(o) is not TaskStep or o.actor is not last]
+        if self._ready and not self._steps and options:
+            self._go_on.owner = self.last.owner
+            options.insert(0, self._go_on)
+        return options
 
     def _begin_step(self, step: TaskStep) -> None:
         actor = step.actor
@@ -95,6 +135,8 @@ class PortableLoop(ControlledLoop):
             self.trace.append(Step(self.now, actor.name, "step"))
             self.now = actor.owner.part.step(self.now)
         actor.steps += 1
+        self._stepped = True
+        self._turns_of_last = self._turns_of_last + 1 if actor is self.last else 0
         self.last = actor
 
     def _busy(self) -> bool:

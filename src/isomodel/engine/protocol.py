@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from isomodel.engine.owner import Actor, Owner
 
@@ -18,7 +18,6 @@ class Option(Protocol):
     """
 
     priority: float
-    task: Any
 
     @property
     def key(self) -> str:
@@ -55,8 +54,9 @@ class Scheduler(Protocol):
 def default(options: Sequence[Option], last: Actor) -> int:
     """The default rule: go on as before (see ``isomodel.values.schedule``).
 
-    A planned cancellation comes at once; then what is ready; then the operation that ran last,
-    its user, and whatever came up first. Time passes only when nothing else can happen.
+    A planned cancellation comes at once, and so does a timer that is due; then what is ready;
+    then the operation that ran last, its user, and whatever came up first. Time passes only
+    when nothing else can happen.
     """
     best, best_rank = 0, 9
     owner = last.owner
@@ -65,7 +65,9 @@ def default(options: Sequence[Option], last: Actor) -> int:
         if kind == "cancel":
             return index
         if kind == "go on":
-            rank = 0  # only a cancellation, which comes first, could change it
+            rank = 0
+        elif kind == "due":
+            rank = -1
         elif kind == "timer":
             rank = 5
         elif option.owner is owner:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from isomodel.engine.handle import Latency, Timer
-from isomodel.engine.loop import Blocked, ControlledLoop, OutOfSteps
+from isomodel.engine.loop import FAIR, Blocked, ControlledLoop, OutOfSteps
 from isomodel.engine.owner import STEP_TYPE, WAKEUP_TYPE, ControlledTask, task_of
 from isomodel.values.trace import Step
 
@@ -30,14 +30,20 @@ class StockLoop(ControlledLoop):
         posts = self._posts
         patient = self._patient
         recording = self.log is not None
+        turns = 0
         while not done():
             if not ready:
                 self.idles += 1
                 self._poll()
                 if not ready:
                     raise Blocked("; ".join(self.waiting()))
+                turns = 0
+            elif turns >= FAIR:
+                self._poll(hurried=True)
+                turns = 0
             elif not patient or self._cancels or self._overdue or self._is_due():
                 self._poll()
+            turns += 1
             count = len(ready)
             self.steps += count
             if self.steps > self.max_steps:
@@ -81,8 +87,11 @@ class StockLoop(ControlledLoop):
             self.now = actor.owner.part.step(self.now)
             self.trace.append(Step(self.now, actor.name, "step"))
 
-    def _poll(self) -> None:
-        """Let arrivals join this iteration, one question each, until nothing more shall."""
+    def _poll(self, *, hurried: bool = False) -> None:
+        """Let arrivals join this iteration, one question each, until nothing more shall.
+
+        ``hurried``: at least one has to.
+        """
         ready = self._ready
         overdue = self._take_overdue() if self._overdue else []
         timed = False
@@ -91,8 +100,9 @@ class StockLoop(ControlledLoop):
             if ready or overdue:
                 if not options:
                     break
-                self._go_on.owner = self.last.owner
-                options.insert(0, self._go_on)
+                if not hurried:
+                    self._go_on.owner = self.last.owner
+                    options.insert(0, self._go_on)
             elif not options:
                 return
             option = options[self._choose(options)]
@@ -103,6 +113,7 @@ class StockLoop(ControlledLoop):
                 overdue.clear()
                 timed = True
             self._take(option)
+            hurried = False
             if ready and self._patient and not (self._cancels or self._is_due()):
                 break
         ready.extend(overdue)
