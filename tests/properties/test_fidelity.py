@@ -287,15 +287,14 @@ class Machine:
             task.cancel()
 
 
+SIMPLE = ("io", "io", "put", "get", "set", "clear", "await", "notify", "hear", "soon")
 DELAYS = st.sampled_from((0, -1, 1, 1, 2))
 WHICH = st.integers(0, 2)
 
 
 def programs() -> st.SearchStrategy[list[list[Any]]]:
     simple = st.one_of(
-        st.sampled_from(
-            [(name,) for name in "io io put get set clear await notify hear soon".split()]
-        ),
+        st.sampled_from([(name,) for name in SIMPLE]),
         st.tuples(st.just("sleep"), DELAYS),
         st.tuples(st.just("later"), DELAYS),
         st.tuples(st.sampled_from(("cancel", "disconnect")), WHICH),
