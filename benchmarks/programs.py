@@ -1,5 +1,6 @@
 """Programs: executions to the bug in (a) to (f), beside the peers; and silence on (h).
 
+The published figures rest on 20 seeds, which is few: 200 tell luck from skill, on either side.
 Peers inject no cancellations, so the first rows do without them, too; (e1) needs one. The rows
 after them are what ``explore_program`` does by default, where every fourth execution cancels.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 import random
 import statistics
+import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
 
@@ -32,6 +34,7 @@ BESIDE = ("simloop", "simloom")
 SILENT = 500
 SEEDS = 20
 MANY = 200
+LONG = 40_000
 CHANCE = 1 / 120
 """Of hitting (d1) in one execution, for whoever treats task names alike."""
 
@@ -69,6 +72,8 @@ def run(quick: bool) -> Report:
     rows += [row for name in BUGGY if name != "e1" for row in _by_default(name, found)]
     rows += _silent()
     rows += _beside(found, quick)
+    if not quick:
+        rows += _chances()
     sample = f"{SEEDS} seeds" + ("" if quick else f" and {many}") + f", at most {CAP:,} each"
     return Report("programs", quick, sample, tuple(rows))
 
@@ -158,7 +163,6 @@ def _silent() -> Iterator[Row]:
 def _beside(found: dict[Search, float], quick: bool) -> Iterator[Row]:
     """The peers, in this run, over as many seeds; a few in a quick one."""
     there = installed()
-    seeds = 3 if quick else SEEDS
     names = ("a", "b", "f") if quick else [name for name in BUGGY if name != "e1"]
     for peer in BESIDE:
         if peer not in there:
@@ -167,10 +171,35 @@ def _beside(found: dict[Search, float], quick: bool) -> Iterator[Row]:
         with Runner(environment(".venv-peers")) as runner:
             for name in names:
                 results = []
-                for seed in range(seeds):
+                for seed in range(SEEDS if quick else MANY):
                     answer = runner.ask(do="find", who=peer, program=name, seed=seed, cap=CAP)
                     results.append(answer["executions"] or math.inf)
-                yield _same_run(name, found, results, f"{peer} {PEERS[peer]} random")
+                for seeds in (SEEDS,) if quick else (SEEDS, MANY):
+                    label = f"{peer} {PEERS[peer]} random"
+                    yield _same_run(name, found, results[:seeds], label)
+
+
+def _chances() -> Iterator[Row]:
+    """(d1) without the noise of medians: executions a hit, for us and for each peer."""
+    there = [peer for peer in BESIDE if peer in installed()]
+    python = environment(".venv-peers") if there else sys.executable
+    each: dict[str, int] = {}
+    with Runner(python) as runner:
+        for who in ("isomodel", *there):
+            answer = runner.ask(do="hits", who=who, program="d1", executions=LONG)
+            each[who] = max(1, answer["hits"])
+    mine = LONG / each["isomodel"]
+    for who, hits in each.items():
+        rate = LONG / hits
+        yield figure(
+            f"d1: executions a hit, over {LONG:,}",
+            mine,
+            "executions",
+            peer="one order of 120" if who == "isomodel" else f"{who} {PEERS[who]} random",
+            peer_value=120 if who == "isomodel" else round(rate, 1),
+            ratio=round(mine / (120 if who == "isomodel" else rate), 2),
+            note=f"{who}: {hits} hits, one in {rate:.0f} +- {rate / math.sqrt(hits):.0f}",
+        )
 
 
 def _same_run(name: str, found: dict[Search, float], theirs: list[float], peer: str) -> Row:

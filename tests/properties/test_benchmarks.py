@@ -48,6 +48,14 @@ def test_the_runner_measures_what_needs_no_peer(who: str) -> None:
     assert answer["rate"] > 0
 
 
+def test_the_runner_counts_hits() -> None:
+    with Runner(sys.executable) as runner:
+        assert runner.ask(do="hits", who="isomodel", program="a", executions=20)["hits"] > 5
+        assert runner.ask(do="hits", who="isomodel", program="g independent", executions=20) == {
+            "hits": 0
+        }
+
+
 def test_goals_are_judged_by_the_value_not_by_what_is_shown() -> None:
     assert at_least("x", 20, 20).met
     assert not at_least("x", 19, 20).met
