@@ -56,10 +56,18 @@ class Tasks(Executors):
             return self._manufacture(coro, actor, name or actor.name, context, options)
         return self._make(coro, actor, name or actor.name, context, options)
 
-    def start(self, coro: Any, owner: Owner) -> asyncio.Task[Any]:
-        """Start ``coro`` as the main task of ``owner``, under the owner's own name."""
+    def start(
+        self, coro: Any, owner: Owner, context: contextvars.Context | None = None
+    ) -> asyncio.Task[Any]:
+        """Start ``coro`` as the main task of ``owner``, under the owner's own name.
+
+        It runs in a copy of ``context``, as a server's handlers do in copies of the context in
+        which serving began; in an empty one without.
+        """
         actor = self._enlist(owner.label, owner)
-        return self._make(coro, actor, owner.label, owner.context, {})
+        context = owner.context if context is None else context.copy()
+        context.run(OWNER.set, owner)
+        return self._make(coro, actor, owner.label, context, {})
 
     def set_task_factory(self, factory: Any) -> None:
         if factory is not None and not callable(factory):
@@ -172,7 +180,7 @@ class Tasks(Executors):
     def _possible_cancels(self) -> list[Pending]:
         out = []
         for fault in self._cancels:
-            actor = self._actors.get(fault.task)
+            actor = self._victim(fault.task)
             task = actor.reference() if actor is not None else None
             if actor is None or task is None or task.done():
                 continue
@@ -181,15 +189,29 @@ class Tasks(Executors):
             # in a projected run its recorded place decides: steps spent waiting on others are gone
             soonest = earliest if self._every_choice else max(fault.at, earliest)
             if actor.steps >= soonest:
-                out.append(self._cancel_handle(fault, task, actor.owner))
+                named = Fault(fault.kind, actor.name, fault.at)
+                out.append(self._cancel_handle(fault, named, task, actor.owner))
         return out
 
-    def _cancel_handle(self, fault: Fault, task: asyncio.Task[Any], owner: Owner) -> Pending:
+    def _victim(self, name: str) -> Actor | None:
+        """The task a cancellation is planned for; "alice.1/?0" is the first that alice.1 makes."""
+        head, mark, number = name.rpartition("/?")
+        if not mark:
+            return self._actors.get(name)
+        children = (a for known, a in self._actors.items() if known.startswith(head + "/"))
+        return next(itertools.islice(children, int(number), None), None)
+
+    def _cancel_handle(
+        self, fault: Fault, named: Fault, task: asyncio.Task[Any], owner: Owner
+    ) -> Pending:
         handle = self._cancel_handles.get(fault)
         if handle is None:
-            handle = Pending(self._cancel, (fault, weakref.ref(task)), None, owner, "cancel", 0)
+            number = owner.count("cancel")
+            handle = Pending(
+                self._cancel, (fault, weakref.ref(task)), None, owner, "cancel", number
+            )
             self._cancel_handles[fault] = handle
-            self.met[fault] = None
+            self.met[named] = None
         return handle
 
     def _cancel(self, fault: Fault, reference: weakref.ref[asyncio.Task[Any]]) -> None:

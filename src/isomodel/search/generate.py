@@ -160,5 +160,8 @@ class Generator:
             kind: Literal["cancel", "fail"] = draw.choice(("cancel", "cancel", "fail"))
             first = 1 if kind == "cancel" else 0
             at = first + min(int(draw.expovariate(0.4)), 40)
-            out.append(Fault(kind, operation.label, at))
+            task = operation.label
+            if kind == "cancel" and self.spec.cancels == "any" and draw.random() < 0.5:
+                task, at = f"{task}/?{draw.randrange(3)}", at - 1
+            out.append(Fault(kind, task, at))
         return tuple(dict.fromkeys(out))

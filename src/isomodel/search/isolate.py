@@ -153,7 +153,7 @@ class Isolation:
 
 def _faults_of(joint: Execution, part: tuple[str, ...]) -> tuple[Fault, ...]:
     labels = {o.label for o in joint.scenario.operations if o.user in part}
-    return tuple(fault for fault in joint.schedule.faults if fault.task in labels)
+    return tuple(fault for fault in joint.schedule.faults if fault.task.split("/")[0] in labels)
 
 
 def _varied(faults: tuple[Fault, ...], seed: int) -> tuple[Fault, ...]:

@@ -10,6 +10,7 @@ import inspect
 import sys
 import weakref
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextvars import Context
 from typing import Any
 
 import msgspec
@@ -76,6 +77,7 @@ class Run:
             user: [operation for operation in scenario.operations if operation.user == user]
             for user in scenario.users
         }
+        self._base = loop.root.context  # in copies of what ``start`` left here, users act
         self._live: dict[str, Operation] = {}
         self._overlapped: set[str] = set()
         self._handles: dict[str, Any] = {}
@@ -173,7 +175,7 @@ class Run:
                 self.target.arm(name)
             start = getattr(self.target, "start", None)
             if start is not None:
-                self._system("start", start)
+                self._system(start, context=self._base)
             shared = getattr(self.target, "shared", None)
             resources = list(shared()) if shared is not None else []
         except Blocked:
@@ -190,12 +192,18 @@ class Run:
             self._class_state = class_state(_stateful_classes(len(sys.modules)))
         self.guards = Guards(resources, self, self._forced)
 
-    def _system(self, name: str, method: Callable[..., Any], *args: Any) -> Any:
-        """Call a method of the target outside any operation, and wait for it."""
-        result = self.loop.root.context.run(method, *args)
+    def _system(
+        self, method: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> Any:
+        """Call a method of the target outside any operation, and wait for it.
+
+        What it sets in ``context`` stays set there.
+        """
+        base = context if context is not None else self._base.copy()
+        result = base.run(method, *args)
         if not inspect.iscoroutine(result):
             return result
-        task = self.loop.root.context.run(self.loop.create_task, result)
+        task = self.loop.create_task(result, context=base)
         self.loop.drive(task.done)
         return task.result()
 
@@ -230,7 +238,7 @@ class Run:
                 return
 
     def _begin(self, operation: Operation, owner: Owner) -> None:
-        self.loop.start(self._perform(operation), owner)
+        self.loop.start(self._perform(operation), owner, self._base)
 
     async def _perform(self, operation: Operation) -> None:
         spec = self.spec.operations[operation.name]
@@ -311,7 +319,7 @@ class Run:
     def _check(self, user: str, name: str) -> tuple[str, Any]:
         """A final check: what the user sees, or how looking failed."""
         owner = Owner(f"{user}.{name}", user, self._parts[user])
-        task = self.loop.start(getattr(self.target, name)(user), owner)
+        task = self.loop.start(getattr(self.target, name)(user), owner, self._base)
         try:
             self.loop.drive(task.done)
         except Blocked:
@@ -327,7 +335,7 @@ class Run:
 
     def _leave(self, user: str, leave: Callable[[str], Any]) -> None:
         owner = Owner(f"{user}.leave", user, self._parts[user])
-        task = self.loop.start(leave(user), owner)
+        task = self.loop.start(leave(user), owner, self._base)
         try:
             self.loop.drive(task.done)
             task.result()
@@ -340,7 +348,7 @@ class Run:
     def _guarded(self, name: str, method: Callable[..., Any], *args: Any) -> Any:
         """Call one of the target's own methods; what it raises is kept as the run's error."""
         try:
-            return self._system(name, method, *args)
+            return self._system(method, *args)
         except Blocked:
             self.error = self.error or f"{name} never ends"
         except Exception as error:

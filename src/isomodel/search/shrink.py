@@ -296,7 +296,7 @@ class Shrinker:
         first: bool = False,
     ) -> tuple[Attempt | None, bool]:
         faults = like.schedule.faults
-        kinds = frozenset(fault.kind for fault in faults)
+        kinds = frozenset(_kind(fault) for fault in faults)
         run = self._runs(scenario, like.schedule.fidelity, like.finding)
         return simplest(scenario, run, Limits(trials, len(faults), kinds, below, first))
 
@@ -374,6 +374,11 @@ def _everywhere(scenario: Scenario, operation_name: str, name: str, value: Any) 
         for operation in scenario.operations
     )
     return msgspec.structs.replace(scenario, operations=operations)
+
+
+def _kind(fault: Fault) -> str:
+    """Which faults to try in place of this one."""
+    return "cancel inside" if "/" in fault.task else fault.kind
 
 
 def _size(attempt: Attempt) -> Size:

@@ -145,7 +145,10 @@ def _next(
 
 
 def possible_faults(execution: Execution, kinds: AbstractSet[str]) -> Iterator[Fault]:
-    """A cancellation after every step of every operation, a failure of every I/O."""
+    """A cancellation after every step of every operation, a failure of every I/O.
+
+    ``cancel inside``: also of every task that an operation has started.
+    """
     steps: dict[str, int] = {}
     for step in execution.trace:
         if step.what == "step":
@@ -158,6 +161,11 @@ def possible_faults(execution: Execution, kinds: AbstractSet[str]) -> Iterator[F
         if "cancel" in kinds:
             for at in range(1, steps.get(operation.label, 0) + 1):
                 yield Fault("cancel", operation.label, at)
+        if "cancel inside" in kinds:
+            for task in steps:
+                if task.startswith(operation.label + "/"):
+                    for at in range(steps[task] + 1):
+                        yield Fault("cancel", task, at)
         if "fail" in kinds:
             for at in range(io.get(operation.label, 0)):
                 yield Fault("fail", operation.label, at)

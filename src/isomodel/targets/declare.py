@@ -33,6 +33,9 @@ these members, all optional:
     groups of users that share something by design: ``(("alice", "bob"),)``.
 ``max_users``
     the most users a scenario may have (default 3).
+``cancels``
+    whom cancellations strike: ``"operations"`` (the default: a request is given up), or ``"any"``
+    task that an operation has started, too (a library closes, a time limit inside it passes).
 ``defects`` and ``arm(name)``
     known faults that can be armed, by name with a line that explains each.
 """
@@ -122,7 +125,15 @@ class TargetSpec(msgspec.Struct, frozen=True):
     observations: tuple[str, ...]
     together: tuple[tuple[str, ...], ...] = ()
     max_users: int = 3
+    cancels: str = "operations"
     defects: Mapping[str, str] = {}
+
+
+def _cancels(name: str, cls: type) -> str:
+    cancels = getattr(cls, "cancels", "operations")
+    if cancels not in ("operations", "any"):
+        raise BadInput(f'{name}: cancels is {cancels!r}; write "operations" or "any"')
+    return str(cancels)
 
 
 class _Options(msgspec.Struct, frozen=True):
@@ -212,6 +223,7 @@ def spec_of(cls: type, name: str | None = None) -> TargetSpec:
         observations=observations,
         together=tuple(tuple(group) for group in getattr(cls, "together", ())),
         max_users=getattr(cls, "max_users", 3),
+        cancels=_cancels(name, cls),
         defects=dict(getattr(cls, "defects", {})),
     )
 
