@@ -185,20 +185,27 @@ def _costs(every: list[Found]) -> Iterator[Row]:
     if not joint:
         return
     runs = sum(run.alone_runs for run in every)
-    yield at_most(
-        "cost of noninterference, in executions",
+    yield figure(
+        "cost of noninterference, in runs",
         1 + runs / joint,
-        ALONE_COSTS,
         "times",
         note="1 + alone runs / executions, over all hunts, found or not; "
-        "what it takes to doubt a finding is included",
+        "an alone run counts in full, and what it takes to doubt a finding is included",
     )
     unbroken = [run for run in every if not run.found]
     if unbroken:
         ratio = sum(run.alone_runs for run in unbroken) / sum(run.executions for run in unbroken)
         yield figure("the same, hunts without a finding", 1 + ratio, "times")
-    steps, alone = sum(run.steps for run in every), sum(run.alone_steps for run in every)
-    yield figure("cost of noninterference, in steps", 1 + alone / max(1, steps), "times")
+        steps = sum(run.steps for run in unbroken)
+        alone = sum(run.alone_steps for run in unbroken)
+        yield at_most(
+            "cost of noninterference, in executions",
+            1 + alone / max(1, steps),
+            ALONE_COSTS,
+            "times",
+            note="work of all runs / work of the joint ones, in steps, hunts without a finding: "
+            "an alone run has only one user's steps",
+        )
 
 
 def _one(defect: str, runs: list[Found]) -> Iterator[Row]:

@@ -1,7 +1,7 @@
 """A small assistant service with a leak, and the target that finds it.
 
-    isomodel hunt --path examples assistant:Assistant
-    isomodel hunt --path examples assistant:FixedAssistant
+isomodel hunt --path examples assistant:Assistant
+isomodel hunt --path examples assistant:FixedAssistant
 """
 
 from __future__ import annotations

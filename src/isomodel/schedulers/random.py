@@ -23,6 +23,9 @@ JOIN = (0.0,) * 7 + (0.3,)
 Usually arrivals come one by one; but what only breaks when two share a tick needs company.
 """
 
+JOIN_OF_FAULTS = (0.0, 0.3)
+"""The same where a cancellation is planned: those matter most in the tick of a hand-over."""
+
 HASTE = (0.02, 0.02, 0.1, 0.3)
 """Probability that time passes although something else could happen; one an execution."""
 
@@ -36,14 +39,18 @@ _WORD = 2**64 - 1
 
 
 class RandomWalk:
-    """A scheduler for one execution, a pure function of ``seed``."""
+    """A scheduler for one execution, a pure function of ``seed``.
+
+    ``company`` says that arrivals shall share a tick more often.
+    """
 
     __slots__ = ("_haste", "_join", "_state", "_walk", "patient")
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, company: bool = False) -> None:
         self._state = scrambled(seed)
         self._walk = WALKS[int(self._draw() * len(WALKS))]
-        self._join = JOIN[int(self._draw() * len(JOIN))]
+        joins = JOIN_OF_FAULTS if company else JOIN
+        self._join = joins[int(self._draw() * len(joins))]
         self._haste = HASTE[int(self._draw() * len(HASTE))]
         self.patient = not self._join
 

@@ -35,6 +35,12 @@ class Draw(msgspec.Struct, frozen=True):
     walk: int
 
 
+def walk_of(draw: Draw) -> RandomWalk:
+    """The scheduler of this execution."""
+    cancels = any(fault.kind == "cancel" for fault in draw.faults)
+    return RandomWalk(draw.walk, company=cancels)
+
+
 class Budget(msgspec.Struct, frozen=True):
     """When to stop: after this many executions, or this many seconds, whichever comes first."""
 
@@ -94,7 +100,7 @@ class Explorer:
         return execute(
             self.spec,
             draw.scenario,
-            RandomWalk(draw.walk),
+            walk_of(draw),
             fidelity=draw.fidelity,
             faults=draw.faults,
             armed=self.armed,

@@ -385,7 +385,7 @@ class Run:
         self._handles.clear()
         alive = [what for reference, what in self._watched if reference() is not None]
         if alive:
-            gc.collect()
+            gc.collect(1)  # what this execution made is young, as collections wait for its end
             for reference, what in self._watched:
                 if reference() is not None:
                     self.leftovers.append(Leftover("object", what))

@@ -27,7 +27,7 @@ from isomodel.schedulers.random import RandomWalk
 from isomodel.schedulers.replay import Replay
 from isomodel.search import cases
 from isomodel.search.execute import execute, session
-from isomodel.search.explore import Budget, Explorer, Outcome
+from isomodel.search.explore import Budget, Explorer, Outcome, walk_of
 from isomodel.search.jobs import Job, Result
 from isomodel.search.journal import (
     Journal,
@@ -222,7 +222,7 @@ class _Worker:
         draw, case = request.draw, request.case
         self._journal.enter(Phase.CHECKING)
         if draw is not None:
-            walk = RandomWalk(draw.walk)
+            walk = walk_of(draw)
             schedule = Schedule(draw.fidelity, (), draw.faults)
             self._leave_trail(explorer, draw.scenario, schedule, walk, request.trail)
             return Survived(explorer.hunt(Budget(1), first=draw.index).finding)
