@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from isomodel.engine.handle import GoOn, Handle, Latency, Pending, Timer
+from isomodel.engine.handle import GoOn, Handle, Latency, Pending, Post, Timer
 from isomodel.engine.owner import OWNER, Actor, Owner, Part
 from isomodel.engine.protocol import KINDS, Scheduler
 from isomodel.engine.refusals import NoRealIO
@@ -53,11 +53,16 @@ class Arrivals(NoRealIO):
         self.met: dict[Fault, None] = {}
         self._every_choice = every_choice
         self.scheduler = scheduler
-        self._fails = {(fault.task, fault.at) for fault in faults if fault.kind == "fail"}
-        self._cancels = [fault for fault in faults if fault.kind == "cancel"]
+        self._fails: set[tuple[str, int]] = set()
+        self._cancels: list[Fault] = []
+        for fault in faults:
+            if fault.kind == "fail":
+                self._fails.add((fault.task, fault.at))
+            else:
+                self._cancels.append(fault)
         self._ready: deque[Handle] = deque()
         self._arrivals: list[Pending] = []
-        self._posts: list[Pending] = []
+        self._posts: list[Post] = []
         self._timers: list[tuple[float, int, Timer]] = []
         self._overdue: list[Timer] = []
         self._serial = 0
@@ -109,7 +114,10 @@ class Arrivals(NoRealIO):
         owner.io_count = nth + 1
         if name in KINDS:
             name = f"io {name}"
-        handle = Pending(_complete, (future,), None, owner, name, owner.count(name), future)
+        counts = owner.counts  # owner.count(name), of which this is the busiest caller
+        number = counts.get(name, 0)
+        counts[name] = number + 1
+        handle = Pending(complete, (future,), None, owner, name, number, future)
         if fails is not None and self._fails and (owner.label, nth) in self._fails:
             fault = Fault("fail", owner.label, nth)
             self.fired.append(fault)
@@ -195,9 +203,9 @@ class Arrivals(NoRealIO):
         self._arrivals = arrivals = [handle for handle in arrivals if not handle.is_off()]
         return arrivals
 
-    def _live_posts(self) -> list[Pending]:
+    def _live_posts(self) -> list[Post]:
         for handle in self._posts[:]:
-            while handle.callback is None and handle.line is not None:
+            while handle.callback is None:
                 following = handle.line.advance()
                 if following is None:
                     break
@@ -244,7 +252,7 @@ class Arrivals(NoRealIO):
                 return
         elif option.kind == "cancel":
             self._cancels.remove(option.args[0])
-        elif option.line is not None:
+        elif type(option) is Post:
             option.line.advance()
         else:
             self._arrivals.remove(option)
@@ -300,7 +308,8 @@ class Arrivals(NoRealIO):
         self._overdue.clear()
 
 
-def _complete(future: asyncio.Future[None]) -> None:
+def complete(future: asyncio.Future[None]) -> None:
+    """What the arrival of simulated I/O does."""
     if not future.done():
         future.set_result(None)
 

@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from isomodel.engine.arrivals import Arrivals
-from isomodel.engine.handle import Pending
+from isomodel.engine.handle import Post
 from isomodel.engine.owner import OWNER, NumberedFuture
 from isomodel.engine.refusals import NotSimulated
 from isomodel.values.execution import Issue
@@ -35,18 +35,18 @@ class Line:
 
     __slots__ = ("_posts", "_waiting")
 
-    def __init__(self, posts: list[Pending]) -> None:
+    def __init__(self, posts: list[Post]) -> None:
         self._posts = posts
-        self._waiting: deque[Pending] = deque()
+        self._waiting: deque[Post] = deque()
 
-    def add(self, handle: Pending) -> None:
+    def add(self, handle: Post) -> None:
         """This comes after all before it."""
         handle.line = self
         self._waiting.append(handle)
         if len(self._waiting) == 1:
             self._posts.append(handle)
 
-    def advance(self) -> Pending | None:
+    def advance(self) -> Post | None:
         """The first has come, or never will; the one that is next now."""
         self._posts.remove(self._waiting.popleft())
         if not self._waiting:
@@ -60,12 +60,12 @@ class Pool:
 
     __slots__ = ("_posts", "_queue", "free")
 
-    def __init__(self, workers: int, posts: list[Pending]) -> None:
+    def __init__(self, workers: int, posts: list[Post]) -> None:
         self.free = workers
         self._posts = posts
-        self._queue: deque[Pending] = deque()
+        self._queue: deque[Post] = deque()
 
-    def submit(self, job: Pending) -> None:
+    def submit(self, job: Post) -> None:
         """Run it as soon as a worker is free."""
         if self.free:
             self.free -= 1
@@ -80,7 +80,7 @@ class Pool:
         else:
             self.free += 1
 
-    def _start(self, job: Pending, worker: Line) -> None:
+    def _start(self, job: Post, worker: Line) -> None:
         job.args = (worker, *job.args)
         worker.add(job)
 
@@ -111,7 +111,7 @@ class Executors(Arrivals):
         owner = OWNER.get(self.root)
         if context is None:
             context = contextvars.copy_context()
-        handle = Pending(callback, args, context, owner, "callback", owner.count("callback"))
+        handle = Post(callback, args, context, owner, "callback", owner.count("callback"))
         line.add(handle)
         return handle
 
@@ -146,7 +146,7 @@ class Executors(Arrivals):
         owner = OWNER.get(self.root)
         work = (pool, future, func, args)
         pool.submit(
-            Pending(self._work, work, owner.context, owner, "executor", owner.count("executor"))
+            Post(self._work, work, owner.context, owner, "executor", owner.count("executor"))
         )
         return future
 
@@ -171,7 +171,7 @@ class Executors(Arrivals):
                     error = caught
             owner = OWNER.get(self.root)
             outcome = (future, result, error)
-            worker.add(Pending(_deliver, outcome, None, owner, "result", owner.count("result")))
+            worker.add(Post(_deliver, outcome, None, owner, "result", owner.count("result")))
             del error, outcome
         pool.finished(worker)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from isomodel.engine.executor import Line
-    from isomodel.engine.owner import Actor, Owner
+    from isomodel.engine.owner import Owner
 
 
 class Handle:
@@ -45,11 +45,11 @@ class Pending(Handle):
     """An option: something that may arrive from outside.
 
     ``owner``, ``kind`` and ``number`` make its key. ``future`` is what it completes: once that
-    is done (its waiter was cancelled), it never happens. ``line`` is the thread it comes from.
-    ``priority`` is for the scheduler, below 0 at first.
+    is done (its waiter was cancelled), it never happens. ``priority`` is for the scheduler, below
+    0 at first.
     """
 
-    __slots__ = ("future", "kind", "line", "number", "owner", "priority")
+    __slots__ = ("future", "kind", "number", "owner", "priority")
 
     def __init__(
         self,
@@ -68,7 +68,6 @@ class Pending(Handle):
         self.kind = kind
         self.number = number
         self.future = future
-        self.line: Line | None = None
         self.priority = -1.0
 
     @property
@@ -79,6 +78,13 @@ class Pending(Handle):
     def is_off(self) -> bool:
         """Whether it can never happen any more."""
         return self.callback is None or (self.future is not None and self.future.done())
+
+
+class Post(Pending):
+    """What comes from the thread that is ``line``."""
+
+    __slots__ = ("line",)
+    line: Line
 
 
 class Timer(Pending):
@@ -118,7 +124,7 @@ class TaskStep(Pending):
     """
 
     __slots__ = ("actor",)
-    actor: Actor
+    actor: Any
 
     def __init__(
         self, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
@@ -128,6 +134,7 @@ class TaskStep(Pending):
         self.context = context
         self.kind = "step"
         self.priority = -1.0
+        self.actor = None
 
     @property
     def key(self) -> str:

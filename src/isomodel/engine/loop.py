@@ -12,16 +12,16 @@ A fresh loop is made for every execution: that costs microseconds and leaks noth
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import functools
 import sys
 import weakref
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from isomodel.engine.handle import Handle
 from isomodel.engine.network import Network
+from isomodel.engine.owner import name_for
 from isomodel.engine.refusals import NotSimulated
 from isomodel.engine.tasks import Tasks
 from isomodel.values.execution import Issue
@@ -99,28 +99,18 @@ class ControlledLoop(Tasks):
         self._closed = True
         self._forget()
 
-    @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self) -> Running:
         """Be the running loop inside the block."""
-        hooks = sys.get_asyncgen_hooks()
-        before = asyncio._get_running_loop()
-        sys.set_asyncgen_hooks(firstiter=self._asyncgen_begins, finalizer=self._asyncgen_dropped)
-        asyncio._set_running_loop(self)
-        self._running = True
-        try:
-            yield
-        finally:
-            self._running = False
-            asyncio._set_running_loop(before)
-            sys.set_asyncgen_hooks(*hooks)
+        return Running(self)
 
     def run(self, main: Coroutine[Any, Any, Any]) -> Any:
         """Run ``main`` to its end; returns its result or raises what it raised.
 
         Raises Blocked when nothing can ever happen again, OutOfSteps past ``max_steps``.
         """
-        with self.running():
-            task = self.root.context.run(self.create_task, main)
+        with Running(self):
+            actor = self._new_actor(name_for(main), self.root)
+            task = self._make(main, actor, actor.name, actor.owner.context, {})
             self.drive(task.done)
             return task.result()
 
@@ -259,6 +249,28 @@ class ControlledLoop(Tasks):
 
     async def create_unix_server(self, *args: Any, **options: Any) -> Any:
         return await self.network.create_unix_server(*args, **options)
+
+
+class Running:
+    """The block in which a loop is the running one, and its generators are its own."""
+
+    __slots__ = ("_before", "_hooks", "_loop")
+
+    def __init__(self, loop: ControlledLoop) -> None:
+        self._loop = loop
+
+    def __enter__(self) -> None:
+        loop = self._loop
+        self._hooks = sys.get_asyncgen_hooks()
+        self._before = asyncio._get_running_loop()
+        sys.set_asyncgen_hooks(loop._asyncgen_begins, loop._asyncgen_dropped)
+        asyncio._set_running_loop(loop)
+        loop._running = True
+
+    def __exit__(self, *error: object) -> None:
+        self._loop._running = False
+        asyncio._set_running_loop(self._before)
+        sys.set_asyncgen_hooks(*self._hooks)
 
 
 def _name(callback: Any) -> str:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import Context, ContextVar
 from typing import Any
 
@@ -74,11 +73,18 @@ class Owner:
 
     def numbered(self, name: str) -> str:
         """``name``, with a number from its second use on."""
-        number = self.count("task " + name)
+        counts = self.counts
+        kind = "task " + name
+        number = counts.get(kind, 0)
+        counts[kind] = number + 1
         return name if number == 0 else f"{name}#{number + 1}"
 
 
 OWNER: ContextVar[Owner] = ContextVar("isomodel_owner")
+
+
+def _no_task() -> None:
+    """Stands in for the reference of an actor whose task is not made yet."""
 
 
 class Actor:
@@ -89,13 +95,14 @@ class Actor:
     """
 
     __slots__ = ("name", "number", "owner", "reference", "steps")
-    reference: weakref.ref[asyncio.Task[Any]]
+    reference: Callable[[], asyncio.Task[Any] | None]
 
     def __init__(self, name: str, owner: Owner, number: int = 0) -> None:
         self.name = name
         self.owner = owner
         self.number = number
         self.steps = 0
+        self.reference = _no_task
 
 
 class ControlledTask(asyncio.Task[Any]):

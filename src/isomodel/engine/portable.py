@@ -77,32 +77,37 @@ class PortableLoop(ControlledLoop):
     def _next(self) -> None:
         """The next step of some task, or an arrival, or neither while callbacks are ready."""
         steps = self._steps
-        self._find_actors()
+        if not steps:
+            self.idles += not self._ready
+        elif steps[-1].actor is None:
+            self._find_actors()
         if self._stepped:
             self._waiting_steps = len(steps)
             self._stepped = False
-        if not steps:
-            self.idles += not self._ready
-        options = self._fairly(self._options())
+        self._turns += 1
+        if self._ready or self._turns > FAIR or self._turns_of_last > FAIR:
+            options = self._fair_options()
+        elif self._arrivals or self._timers or self._posts or self._cancels:
+            options = [*steps, *self._others()]
+        else:
+            options = steps.copy()
         if not options:
             if self._ready:
                 return
             raise Blocked("; ".join(self.waiting()))
         option = options[self._choose(options)]
-        if option is self._go_on:
-            return
         if type(option) is TaskStep:
             steps.remove(option)
             self._begin_step(option)
             self._run_handle(option)
-        else:
+        elif option is not self._go_on:
             self._turns = 0
             self._take(option)
 
     def _find_actors(self) -> None:
         """Tell the steps queued last whose they are: their tasks are made by now."""
         for step in reversed(self._steps):
-            if hasattr(step, "actor"):
+            if step.actor is not None:
                 return
             task: Any = step.callback.__self__
             if type(task) is ControlledTask:
@@ -112,18 +117,23 @@ class PortableLoop(ControlledLoop):
                 step.actor = step.context.run(self._actor, task)
             step.owner = step.actor.owner
 
-    def _fairly(self, others: list[Any]) -> list[Any]:
+    def _others(self) -> list[Any]:
+        """What may happen instead of a step."""
+        options = self._options()
+        if self._waiting_steps and options and options[-1].kind == "timer":
+            return [option for option in options if option.kind != "timer"]
+        return options
+
+    def _fair_options(self) -> list[Any]:
         """The options, without those that have had their turn often enough while others wait."""
-        self._turns += 1
-        if self._turns > 5 * FAIR and others:
+        steps = self._steps
+        if self._turns > 5 * FAIR and (others := self._options()):
             return others
-        if self._waiting_steps:
-            others = [option for option in others if option.kind != "timer"]
-        options: list[Any] = [*self._steps, *others]
+        options = [*steps, *self._others()]
         if self._turns_of_last > FAIR and len(options) > 1:
             last = self.last
             return [o for o in options if type(o) is not TaskStep or o.actor is not last]
-        if self._ready and not self._steps and options:
+        if self._ready and not steps and options:
             self._go_on.owner = self.last.owner
             options.insert(0, self._go_on)
         return options

@@ -15,9 +15,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from isomodel.engine.arrivals import complete
 from isomodel.engine.handle import Latency, Timer
 from isomodel.engine.loop import FAIR, Blocked, ControlledLoop, OutOfSteps
-from isomodel.engine.owner import STEP_TYPE, WAKEUP_TYPE, ControlledTask, task_of
+from isomodel.engine.owner import (
+    STEP_TYPE,
+    WAKEUP_NAME,
+    WAKEUP_TYPE,
+    Actor,
+    ControlledTask,
+    task_of,
+)
 from isomodel.values.trace import Step
 
 
@@ -34,14 +42,22 @@ class StockLoop(ControlledLoop):
         while not done():
             if not ready:
                 self.idles += 1
-                self._poll()
+                turns = 0
+                if not patient or self._timers or posts or self._cancels or self._overdue:
+                    self._poll()
+                elif self._admit_one() and not ready:
+                    continue
                 if not ready:
                     raise Blocked("; ".join(self.waiting()))
-                turns = 0
             elif turns >= FAIR:
                 self._poll(hurried=True)
                 turns = 0
-            elif not patient or self._cancels or self._overdue or self._is_due():
+            elif (
+                not patient
+                or self._cancels
+                or self._overdue
+                or (self._timers and self._timers[0][0] <= self.now)
+            ):
                 self._poll()
             turns += 1
             count = len(ready)
@@ -53,7 +69,16 @@ class StockLoop(ControlledLoop):
                 callback = handle.callback
                 kind = type(callback)
                 if kind is WAKEUP_TYPE or kind is STEP_TYPE:
-                    self._begin_step(handle)
+                    task = callback.__self__
+                    if type(task) is ControlledTask and (
+                        kind is STEP_TYPE or callback.__name__ == WAKEUP_NAME
+                    ):
+                        actor = self.last = task.actor
+                        actor.steps += 1
+                        if recording:
+                            self._record_step(actor)
+                    else:
+                        self._look_closer(handle)
                 elif callback is None:
                     continue
                 elif recording:
@@ -71,21 +96,41 @@ class StockLoop(ControlledLoop):
                 if posts and not patient:
                     self._admit_posts()
 
-    def _begin_step(self, handle: Any) -> None:
+    def _look_closer(self, handle: Any) -> None:
+        """Count a step of a task that is not of our making, or a callback like one of a task."""
         task = task_of(handle.callback)
-        if task is None:
+        if task is not None:
+            actor = self.last = handle.context.run(self._actor, task)
+            actor.steps += 1
             if self.log is not None:
-                self._count(handle)
-            return
-        if type(task) is ControlledTask:
-            actor = task.actor
+                self._record_step(actor)
+        elif self.log is not None:
+            self._count(handle)
+
+    def _record_step(self, actor: Actor) -> None:
+        self.now = actor.owner.part.step(self.now)
+        assert self.trace is not None
+        self.trace.append(Step(self.now, actor.name, "step"))
+
+    def _admit_one(self) -> bool:
+        """What ``_poll`` does where only arrivals are pending and one of them is enough.
+
+        Simulated I/O, which would be alone in its iteration, happens at once.
+        """
+        arrivals = self._live_arrivals()
+        if not arrivals:
+            return False
+        option = arrivals.pop(self._choose(arrivals) if len(arrivals) > 1 else 0)
+        if self.log is not None:
+            self._record(option)
+        if option.callback is complete:
+            self.steps += 1
+            if self.log is not None:
+                option.owner.part.events += 1
+            option.args[0].set_result(None)
         else:
-            actor = handle.context.run(self._actor, task)
-        actor.steps += 1
-        self.last = actor
-        if self.trace is not None:
-            self.now = actor.owner.part.step(self.now)
-            self.trace.append(Step(self.now, actor.name, "step"))
+            self._ready.append(option)
+        return True
 
     def _poll(self, *, hurried: bool = False) -> None:
         """Let arrivals join this iteration, one question each, until nothing more shall.

@@ -9,6 +9,7 @@ import contextvars
 import itertools
 import weakref
 from typing import Any
+from weakref import ref
 
 from isomodel.engine.executor import Executors
 from isomodel.engine.handle import Pending
@@ -48,6 +49,13 @@ class Tasks(Executors):
         owner = OWNER.get(self.root)
         if context is not None:
             owner = _owner_in(context, owner)
+        elif not owner.root and self._task_factory is None:  # the usual case, the short way
+            actor = self._enlist(f"{owner.label}/{owner.numbered(name_for(coro))}", owner)
+            task: ControlledTask = _new(ControlledTask)
+            task.actor = actor
+            actor.reference = ref(task)
+            _init(task, coro, loop=self, name=name or actor.name, **options)
+            return task
         actor = self._new_actor(name_for(coro), owner)
         if actor.owner is not owner and context is None:
             context = contextvars.copy_context()
@@ -114,7 +122,7 @@ class Tasks(Executors):
     ) -> ControlledTask:
         task: ControlledTask = _new(ControlledTask)
         task.actor = actor
-        actor.reference = weakref.ref(task)
+        actor.reference = ref(task)
         _init(task, coro, loop=self, name=name, context=context, **options)
         return task
 
@@ -152,7 +160,6 @@ class Tasks(Executors):
         if name in actors:  # two owners of one label, or a label used twice
             name = next(n for i in itertools.count(2) if (n := f"{name}~{i}") not in actors)
         actor = actors[name] = Actor(name, owner, next(self._numbers))
-        actor.reference = _NO_TASK
         return actor
 
     def _actor(self, task: asyncio.Task[Any]) -> Actor:
@@ -172,7 +179,7 @@ class Tasks(Executors):
         if self._foreign is None:
             self._foreign = weakref.WeakKeyDictionary()
         self._foreign[task] = actor
-        actor.reference = weakref.ref(task)
+        actor.reference = ref(task)
         return actor
 
     # Faults
@@ -207,14 +214,12 @@ class Tasks(Executors):
         handle = self._cancel_handles.get(fault)
         if handle is None:
             number = owner.count("cancel")
-            handle = Pending(
-                self._cancel, (fault, weakref.ref(task)), None, owner, "cancel", number
-            )
+            handle = Pending(self._cancel, (fault, ref(task)), None, owner, "cancel", number)
             self._cancel_handles[fault] = handle
             self.met[named] = None
         return handle
 
-    def _cancel(self, fault: Fault, reference: weakref.ref[asyncio.Task[Any]]) -> None:
+    def _cancel(self, fault: Fault, reference: ref[asyncio.Task[Any]]) -> None:
         task = reference()
         if task is not None and not task.done():
             self.fired.append(fault)
@@ -223,14 +228,6 @@ class Tasks(Executors):
     def _forget(self) -> None:
         super()._forget()
         self._cancel_handles.clear()
-
-
-def _gone() -> None:
-    return None
-
-
-_NO_TASK: Any = _gone
-"""Stands in for the reference of an actor whose task is not made yet."""
 
 
 def _owner_in(context: contextvars.Context, creator: Owner) -> Owner:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable
 from typing import Any, Protocol
 
 from isomodel.values.facts import Fact
@@ -38,15 +38,21 @@ def current() -> World | None:
     return _current
 
 
-@contextlib.contextmanager
-def entered(world: World) -> Iterator[None]:
+class entered:
     """Make ``world`` the current execution inside the block."""
-    global _current
-    before, _current = _current, world
-    try:
-        yield
-    finally:
-        _current = before
+
+    __slots__ = ("_before", "_world")
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def __enter__(self) -> None:
+        global _current
+        self._before, _current = _current, self._world
+
+    def __exit__(self, *error: object) -> None:
+        global _current
+        _current = self._before
 
 
 def io(
