@@ -7,6 +7,7 @@ import contextlib
 import contextvars
 import gc
 import sys
+import threading
 import warnings
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -14,8 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import anyio
+import anyio._backends._asyncio
+import anyio.from_thread
+import anyio.to_thread
 import pytest
 
+from isomodel.engine.control import Control
 from isomodel.engine.loop import Blocked, ControlledLoop, NotSimulated, OutOfSteps
 from isomodel.engine.portable import PortableLoop
 from isomodel.engine.stock import StockLoop
@@ -423,6 +428,28 @@ async def anyio_features() -> None:
         group.cancel_scope.cancel()
 
 
+async def anyio_threads() -> None:
+    limiter = anyio.CapacityLimiter(2)
+    seen: list[int] = []
+
+    def work(number: int) -> int:
+        with pytest.raises(RuntimeError):
+            asyncio.get_running_loop()
+        anyio.from_thread.check_cancelled()
+        seen.append(number)
+        return number
+
+    async def ask(number: int) -> None:
+        assert await anyio.to_thread.run_sync(work, number, limiter=limiter) == number
+
+    async with anyio.create_task_group() as group:
+        for number in range(5):
+            group.start_soon(ask, number)
+    assert sorted(seen) == [0, 1, 2, 3, 4]
+    with pytest.raises(ZeroDivisionError):
+        await anyio.to_thread.run_sync(lambda: 1 // 0)
+
+
 PROGRAMS: list[Main] = [
     task_group,
     task_group_with_failures,
@@ -445,6 +472,7 @@ PROGRAMS: list[Main] = [
     a_context_given_by_the_program,
     streams_of_our_own,
     anyio_features,
+    anyio_threads,
 ]
 
 
@@ -796,8 +824,6 @@ def test_however_it_ends_nothing_is_left_behind(main: Main, ended: str, fidelity
 
 
 def run_once(main: Main, walk: Any, fidelity: Any, loops: list[weakref.ref[Any]]) -> str:
-    from isomodel.engine.control import Control
-
     with Control().installed():
         ended, _, loop = run_program(main, walk, fidelity=fidelity, max_steps=2_000)
     loops.append(weakref.ref(loop))
@@ -899,6 +925,40 @@ def test_stopping_the_loop_one_runs_on_is_reported(kind: Any) -> None:
     loop = new(kind)
     loop.run(main())
     assert [issue.source for issue in loop.uncontrolled] == ["loop.stop"]
+
+
+# Real threads
+
+
+def test_a_real_thread_is_reported_and_waited_for(kind: Any) -> None:
+    async def main() -> str:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[str] = loop.create_future()
+
+        def work() -> None:
+            loop.call_soon_threadsafe(future.set_result, "sent")
+
+        threading.Thread(target=work, name="mine").start()
+        return await future
+
+    async def alone() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    control = Control()
+    with control.installed():
+        for expected in ("sent", None):
+            loop = new(kind)
+            control.begin(0, loop.time, lambda: "")
+            try:
+                if expected:
+                    assert loop.run(main()) == expected
+                else:
+                    with pytest.raises(Blocked):
+                        loop.run(alone())
+            finally:
+                issues = (*control.end(), *loop.uncontrolled)
+                end(loop)
+            assert ("thread" in {issue.source for issue in issues}) == bool(expected)
 
 
 # Fairness

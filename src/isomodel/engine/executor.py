@@ -18,12 +18,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from time import sleep
 from typing import Any
 
 from isomodel.engine.arrivals import Arrivals
 from isomodel.engine.handle import Post
 from isomodel.engine.owner import OWNER, NumberedFuture
 from isomodel.engine.refusals import NotSimulated
+from isomodel.engine.sources import active
 from isomodel.values.execution import Issue
 
 WORKERS = 32
@@ -149,6 +151,28 @@ class Executors(Arrivals):
             Post(self._work, work, owner.context, owner, "executor", owner.count("executor"))
         )
         return future
+
+    def run_as_thread(self, line: Line, run: Callable[[], object]) -> None:
+        """Let ``run`` happen in the thread that is ``line``, when the scheduler lets it."""
+
+        def work() -> None:
+            with self._in_thread(line):
+                run()
+
+        owner = OWNER.get(self.root)
+        context = owner.context
+        line.add(Post(work, (), context, owner, "executor", owner.count("executor")))
+
+    def _threads_sent(self) -> bool:
+        """Where the program started real threads: give them a moment to send something."""
+        sources = active()
+        if sources is None or all(issue.source != "thread" for issue in sources.issues.values()):
+            return False
+        for _ in range(200):
+            if self._posts:
+                return True
+            sleep(0.002)
+        return False
 
     def _work(
         self,

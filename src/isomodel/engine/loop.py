@@ -19,6 +19,7 @@ import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from isomodel.engine import anyio_threads
 from isomodel.engine.handle import Handle
 from isomodel.engine.network import Network
 from isomodel.engine.owner import name_for
@@ -266,6 +267,7 @@ class Running:
         sys.set_asyncgen_hooks(loop._asyncgen_begins, loop._asyncgen_dropped)
         asyncio._set_running_loop(loop)
         loop._running = True
+        anyio_threads.adopt()
 
     def __exit__(self, *error: object) -> None:
         self._loop._running = False

@@ -92,7 +92,7 @@ class PortableLoop(ControlledLoop):
         else:
             options = steps.copy()
         if not options:
-            if self._ready:
+            if self._ready or self._threads_sent():
                 return
             raise Blocked("; ".join(self.waiting()))
         option = options[self._choose(options)]

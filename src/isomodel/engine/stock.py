@@ -48,6 +48,8 @@ class StockLoop(ControlledLoop):
                 elif self._admit_one() and not ready:
                     continue
                 if not ready:
+                    if self._threads_sent():
+                        continue
                     raise Blocked("; ".join(self.waiting()))
             elif turns >= FAIR:
                 self._poll(hurried=True)
