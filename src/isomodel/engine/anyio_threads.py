@@ -1,0 +1,51 @@
+"""anyio's worker threads, which it starts itself instead of asking the loop's executor."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from typing import Any
+
+from isomodel.engine.executor import Executors, Line
+
+_BACKEND = "anyio._backends._asyncio"
+
+
+def adopt() -> None:
+    """Have the workers that anyio starts on a controlled loop run as those of executors do."""
+    backend = sys.modules.get(_BACKEND)
+    worker: Any = getattr(backend, "WorkerThread", None)
+    if worker is None or getattr(worker.start, "is_ours", False):
+        return
+    start_a_thread = worker.start
+
+    def start(self: Any) -> None:
+        if isinstance(self.loop, Executors):
+            self.queue = _Inbox(self)
+        else:
+            start_a_thread(self)
+
+    start.is_ours = True  # type: ignore[attr-defined]
+    worker.start = start
+
+
+class _Inbox:
+    """The queue of a worker that only seems to be a thread: what is put there is work to do."""
+
+    def __init__(self, worker: Any) -> None:
+        self._worker = worker
+        self._line = Line(worker.loop._posts)
+        self._items: deque[Any] = deque()
+
+    def put_nowait(self, item: Any) -> None:
+        """Run this job when the scheduler lets it; None, which ends a worker, is no job."""
+        if item is not None:
+            self._items.append(item)
+            self._worker.loop.run_as_thread(self._line, self._worker.run)
+
+    def get(self) -> Any:
+        """One job for each ``run`` of the worker."""
+        return self._items.popleft() if self._items else None
+
+    def task_done(self) -> None:
+        """Nobody asks."""
