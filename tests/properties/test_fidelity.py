@@ -14,14 +14,21 @@ import contextlib
 import itertools
 import random
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from isomodel.engine.control import Control
 from isomodel.engine.handle import Latency, Timer
-from isomodel.engine.loop import Blocked, OutOfSteps
+from isomodel.engine.loop import Blocked, ControlledLoop, OutOfSteps
+from isomodel.engine.portable import PortableLoop
 from isomodel.engine.stock import StockLoop
+from isomodel.schedulers.random import RandomWalk
+from isomodel.search.program import run_program
+from isomodel.values.schedule import Fault
 
 Main = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -345,3 +352,386 @@ def test_asyncios_own_loop_can_do_what_the_stock_loop_does(program: Any, seed: i
     dismiss(obeying, obeying.run_until_complete, theirs)
     assert could[: len(did)] == did
     assert not left
+
+
+# No false alarms: programs that are correct on the stock loop
+
+
+def io(name: str = "io") -> asyncio.Future[None]:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, ControlledLoop)
+    return loop.io(name, 0.0, None)
+
+
+async def callbacks_in_order() -> None:
+    loop = asyncio.get_running_loop()
+    heard: list[str] = []
+    for event in ("made", "data", "eof", "lost"):
+        loop.call_soon(heard.append, event)
+    await io()
+    while len(heard) < 4:
+        await asyncio.sleep(0)
+    assert heard == ["made", "data", "eof", "lost"]
+
+
+async def tasks_start_in_order() -> None:
+    order: list[int] = []
+
+    async def work(number: int) -> None:
+        order.append(number)
+        await io()
+
+    await asyncio.gather(*(work(number) for number in range(3)))
+    assert order == [0, 1, 2]
+
+
+async def done_callbacks_before_waiters() -> None:
+    seen: list[str] = []
+    task = asyncio.create_task(asyncio.sleep(0))
+    task.add_done_callback(lambda _: seen.append("callback"))
+    await task
+    assert seen == ["callback"]
+
+
+async def handing_over_a_lock_in_order() -> None:
+    lock, order = asyncio.Lock(), []
+
+    async def work(number: int) -> None:
+        async with lock:
+            await io()
+            order.append(number)
+
+    await asyncio.gather(*(work(number) for number in range(4)))
+    assert order == [0, 1, 2, 3]
+
+
+async def a_timer_for_now_comes_next() -> None:
+    fired: list[int] = []
+    asyncio.get_running_loop().call_later(0, fired.append, 1)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert fired == [1]
+
+
+async def earlier_timers_come_first() -> None:
+    order: list[float] = []
+
+    async def work(delay: float) -> None:
+        await asyncio.sleep(delay)
+        order.append(delay)
+
+    await asyncio.gather(*map(work, (0.3, 0.1, 0.2, 0.1)))
+    assert order == [0.1, 0.1, 0.2, 0.3]
+
+
+async def a_thread_sends_in_order() -> None:
+    loop, got = asyncio.get_running_loop(), []
+
+    def work() -> str:
+        for number in range(3):
+            loop.call_soon_threadsafe(got.append, number)
+        return "result"
+
+    assert await asyncio.to_thread(work) == "result"
+    assert got == [0, 1, 2]
+
+
+async def one_thread_serves_in_order() -> None:
+    loop, log = asyncio.get_running_loop(), []
+
+    async def ask(pool: ThreadPoolExecutor, number: int) -> None:
+        await loop.run_in_executor(pool, log.append, number)
+        log.append(f"answer {number}")
+
+    with ThreadPoolExecutor(1) as pool:
+        await asyncio.gather(*(ask(pool, number) for number in range(3)), io())
+    assert [entry for entry in log if isinstance(entry, int)] == [0, 1, 2]
+    answers = [entry for entry in log if isinstance(entry, str)]
+    assert answers == ["answer 0", "answer 1", "answer 2"]
+
+
+async def timeouts_leave_no_lock_behind() -> None:
+    lock = asyncio.Lock()
+
+    async def work(delay: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(delay), lock:
+                await asyncio.sleep(2)
+
+    await asyncio.gather(work(1), work(2), work(3))
+    assert not lock.locked()
+
+
+async def a_queue_loses_nothing() -> None:
+    queue: asyncio.Queue[tuple[int, int]] = asyncio.Queue(1)
+    got: list[tuple[int, int]] = []
+
+    async def put(who: int) -> None:
+        for number in range(2):
+            await io()
+            await queue.put((who, number))
+
+    async def get() -> None:
+        for _ in range(2):
+            got.append(await queue.get())
+
+    await asyncio.gather(put(0), put(1), get(), get())
+    assert len(set(got)) == 4
+
+
+async def a_group_cleans_up() -> None:
+    running = set()
+
+    async def work(number: int) -> None:
+        running.add(number)
+        try:
+            await io()
+            if number == 1:
+                raise ValueError
+            await asyncio.sleep(10)
+        finally:
+            running.discard(number)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for number in range(3):
+                group.create_task(work(number))
+    except* ValueError:
+        pass
+    assert not running
+
+
+async def a_barrier_opens_for_all() -> None:
+    barrier, passed = asyncio.Barrier(3), []
+
+    async def work(number: int) -> None:
+        await io()
+        await barrier.wait()
+        passed.append(number)
+
+    await asyncio.gather(*map(work, range(3)))
+    assert len(passed) == 3
+
+
+CORRECT: list[Main] = [
+    callbacks_in_order,
+    tasks_start_in_order,
+    done_callbacks_before_waiters,
+    handing_over_a_lock_in_order,
+    a_timer_for_now_comes_next,
+    earlier_timers_come_first,
+    a_thread_sends_in_order,
+    one_thread_serves_in_order,
+    timeouts_leave_no_lock_behind,
+    a_queue_loses_nothing,
+    a_group_cleans_up,
+    a_barrier_opens_for_all,
+]
+
+RELIES_ON_TASK_ORDER = {
+    "tasks_start_in_order": "tasks start in any order",
+    "handing_over_a_lock_in_order": "tasks start in any order",
+    "a_timer_for_now_comes_next": "no loop but asyncio's promises it",
+    "earlier_timers_come_first": "a task woken first may run last",
+    "one_thread_serves_in_order": "tasks start in any order",
+}
+"""Correct on asyncio and not elsewhere, with the reason."""
+
+
+def alarms(main: Main, kind: Callable[..., ControlledLoop], schedules: int = 1_000) -> list[str]:
+    found = []
+    for seed in range(schedules):
+        loop = kind(Wild(seed) if seed % 2 else RandomWalk(seed))
+        try:
+            loop.run(main())
+            found += loop.errors
+        except (AssertionError, Blocked) as error:
+            found.append(repr(error))
+        finally:
+            leftover(loop)
+    return found
+
+
+def leftover(loop: ControlledLoop) -> None:
+    with loop.running():
+        for task in loop.pending_tasks():
+            task.cancel()
+        with contextlib.suppress(Blocked, OutOfSteps):
+            loop.settle()
+    loop.close()
+
+
+@pytest.mark.parametrize("main", CORRECT, ids=lambda main: main.__name__)
+def test_stock_gives_no_false_alarm(main: Main) -> None:
+    assert alarms(main, StockLoop) == []
+
+
+@pytest.mark.parametrize("main", CORRECT, ids=lambda main: main.__name__)
+def test_portable_alarms_only_where_the_order_of_tasks_matters(main: Main) -> None:
+    found = alarms(main, PortableLoop, 300)
+    assert bool(found) == (main.__name__ in RELIES_ON_TASK_ORDER)
+
+
+# Everything possible is reached
+
+
+def orders(kind: Callable[..., ControlledLoop], wait: Callable[[], Any], walks: int) -> int:
+    seen = set()
+
+    async def main() -> None:
+        order: list[int] = []
+
+        async def work(number: int) -> None:
+            for _ in range(2):
+                await wait()
+                order.append(number)
+
+        await asyncio.gather(*map(work, range(3)))
+        seen.add(tuple(order))
+
+    for seed in range(walks):
+        kind(RandomWalk(seed)).run(main())
+        if len(seen) == 90:
+            break
+    return len(seen)
+
+
+def test_stock_reaches_every_order_of_io_and_only_one_of_yields() -> None:
+    assert orders(StockLoop, io, 6_000) == 90
+    assert orders(StockLoop, lambda: asyncio.sleep(0), 300) == 1
+
+
+def test_portable_reaches_every_order_of_io_and_of_yields() -> None:
+    assert orders(PortableLoop, io, 6_000) == 90
+    assert orders(PortableLoop, lambda: asyncio.sleep(0), 6_000) == 90
+
+
+def results(main: Main, kind: Callable[..., ControlledLoop] = StockLoop) -> set[Any]:
+    seen = set()
+    for seed in range(600):
+        for scheduler in (Wild(seed), RandomWalk(seed)):
+            loop = kind(scheduler)
+            seen.add(loop.run(main()))
+            leftover(loop)
+    return seen
+
+
+def test_two_timers_of_one_time_come_together_or_apart_and_an_arrival_between() -> None:
+    async def main() -> tuple[str, ...]:
+        loop, log = asyncio.get_running_loop(), []
+
+        def first() -> None:
+            log.append("first")
+            loop.call_soon(log.append, "after first")
+
+        loop.call_later(1, first)
+        loop.call_later(1, log.append, "second")
+        io().add_done_callback(lambda _: log.append("io"))
+        while len(log) < 4:
+            await asyncio.sleep(0.5)
+        return tuple(log)
+
+    seen = results(main)
+    assert ("first", "second", "after first", "io") in seen
+    assert ("first", "after first", "second", "io") in seen
+    assert ("first", "after first", "io", "second") in seen
+    assert all(log.index("first") < log.index("second") for log in seen)
+
+
+def test_an_arrival_and_a_timer_share_an_iteration_the_arrival_first() -> None:
+    async def main() -> tuple[str, ...]:
+        loop, log = asyncio.get_running_loop(), []
+
+        def note(what: str) -> None:
+            log.append(what)
+            loop.call_soon(log.append, f"after {what}")
+
+        loop.call_later(1, note, "timer")
+        loop.outside("io", lambda: note("io"))  # type: ignore[attr-defined]
+        while len(log) < 4:
+            await asyncio.sleep(0.5)
+        return tuple(log)
+
+    class Loop(StockLoop):
+        def outside(self, name: str, callback: Callable[[], object]) -> None:
+            self.arrive(name, callback)
+
+    assert results(main, Loop) == {
+        ("io", "after io", "timer", "after timer"),
+        ("io", "timer", "after io", "after timer"),
+        ("timer", "after timer", "io", "after io"),
+    }
+
+
+def test_what_a_thread_sends_may_come_after_any_callback() -> None:
+    async def main() -> tuple[str, ...]:
+        loop, log = asyncio.get_running_loop(), []
+
+        def note(what: str) -> None:
+            loop.call_soon(log.append, what)
+
+        def thread() -> None:
+            loop.call_soon_threadsafe(log.append, "thread")
+
+        await asyncio.shield(loop.run_in_executor(None, int))
+        loop.run_in_executor(None, thread)
+        for _ in range(3):
+            await io()
+            loop.call_soon(note, "x")
+            loop.call_soon(note, "y")
+            await asyncio.sleep(0)
+        while "thread" not in log:
+            await io()
+        return tuple(log)
+
+    seen = {log[:3] for log in results(main)}
+    assert ("x", "thread", "y") in seen
+    assert ("x", "y", "thread") in seen
+
+
+def test_io_begun_in_an_iteration_does_not_arrive_in_it() -> None:
+    async def main() -> tuple[str, ...]:
+        log: list[str] = []
+
+        async def begin() -> None:
+            io().add_done_callback(lambda _: log.append("io"))
+
+        async def other() -> None:
+            log.append("other")
+
+        await asyncio.gather(begin(), other())
+        await io()
+        return tuple(log)
+
+    assert {log[0] for log in results(main)} == {"other"}
+
+
+@pytest.mark.parametrize("fidelity", ["stock", "portable"])
+def test_a_cancellation_may_strike_at_every_await_and_in_portable_before_the_first_step(
+    fidelity: Any,
+) -> None:
+    struck = set()
+
+    async def main() -> None:
+        progress: list[int] = []
+
+        async def work() -> None:
+            try:
+                for number in range(3):
+                    progress.append(number)
+                    await io()
+            except asyncio.CancelledError:
+                struck.add(len(progress))
+                raise
+
+        task = asyncio.create_task(work())
+        await asyncio.wait([task])
+        if not progress:
+            struck.add(0)
+
+    for at in range(5):
+        for seed in range(60):
+            fault = Fault("cancel", "main/work", at)
+            with Control().installed():
+                run_program(main, Wild(seed), fidelity=fidelity, faults=[fault])
+    assert struck == ({1, 2, 3} if fidelity == "stock" else {0, 1, 2, 3})
