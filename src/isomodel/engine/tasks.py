@@ -185,7 +185,8 @@ class Tasks(Executors):
     # Faults
 
     def _possible_cancels(self) -> list[Pending]:
-        out = []
+        """Those whose tasks have come so far, in the order in which they became possible."""
+        possible = set()
         for fault in self._cancels:
             actor = self._victim(fault.task)
             task = actor.reference() if actor is not None else None
@@ -197,8 +198,9 @@ class Tasks(Executors):
             soonest = earliest if self._every_choice else max(fault.at, earliest)
             if actor.steps >= soonest:
                 named = Fault(fault.kind, actor.name, fault.at)
-                out.append(self._cancel_handle(fault, named, task, actor.owner))
-        return out
+                possible.add(fault)
+                self._meet(fault, named, task, actor.owner)
+        return [handle for fault, handle in self._cancel_handles.items() if fault in possible]
 
     def _victim(self, name: str) -> Actor | None:
         """The task a cancellation is planned for; "alice.1/?0" is the first that alice.1 makes."""
@@ -208,16 +210,12 @@ class Tasks(Executors):
         children = (a for known, a in self._actors.items() if known.startswith(head + "/"))
         return next(itertools.islice(children, int(number), None), None)
 
-    def _cancel_handle(
-        self, fault: Fault, named: Fault, task: asyncio.Task[Any], owner: Owner
-    ) -> Pending:
-        handle = self._cancel_handles.get(fault)
-        if handle is None:
+    def _meet(self, fault: Fault, named: Fault, task: asyncio.Task[Any], owner: Owner) -> None:
+        if fault not in self._cancel_handles:
             number = owner.count("cancel")
             handle = Pending(self._cancel, (fault, ref(task)), None, owner, "cancel", number)
             self._cancel_handles[fault] = handle
             self.met[named] = None
-        return handle
 
     def _cancel(self, fault: Fault, reference: ref[asyncio.Task[Any]]) -> None:
         task = reference()
