@@ -13,7 +13,7 @@ import collections
 import contextlib
 import itertools
 import random
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -284,6 +284,19 @@ class Machine:
         timer = self._loop.call_later(delay, self._say, who, "later")
         self._loop.call_later(1, timer.cancel)
 
+    async def _do_generator(self, who: str) -> None:
+        async def numbers() -> AsyncIterator[int]:
+            try:
+                yield 1
+                yield 2
+            finally:
+                self._say(who, "closing")
+                await self._io()
+                self._say(who, "closed")
+
+        async for _ in numbers():
+            break
+
     async def _do_first(self, who: str, one: list[Any], other: list[Any]) -> None:
         tasks = [
             asyncio.create_task(self._run(who + "a", one)),
@@ -294,7 +307,7 @@ class Machine:
             task.cancel()
 
 
-SIMPLE = ("io", "io", "put", "get", "set", "clear", "await", "notify", "hear", "soon")
+SIMPLE = ("io", "io", "put", "get", "set", "clear", "await", "notify", "hear", "soon", "generator")
 DELAYS = st.sampled_from((0, -1, 1, 1, 2))
 WHICH = st.integers(0, 2)
 
