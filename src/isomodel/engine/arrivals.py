@@ -52,6 +52,7 @@ class Arrivals(NoRealIO):
         self.fired: list[Fault] = []
         self.met: dict[Fault, None] = {}
         self._every_choice = every_choice
+        self._asks_always = False
         self.scheduler = scheduler
         self._fails: set[tuple[str, int]] = set()
         self._cancels: list[Fault] = []
@@ -76,7 +77,19 @@ class Arrivals(NoRealIO):
     @scheduler.setter
     def scheduler(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
-        self._patient = not self._every_choice and getattr(scheduler, "patient", False)
+        impatient = self._every_choice or self._asks_always
+        self._patient = not impatient and getattr(scheduler, "patient", False)
+
+    @property
+    def asks_always(self) -> bool:
+        """Whether the scheduler is asked even where only one thing can happen, as an observer
+        of all that happens has to be."""
+        return self._asks_always
+
+    @asks_always.setter
+    def asks_always(self, always: bool) -> None:
+        self._asks_always = always
+        self.scheduler = self._scheduler
 
     # Arrivals
 
@@ -97,7 +110,9 @@ class Arrivals(NoRealIO):
         It runs as ``owner``'s, by default the one that is running now.
         """
         owner = owner or OWNER.get(self.root)
-        handle = Pending(callback, args, owner.context, owner, kind, owner.count(kind))
+        handle = Pending(
+            callback, args, owner.context, self.last, owner, kind, owner.count(kind)
+        )
         if latency > 0:
             self._delay(handle, latency)
         else:
@@ -117,7 +132,7 @@ class Arrivals(NoRealIO):
         counts = owner.counts  # owner.count(name), of which this is the busiest caller
         number = counts.get(name, 0)
         counts[name] = number + 1
-        handle = Pending(complete, (future,), None, owner, name, number, future)
+        handle = Pending(complete, (future,), None, self.last, owner, name, number, future)
         if fails is not None and self._fails and (owner.label, nth) in self._fails:
             fault = Fault("fail", owner.label, nth)
             self.fired.append(fault)
@@ -134,7 +149,9 @@ class Arrivals(NoRealIO):
         if self._every_choice:
             self._arrivals.append(handle)
             return
-        waiting = Latency(self._comes, (handle,), None, handle.owner, "timer", handle.number)
+        waiting = Latency(
+            self._comes, (handle,), None, handle.actor, handle.owner, "timer", handle.number
+        )
         waiting.future = handle.future
         self._push(waiting, self.now + latency)
 
@@ -166,7 +183,8 @@ class Arrivals(NoRealIO):
         if context is None:
             context = copy_context()
         owner = context.get(OWNER) or OWNER.get(self.root)
-        timer = Timer(callback, args, context, owner, "timer", owner.count("timer"))
+        number = owner.count("timer")
+        timer = Timer(callback, args, context, self.last, owner, "timer", number)
         if when <= self.now and self.overdue_comes_next:
             timer.time = when
             self._overdue.append(timer)
@@ -236,7 +254,7 @@ class Arrivals(NoRealIO):
         raise NotImplementedError
 
     def _choose(self, options: list[Any]) -> int:
-        if len(options) == 1 and not self._every_choice:
+        if len(options) == 1 and not self._every_choice and not self.asks_always:
             return 0
         index = self._scheduler.choose(options, self.last)
         if not 0 <= index < len(options):
@@ -275,7 +293,7 @@ class Arrivals(NoRealIO):
     def mark(self, kind: str) -> None:
         """Log something of the running owner's that an alone run must repeat at this place."""
         owner = OWNER.get(self.root)
-        mark = Pending(self.mark, (), None, owner, kind, owner.count(kind))
+        mark = Pending(self.mark, (), None, self.last, owner, kind, owner.count(kind))
         if self.log is not None:
             self._record(mark)
 

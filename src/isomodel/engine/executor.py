@@ -23,7 +23,7 @@ from typing import Any
 
 from isomodel.engine.arrivals import Arrivals
 from isomodel.engine.handle import Post
-from isomodel.engine.owner import OWNER, NumberedFuture
+from isomodel.engine.owner import OWNER, Actor, NumberedFuture
 from isomodel.engine.refusals import NotSimulated
 from isomodel.engine.sources import active
 from isomodel.values.execution import Issue
@@ -113,7 +113,8 @@ class Executors(Arrivals):
         owner = OWNER.get(self.root)
         if context is None:
             context = contextvars.copy_context()
-        handle = Post(callback, args, context, owner, "callback", owner.count("callback"))
+        number = owner.count("callback")
+        handle = Post(callback, args, context, self.last, owner, "callback", number)
         line.add(handle)
         return handle
 
@@ -146,10 +147,10 @@ class Executors(Arrivals):
         future.number = self._futures
         self._futures += 1
         owner = OWNER.get(self.root)
-        work = (pool, future, func, args)
-        pool.submit(
-            Post(self._work, work, owner.context, owner, "executor", owner.count("executor"))
-        )
+        work = (pool, future, self.last, func, args)
+        number = owner.count("executor")
+        post = Post(self._work, work, owner.context, self.last, owner, "executor", number)
+        pool.submit(post)
         return future
 
     def run_as_thread(self, line: Line, run: Callable[[], object]) -> None:
@@ -161,7 +162,8 @@ class Executors(Arrivals):
 
         owner = OWNER.get(self.root)
         context = owner.context
-        line.add(Post(work, (), context, owner, "executor", owner.count("executor")))
+        number = owner.count("executor")
+        line.add(Post(work, (), context, self.last, owner, "executor", number))
 
     def _threads_sent(self) -> bool:
         """Where the program started real threads: give them a moment to send something."""
@@ -179,6 +181,7 @@ class Executors(Arrivals):
         worker: Line,
         pool: Pool,
         future: asyncio.Future[Any],
+        actor: Actor,
         func: Callable[..., Any],
         args: tuple[Any, ...],
     ) -> None:
@@ -195,7 +198,8 @@ class Executors(Arrivals):
                     error = caught
             owner = OWNER.get(self.root)
             outcome = (future, result, error)
-            worker.add(Post(_deliver, outcome, None, owner, "result", owner.count("result")))
+            number = owner.count("result")
+            worker.add(Post(_deliver, outcome, None, actor, owner, "result", number))
             del error, outcome
         pool.finished(worker)
 

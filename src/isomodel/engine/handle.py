@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from isomodel.engine.executor import Line
-    from isomodel.engine.owner import Owner
+    from isomodel.engine.owner import Actor, Owner
 
 
 class Handle:
@@ -44,18 +44,19 @@ class Handle:
 class Pending(Handle):
     """An option: something that may arrive from outside.
 
-    ``owner``, ``kind`` and ``number`` make its key. ``future`` is what it completes: once that
-    is done (its waiter was cancelled), it never happens. ``priority`` is for the scheduler, below
-    0 at first.
+    ``owner``, ``kind`` and ``number`` make its key. ``actor`` is the task that began it.
+    ``future`` is what it completes: once that is done (its waiter was cancelled), it never
+    happens. ``priority`` is for the scheduler, below 0 at first.
     """
 
-    __slots__ = ("future", "kind", "number", "owner", "priority")
+    __slots__ = ("actor", "future", "kind", "number", "owner", "priority")
 
     def __init__(
         self,
         callback: Callable[..., object],
         args: tuple[Any, ...],
         context: Context | None,
+        actor: Actor,
         owner: Owner,
         kind: str,
         number: int,
@@ -64,6 +65,7 @@ class Pending(Handle):
         self.callback = callback
         self.args = args
         self.context = context
+        self.actor = actor
         self.owner = owner
         self.kind = kind
         self.number = number
@@ -123,8 +125,7 @@ class TaskStep(Pending):
     It is queued while its task is still being made, so ``actor`` and ``owner`` come later.
     """
 
-    __slots__ = ("actor",)
-    actor: Any
+    __slots__ = ()
 
     def __init__(
         self, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
@@ -134,7 +135,7 @@ class TaskStep(Pending):
         self.context = context
         self.kind = "step"
         self.priority = -1.0
-        self.actor = None
+        self.actor: Any = None
 
     @property
     def key(self) -> str:
@@ -147,6 +148,7 @@ class GoOn:
 
     __slots__ = ("kind", "owner", "priority")
     key = "go on"
+    actor = None
 
     def __init__(self, owner: Owner) -> None:
         self.kind = "go on"

@@ -34,6 +34,10 @@ class Option(Protocol):
     def owner(self) -> Owner:
         """Whose work it is."""
 
+    @property
+    def actor(self) -> Actor | None:
+        """The task whose step it is, or that began what may arrive; None for "go on"."""
+
 
 class Scheduler(Protocol):
     """Decides what happens next.

@@ -199,7 +199,7 @@ class Tasks(Executors):
             if actor.steps >= soonest:
                 named = Fault(fault.kind, actor.name, fault.at)
                 possible.add(fault)
-                self._meet(fault, named, task, actor.owner)
+                self._meet(fault, named, task, actor)
         return [handle for fault, handle in self._cancel_handles.items() if fault in possible]
 
     def _victim(self, name: str) -> Actor | None:
@@ -210,10 +210,12 @@ class Tasks(Executors):
         children = (a for known, a in self._actors.items() if known.startswith(head + "/"))
         return next(itertools.islice(children, int(number), None), None)
 
-    def _meet(self, fault: Fault, named: Fault, task: asyncio.Task[Any], owner: Owner) -> None:
+    def _meet(self, fault: Fault, named: Fault, task: asyncio.Task[Any], actor: Actor) -> None:
         if fault not in self._cancel_handles:
-            number = owner.count("cancel")
-            handle = Pending(self._cancel, (fault, ref(task)), None, owner, "cancel", number)
+            number = actor.owner.count("cancel")
+            handle = Pending(
+                self._cancel, (fault, ref(task)), None, actor, actor.owner, "cancel", number
+            )
             self._cancel_handles[fault] = handle
             self.met[named] = None
 
