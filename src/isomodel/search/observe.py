@@ -1,0 +1,41 @@
+"""Observing an execution: what each of its events touched."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+from isomodel.engine.loop import ControlledLoop
+from isomodel.engine.protocol import Scheduler
+from isomodel.schedulers.observed import Observed
+from isomodel.search.conflicts import Touch, by_event
+from isomodel.tracking.tracker import Tracker
+
+
+class Observer:
+    """Of one execution. ``scheduler`` is the one to run it under; ``touches`` what was seen.
+
+    It sees the same execution as runs without it: it changes no choice, only who is asked.
+    """
+
+    def __init__(self, tracker: Tracker, scheduler: Scheduler) -> None:
+        self._tracker = tracker
+        self.scheduler = Observed(scheduler)
+        self.touches: Sequence[Touch] = ()
+
+    @contextlib.contextmanager
+    def watching(self, loop: ControlledLoop) -> Iterator[None]:
+        """Observe what runs on this loop inside the block."""
+
+        def who() -> tuple[str, int]:
+            return loop.last.name, loop.last.steps
+
+        loop.asks_always = True
+        with self._tracker.recording(who) as recorder:
+            self.scheduler.count = recorder.__len__
+            try:
+                yield
+            finally:
+                loop.asks_always = False
+                self.scheduler.count = int
+                self.touches = by_event(recorder.accesses, self.scheduler.delivered)
