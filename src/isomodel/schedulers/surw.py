@@ -1,0 +1,162 @@
+"""SURW: of the orders in which selected events can happen, each equally likely.
+
+Selectively uniform random walk (Zhao, Wolff, Mathur, Roychoudhury, ASPLOS 2025). A walk that picks
+threads uniformly makes some orders far likelier than others; one that picks them in proportion to
+how many events each has left makes all equally likely, as the multinomial coefficients say. To be
+uniform over a few events that matter instead of over all, only *selected* ones are counted:
+
+- which thread does the next selected event is drawn in proportion to what each has left;
+- until it has, the others stop before their next selected one; all else goes on freely, by
+  random priorities;
+- a thread not yet started counts with the one that will start it.
+
+How many there are is learned (``Profile``). As in the paper's experiments the selected events of
+one execution are the accesses to one shared thing, drawn anew for each execution; where nothing is
+known of accesses, every event is selected, in proportion to the events that threads have left.
+
+Deviations. A thread that is drawn before it was started is waited for under its own name, which
+is stable here; its next living ancestor is let through its own selected events meanwhile, which
+comes to the same as drawing the ancestor and passing the choice on. Counts are means, so
+fractions. A thread with more events than foreseen weighs as one with one left. A thread that was
+drawn but cannot run (it waits, or it is over) is drawn again among those that stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from isomodel.engine.owner import Actor
+from isomodel.engine.protocol import Option
+from isomodel.schedulers.draws import Draws
+from isomodel.schedulers.events import NOT_EVENTS, Touches, stream_of, thread_of, unknown
+from isomodel.schedulers.manners import Manners
+from isomodel.schedulers.profile import UNKNOWN, Profile
+
+
+class SURW:
+    """A scheduler for one execution, a pure function of its arguments.
+
+    ``selected`` is the label whose accesses are selected, "" for all events; by default it is drawn
+    from what the profile knows to be shared.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        profile: Profile = UNKNOWN,
+        *,
+        touches: Touches = unknown,
+        selected: str | None = None,
+        company: bool = False,
+    ) -> None:
+        self._draws = draws = Draws(seed)
+        self._manners = Manners(draws, company=company)
+        self.patient = self._manners.patient
+        self._touches = touches
+        self.selected = _drawn(profile, draws) if selected is None else selected
+        counts = profile.touched.get(self.selected, {}) if self.selected else profile.events
+        self._left = dict(counts)
+        self._parents = profile.parents
+        self._happened: dict[str, int] = {}
+        self._met: set[str] = set()
+        self._stopped: dict[str, list[Option]] = {}
+        self._turn = ""
+
+    def choose(self, options: Sequence[Option], last: Actor) -> int:
+        """The selected event whose turn it is, or one that is not selected."""
+        first, end = self._manners.window(options)
+        if options[first].kind in NOT_EVENTS:
+            return first
+        for index in range(first, end):
+            if options[index].priority < 0:
+                self._meet(options[index])
+        turn = self._let_through()
+        best, highest = -1, -1.0
+        for index in range(first, end):
+            priority = options[index].priority
+            if priority >= 1:
+                if options[index] is not turn:
+                    continue
+                priority -= 1
+            if priority > highest:
+                best, highest = index, priority
+        if best < 0:
+            best = self._draw_again(options, first, end)
+        if options[best].priority >= 1:
+            self._pass(options[best])
+        return best
+
+    def _meet(self, option: Option) -> None:
+        """Note an event that came up: what its stream has done so far, and whether it is selected.
+
+        Selected ones get a priority from [1, 2) and stop; the others one from [0, 1).
+        """
+        option.priority = self._draws.unit()
+        if option.kind == "cancel":
+            return
+        thread = thread_of(option)
+        stream, number = stream_of(option)
+        self._met.add(thread)
+        for past in range(self._happened.get(stream, 0), number):
+            if self._is_selected(stream, past, ""):
+                self._spend(thread)
+        self._happened[stream] = max(number, self._happened.get(stream, 0))
+        if option.kind == "step":
+            self._stopped.pop(thread, None)
+        if self._is_selected(stream, number, option.kind):
+            option.priority += 1
+            self._stopped.setdefault(thread, []).append(option)
+
+    def _is_selected(self, stream: str, number: int, kind: str) -> bool:
+        if not self.selected:
+            return True
+        accesses = self._touches(stream, number, kind)
+        return bool(accesses) and any(label == self.selected for label, _ in accesses or ())
+
+    def _let_through(self) -> Option | None:
+        """The selected event that may happen now, if it has come up."""
+        if not self._stopped:
+            return None
+        if not self._turn:
+            weights = {thread: left for thread, left in self._left.items() if left > 0}
+            for thread in self._stopped:
+                weights.setdefault(thread, 1.0)
+            self._turn = [*weights][self._draws.weighted([*weights.values()])]
+        thread = self._turn
+        for _ in self._parents:
+            if thread in self._met:
+                break
+            thread = self._parents.get(thread, "")
+        stopped = self._stopped.get(thread)
+        return stopped[0] if stopped else None
+
+    def _pass(self, option: Option) -> None:
+        """A selected event happens: the next one is anybody's."""
+        thread = thread_of(option)
+        stream, number = stream_of(option)
+        self._happened[stream] = max(number + 1, self._happened.get(stream, 0))
+        stopped = self._stopped[thread]
+        stopped.remove(option)
+        if not stopped:
+            del self._stopped[thread]
+        self._spend(thread)
+        self._turn = ""
+
+    def _spend(self, thread: str) -> None:
+        self._left[thread] = max(0.0, self._left.get(thread, 0.0) - 1)
+
+    def _draw_again(self, options: Sequence[Option], first: int, end: int) -> int:
+        """All have stopped, and the one whose turn it was cannot come: one of these goes on."""
+        self._stopped.clear()
+        weights = []
+        for option in options[first:end]:
+            thread = thread_of(option)
+            self._stopped.setdefault(thread, []).append(option)
+            weights.append(self._left.get(thread, 0.0) or 1.0)
+        return first + self._draws.weighted(weights)
+
+
+def _drawn(profile: Profile, draws: Draws) -> str:
+    """One of the shared labels, or "" where none is known."""
+    labels = profile.shared()
+    return labels[draws.below(len(labels))] if labels else ""
