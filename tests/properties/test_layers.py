@@ -13,6 +13,7 @@ import isomodel
 ROOT = Path(isomodel.__file__).parent
 LAYERS = (
     "values",
+    "tracking",
     "engine",
     "schedulers",
     "oracles",

@@ -110,9 +110,7 @@ class Arrivals(NoRealIO):
         It runs as ``owner``'s, by default the one that is running now.
         """
         owner = owner or OWNER.get(self.root)
-        handle = Pending(
-            callback, args, owner.context, self.last, owner, kind, owner.count(kind)
-        )
+        handle = Pending(callback, args, owner.context, self.last, owner, kind, owner.count(kind))
         if latency > 0:
             self._delay(handle, latency)
         else:

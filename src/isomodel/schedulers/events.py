@@ -62,9 +62,8 @@ def race(one: Accesses | None, other: Accesses | None) -> bool:
 
 def actor_of(option: Option) -> Actor | None:
     """The task whose next step this is, or that waits for just this arrival."""
-    actor: Actor | None = getattr(option, "actor", None)
-    if actor is not None:
-        return actor
+    if option.kind == "step":
+        return option.actor
     future: Any = getattr(option, "future", None)
     for callback, _ in (future is not None and future._callbacks) or ():
         task = task_of(callback)

@@ -27,9 +27,7 @@ class Touch(NamedTuple):
     write: bool
 
 
-def by_event(
-    accesses: Sequence[Access], delivered: Sequence[tuple[int, Event]]
-) -> list[Touch]:
+def by_event(accesses: Sequence[Access], delivered: Sequence[tuple[int, Event]]) -> list[Touch]:
     """Each access with the event that led to it.
 
     ``delivered`` tells for each event how many accesses there were before it happened. A step

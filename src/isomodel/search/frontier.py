@@ -119,9 +119,7 @@ class Frontier:
         place = {event: index for index, event in enumerate(order)}
         end = len(order)
         return hash(
-            tuple(
-                place.get(one, end) < place.get(other, end) for one, other in self._pairs
-            )
+            tuple(place.get(one, end) < place.get(other, end) for one, other in self._pairs)
         )
 
     def _interleaving(self, source: random.Random) -> Iterator[Event]:

@@ -8,19 +8,22 @@ from collections.abc import Iterator, Sequence
 from isomodel.engine.loop import ControlledLoop
 from isomodel.engine.protocol import Scheduler
 from isomodel.schedulers.observed import Observed
+from isomodel.schedulers.profile import Profiling
 from isomodel.search.conflicts import Touch, by_event
 from isomodel.tracking.tracker import Tracker
 
 
 class Observer:
-    """Of one execution. ``scheduler`` is the one to run it under; ``touches`` what was seen.
+    """Of one execution. ``scheduler`` is the one to run it under; ``touches`` and ``profiling``
+    have what was seen.
 
     It sees the same execution as runs without it: it changes no choice, only who is asked.
     """
 
     def __init__(self, tracker: Tracker, scheduler: Scheduler) -> None:
         self._tracker = tracker
-        self.scheduler = Observed(scheduler)
+        self.profiling = Profiling(scheduler)
+        self.scheduler = Observed(self.profiling)
         self.touches: Sequence[Touch] = ()
 
     @contextlib.contextmanager

@@ -10,15 +10,15 @@ portfolio is at worst a constant factor behind its best policy.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import msgspec
 
 FLOOR = 0.05
 """The least weight of a policy, where 1 is that of one that pays every time."""
 
-PRIOR = 2.0
-"""As if every policy had paid this often in twice as many executions before the first."""
+PRIOR = 4
+"""How many executions the experience counts for with which a policy begins."""
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -30,9 +30,13 @@ class Share(msgspec.Struct, frozen=True):
 
 
 class Portfolio:
-    """Shares a budget among these policies; a pure function of its draws and rewards."""
+    """Shares a budget among these policies; a pure function of its draws and rewards.
 
-    def __init__(self, policies: Sequence[str]) -> None:
+    Each policy comes with the rate, from 0 to 1, at which it is expected to pay.
+    """
+
+    def __init__(self, policies: Mapping[str, float]) -> None:
+        self._expected = dict(policies)
         self._policies = tuple(policies)
         self._tried = dict.fromkeys(policies, 0)
         self._judged = dict.fromkeys(policies, 0)
@@ -59,5 +63,5 @@ class Portfolio:
         )
 
     def _weight(self, policy: str) -> float:
-        rate = (self._paid[policy] + PRIOR) / (self._judged[policy] + 2 * PRIOR)
-        return max(FLOOR, rate)
+        expected = PRIOR * self._expected[policy]
+        return max(FLOOR, (self._paid[policy] + expected) / (self._judged[policy] + PRIOR))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -18,24 +17,31 @@ from isomodel.engine.control import Control
 from isomodel.engine.loop import Blocked, ControlledLoop, OutOfSteps
 from isomodel.engine.protocol import Scheduler
 from isomodel.engine.world import entered
-from isomodel.schedulers.random import RandomWalk
 from isomodel.schedulers.recording import Recording
 from isomodel.search.execute import LOOPS, session
+from isomodel.search.plans import Plan, ScheduleSearch
+from isomodel.search.portfolio import Share
 from isomodel.values.facts import Fact
 from isomodel.values.schedule import Fault, Fidelity, Schedule
 from isomodel.values.verdict import Finding, Verdict
 
 Main = Callable[[], Coroutine[Any, Any, object]]
+Around = Callable[[ControlledLoop], contextlib.AbstractContextManager[object]]
 
 _control = Control()
 
 
 class ProgramOutcome(msgspec.Struct, frozen=True):
-    """The verdict; for a violated one, the schedule and the number of the execution, from 1."""
+    """The verdict; for a violated one, the schedule and the number of the execution, from 1.
+
+    ``policy`` is the one that found it, ``shares`` what each policy had of the budget.
+    """
 
     verdict: Verdict
     schedule: Schedule | None = None
     execution: int = 0
+    policy: str = ""
+    shares: tuple[Share, ...] = ()
 
 
 class _Bare:
@@ -65,14 +71,18 @@ def run_program(
     faults: Sequence[Fault] = (),
     seed: int = 0,
     max_steps: int = 20_000,
+    around: Around = contextlib.nullcontext,
 ) -> tuple[str, str, ControlledLoop]:
-    """Run it once: how it ended (``ok raised hang busy cancelled``), why, and its loop."""
+    """Run it once: how it ended (``ok raised hang busy cancelled``), why, and its loop.
+
+    The program itself runs inside a block that ``around`` makes for the loop.
+    """
     loop = LOOPS[fidelity](scheduler, faults=faults, max_steps=max_steps)
     world: Any = _Bare(loop)
     with entered(world):
         _control.begin(seed, loop.time, _whose(loop))
         try:
-            ended, why = _run(main, loop)
+            ended, why = _run(main, loop, around)
         finally:
             issues = _control.end()
             loop.uncontrolled.extend(issues)
@@ -83,9 +93,10 @@ def _whose(loop: ControlledLoop) -> Callable[[], str]:
     return lambda: loop.owner().label
 
 
-def _run(main: Main, loop: ControlledLoop) -> tuple[str, str]:
+def _run(main: Main, loop: ControlledLoop, around: Around) -> tuple[str, str]:
     try:
-        loop.run(main())
+        with around(loop):
+            loop.run(main())
     except Blocked:
         return "hang", "deadlock: nothing can ever happen again"
     except OutOfSteps:
@@ -121,50 +132,46 @@ def explore_program(
     fidelity: Fidelity = "stock",
     cancel: bool = True,
 ) -> ProgramOutcome:
-    """Run ``main`` under random schedules until it fails.
+    """Run ``main`` under one schedule after another until it fails.
 
-    With ``cancel``, every fourth execution also cancels one of its tasks, at any of its awaits.
-    ``main`` is called anew for each execution and must make all of its state itself.
+    Policies share the budget (``search.portfolio``); most build on which steps of the program
+    touched the same things, which is seen in its Python source. With ``cancel``, every fourth
+    execution also cancels one of its tasks, at any of its awaits. ``main`` is called anew for each
+    execution and must make all of its state itself.
     """
     busy = ""
-    known: list[tuple[str, int]] = []
     with session(), _control.installed():
+        search = ScheduleSearch((main,), seed)
         for index in range(executions):
-            source = random.Random(f"{seed}/{index}") if known and index % 4 == 3 else None
-            faults = (_cancellation(known, source),) if source and cancel else ()
-            walk = seed * 1_000_003 + index
+            plan = search.plan(index)
+            faults = search.cancellation(index) if cancel else ()
+            observer = search.observer(plan)
             ended, why, loop = run_program(
-                main, RandomWalk(walk), fidelity=fidelity, faults=faults, seed=seed
+                main,
+                observer.scheduler if observer else plan.scheduler(),
+                fidelity=fidelity,
+                faults=faults,
+                seed=seed,
+                around=observer.watching if observer else contextlib.nullcontext,
             )
+            search.learn(plan, observer, loop.step_counts())
             if ended in ("raised", "hang"):
-                return _found(main, walk, fidelity, faults, seed, index, why)
+                schedule = _recorded(main, plan, fidelity, faults, seed)
+                verdict = Verdict("violated", why, (Finding("no failure", why),), index + 1)
+                return ProgramOutcome(verdict, schedule, index + 1, plan.policy, search.shares())
             if ended == "busy":
                 busy = why
-            if not known:
-                known = loop.step_counts()
     if busy:
-        return ProgramOutcome(Verdict("unknown", busy, (), executions))
-    return ProgramOutcome(
-        Verdict("ok", f"nothing found in {executions} executions", (), executions)
-    )
+        verdict = Verdict("unknown", busy, (), executions)
+    else:
+        verdict = Verdict("ok", f"nothing found in {executions} executions", (), executions)
+    return ProgramOutcome(verdict, shares=search.shares())
 
 
-def _cancellation(known: list[tuple[str, int]], source: random.Random) -> Fault:
-    name, steps = source.choice(known)
-    return Fault("cancel", name, source.randint(1, max(1, steps)))
-
-
-def _found(
-    main: Main,
-    walk: int,
-    fidelity: Fidelity,
-    faults: tuple[Fault, ...],
-    seed: int,
-    index: int,
-    why: str,
-) -> ProgramOutcome:
-    recording = Recording(RandomWalk(walk))
+def _recorded(
+    main: Main, plan: Plan, fidelity: Fidelity, faults: tuple[Fault, ...], seed: int
+) -> Schedule:
+    """The schedule of this execution: run once more, with every choice written down."""
+    recording = Recording(plan.scheduler())
     _, _, loop = run_program(main, recording, fidelity=fidelity, faults=faults, seed=seed)
-    schedule = Schedule(fidelity, tuple(recording.choices), tuple(loop.met))
-    finding = Finding("no failure", why)
-    return ProgramOutcome(Verdict("violated", why, (finding,), index + 1), schedule, index + 1)
+    return Schedule(fidelity, tuple(recording.choices), tuple(loop.met))

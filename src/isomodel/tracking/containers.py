@@ -37,19 +37,53 @@ CONTAINERS = MAPPINGS + SETS + SEQUENCES
 FUTURES = (asyncio.Future,)
 
 READS: dict[type, frozenset[str]] = {
-    dict: frozenset("items keys values copy __iter__ __len__ fromkeys".split()),
-    list: frozenset("copy count index __iter__ __len__".split()),
-    collections.deque: frozenset("copy count index __iter__ __len__".split()),
+    dict: frozenset(["items", "keys", "values", "copy", "__iter__", "__len__", "fromkeys"]),
+    list: frozenset(["copy", "count", "index", "__iter__", "__len__"]),
+    collections.deque: frozenset(["copy", "count", "index", "__iter__", "__len__"]),
     bytearray: frozenset(
-        "decode hex find index count startswith endswith copy split join strip".split()
+        [
+            "decode",
+            "hex",
+            "find",
+            "index",
+            "count",
+            "startswith",
+            "endswith",
+            "copy",
+            "split",
+            "join",
+            "strip",
+        ]
     ),
     set: frozenset(
-        "copy union intersection difference symmetric_difference issubset issuperset "
-        "isdisjoint __iter__ __len__".split()
+        [
+            "copy",
+            "union",
+            "intersection",
+            "difference",
+            "symmetric_difference",
+            "issubset",
+            "issuperset",
+            "isdisjoint",
+            "__iter__",
+            "__len__",
+        ]
     ),
     asyncio.Future: frozenset(
-        "done result exception cancelled get_loop add_done_callback remove_done_callback "
-        "get_name get_coro get_stack print_stack cancelling".split()
+        [
+            "done",
+            "result",
+            "exception",
+            "cancelled",
+            "get_loop",
+            "add_done_callback",
+            "remove_done_callback",
+            "get_name",
+            "get_coro",
+            "get_stack",
+            "print_stack",
+            "cancelling",
+        ]
     ),
 }
 """Methods that change nothing."""
@@ -118,9 +152,47 @@ FIXED = (
 MODULE = ModuleType
 
 HARMLESS = frozenset(
-    "len sorted sum min max any all repr str format enumerate zip map filter iter reversed list "
-    "tuple dict set frozenset bool print next dumps deepcopy copy deque Counter OrderedDict "
-    "defaultdict chain islice product iscoroutine isfuture wait gather ensure_future".split()
+    [
+        "len",
+        "sorted",
+        "sum",
+        "min",
+        "max",
+        "any",
+        "all",
+        "repr",
+        "str",
+        "format",
+        "enumerate",
+        "zip",
+        "map",
+        "filter",
+        "iter",
+        "reversed",
+        "list",
+        "tuple",
+        "dict",
+        "set",
+        "frozenset",
+        "bool",
+        "print",
+        "next",
+        "dumps",
+        "deepcopy",
+        "copy",
+        "deque",
+        "Counter",
+        "OrderedDict",
+        "defaultdict",
+        "chain",
+        "islice",
+        "product",
+        "iscoroutine",
+        "isfuture",
+        "wait",
+        "gather",
+        "ensure_future",
+    ]
 )
 """Functions that only read the containers they are given, by name."""
 

@@ -24,6 +24,9 @@ from isomodel.tracking.containers import (
 )
 from isomodel.tracking.recorder import Recorder, is_fixed
 
+_HEAP_TYPE = 1 << 9
+"""Flag of classes that are made at run time, as those of Python code are."""
+
 _OURS = "isomodel."
 _LAYER = "isomodel.targets.factory"
 
@@ -98,9 +101,8 @@ def _has_state(thing: Any) -> bool:
     return not is_fixed(thing) and not _is_ours(type(thing))
 
 
-@functools.lru_cache(maxsize=4096)
 def _is_ours(kind: type) -> bool:
-    module = getattr(kind, "__module__", "") or ""
+    module = str(kind.__module__)
     return module.startswith(_OURS) and not module.startswith(_LAYER)
 
 
@@ -246,10 +248,9 @@ def _is_opaque(thing: Any) -> bool:
     return kind is not object and not is_fixed(thing) and not _is_python(kind)
 
 
-@functools.lru_cache(maxsize=4096)
 def _is_python(kind: type) -> bool:
     """Whether the methods of this class are Python code, which may be rewritten itself."""
-    return bool(kind.__flags__ & 1 << 9) and kind.__module__ not in ("builtins",)
+    return bool(kind.__flags__ & _HEAP_TYPE) and kind.__module__ != "builtins"
 
 
 # Names
@@ -332,7 +333,7 @@ def _container_call(
                 return function(*arguments, **named)
             finally:
                 exists = key in thing
-                if name_of == "setdefault" and existed or not existed and not exists:
+                if (name_of == "setdefault" and existed) or (not existed and not exists):
                     recorder.read_key(thing, key)
                 else:
                     recorder.write_key(thing, key, existed=existed, exists=exists)

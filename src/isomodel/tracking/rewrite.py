@@ -21,8 +21,26 @@ from typing import Any, cast
 MARK = "\0isomodel:"
 
 _UNTOUCHED = frozenset(
-    "super locals globals vars eval exec dir isinstance issubclass callable type id hash "
-    "range object property staticmethod classmethod".split()
+    [
+        "super",
+        "locals",
+        "globals",
+        "vars",
+        "eval",
+        "exec",
+        "dir",
+        "isinstance",
+        "issubclass",
+        "callable",
+        "type",
+        "id",
+        "hash",
+        "range",
+        "object",
+        "property",
+        "staticmethod",
+        "classmethod",
+    ]
 )
 """Calls by these names are left alone: they read no container, or look at the calling frame."""
 
@@ -435,10 +453,11 @@ class Rewriter(ast.NodeTransformer):
         return ast.Constant(f"{self._file}:{name.id}")
 
     def _hook(self, name: str, where: ast.AST, *arguments: ast.expr) -> ast.Call:
-        return _at(ast.Call(_at(ast.Constant(MARK + name), where), list(arguments), []), where)
+        hook = _at(ast.Constant(MARK + name), where)
+        return cast(ast.Call, _at(ast.Call(hook, list(arguments), []), where))
 
     def _statement(self, expression: ast.expr, where: ast.AST) -> ast.stmt:
-        return _at(ast.Expr(expression), where)
+        return cast(ast.stmt, _at(ast.Expr(expression), where))
 
     def _mangled(self, name: str) -> str:
         if name.startswith("__") and not name.endswith("__") and self._classes:

@@ -148,7 +148,9 @@ def _named_packages(modules: Iterable[ModuleType]) -> set[str]:
     return (names & installed) - _TOOLS
 
 
-_TOOLS = frozenset("hypothesis pytest _pytest msgspec numpy pandas mypy ruff".split())
+_TOOLS = frozenset(
+    ["hypothesis", "pytest", "_pytest", "msgspec", "numpy", "pandas", "mypy", "ruff"]
+)
 """Packages whose objects no two users share, or whose code is not Python."""
 
 

@@ -1,0 +1,139 @@
+"""Plans: how one execution of a scenario is to be scheduled, and the search that makes them.
+
+A plan is a value from which the same scheduler can be made again. The search makes plan after
+plan for one scenario and learns from what their executions showed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from isomodel.engine.protocol import Scheduler
+from isomodel.schedulers.held import Held, Hold
+from isomodel.schedulers.pct import PCT
+from isomodel.schedulers.profile import UNKNOWN, Profile
+from isomodel.schedulers.random import RandomWalk
+from isomodel.schedulers.sticky import Sticky
+from isomodel.search.frontier import Frontier
+from isomodel.search.observe import Observer
+from isomodel.search.portfolio import Portfolio, Share
+from isomodel.tracking.tracker import Tracker
+from isomodel.values.schedule import Fault
+
+POLICIES: Mapping[str, float] = {
+    "reversal": 1.0,
+    "order": 0.5,
+    "walk": 0.25,
+    "pct 2": 0.05,
+    "pct 3": 0.05,
+    "pct 5": 0.05,
+    "sticky": 0.05,
+}
+"""With how often each is expected to show something new, to begin with."""
+
+EAGER = 100
+"""Executions that are all observed; later only one in so many, as observing is not free."""
+
+SELDOM = 8
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """One schedule to try: a policy, its seed, what it knows, and what it holds back."""
+
+    policy: str
+    seed: int
+    holds: tuple[Hold, ...] = ()
+    profile: Profile = UNKNOWN
+    company: bool = False
+
+    def scheduler(self) -> Scheduler:
+        """A new scheduler for one execution; equal plans make schedulers that choose alike."""
+        base = _MAKERS.get(self.policy, _walk)(self)
+        return Held(base, self.holds) if self.holds else base
+
+
+def _walk(plan: Plan) -> Scheduler:
+    return RandomWalk(plan.seed, company=plan.company)
+
+
+def _pct(depth: int) -> Callable[[Plan], Scheduler]:
+    def make(plan: Plan) -> Scheduler:
+        return PCT(plan.seed, plan.profile, depth=depth, company=plan.company)
+
+    return make
+
+
+def _sticky(plan: Plan) -> Scheduler:
+    return Sticky(plan.seed, plan.profile, company=plan.company)
+
+
+_MAKERS: Mapping[str, Callable[[Plan], Scheduler]] = {
+    "pct 2": _pct(2),
+    "pct 3": _pct(3),
+    "pct 5": _pct(5),
+    "sticky": _sticky,
+}
+
+
+class ScheduleSearch:
+    """Plans executions of one scenario; a pure function of ``seed`` and of what is learned.
+
+    ``roots`` are functions or classes of the program, whose accesses are to be seen.
+    """
+
+    def __init__(self, roots: Iterable[Any], seed: int) -> None:
+        self._seed = seed
+        self._tracker = Tracker(roots)
+        self._frontier = Frontier()
+        self._portfolio = Portfolio(POLICIES)
+        self._known: list[tuple[str, int]] = []
+        self._profile = UNKNOWN
+
+    def plan(self, index: int) -> Plan:
+        """The plan of execution ``index``, from 0."""
+        source = random.Random(f"{self._seed}/{index}/plan")
+        walk = self._seed * 1_000_003 + index
+        if not index:
+            return Plan("walk", walk)
+        policy = self._portfolio.draw(source)
+        holds = None
+        if policy == "reversal":
+            holds = self._frontier.reversal(source)
+            policy = policy if holds else "order"
+        if policy == "order":
+            holds = self._frontier.order(source)
+            policy = policy if holds else "walk"
+        return Plan(policy, walk, holds or (), self._profile)
+
+    def cancellation(self, index: int) -> tuple[Fault, ...]:
+        """For every fourth execution, to cancel one of the tasks known so far at an await."""
+        if index % 4 != 3 or not self._known:
+            return ()
+        source = random.Random(f"{self._seed}/{index}")
+        name, steps = source.choice(self._known)
+        return (Fault("cancel", name, source.randint(1, max(1, steps))),)
+
+    def observer(self, plan: Plan) -> Observer | None:
+        """For executions that are worth what it costs to see their accesses."""
+        index = plan.seed - self._seed * 1_000_003
+        if index > EAGER and index % SELDOM:
+            return None
+        return Observer(self._tracker, plan.scheduler())
+
+    def learn(self, plan: Plan, observer: Observer | None, steps: list[tuple[str, int]]) -> None:
+        """Take note of what the execution of this plan showed."""
+        self._portfolio.used(plan.policy)
+        if not self._known:
+            self._known = steps
+        if observer is not None:
+            new = self._frontier.learn(plan.holds, observer.touches)
+            self._portfolio.judged(plan.policy, new=new)
+            self._profile = self._profile.plus(observer.profiling.profile())
+
+    def shares(self) -> tuple[Share, ...]:
+        """What each policy has had of the budget."""
+        return self._portfolio.shares()
