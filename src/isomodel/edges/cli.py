@@ -86,7 +86,9 @@ def _replay(arguments: argparse.Namespace, screen: Screen) -> int:
     from isomodel.edges import replay
 
     armed = None if arguments.armed is None else tuple(filter(None, arguments.armed))
-    options = ReplayOptions(arguments.case, arguments.fidelity, armed, tuple(arguments.path))
+    options = ReplayOptions(
+        arguments.case, arguments.fidelity, armed, tuple(arguments.path), arguments.confirm
+    )
     return replay.run(options, screen)
 
 

@@ -43,12 +43,16 @@ class HuntOptions(msgspec.Struct, frozen=True):
 
 
 class ReplayOptions(msgspec.Struct, frozen=True):
-    """``isomodel replay``. ``fidelity`` and ``armed`` replace the case's own unless None."""
+    """``isomodel replay``. ``fidelity`` and ``armed`` replace the case's own unless None.
+
+    ``confirm``: on the ordinary event loop, too.
+    """
 
     case: Path
     fidelity: Fidelity | None
     armed: tuple[str, ...] | None
     path: tuple[str, ...]
+    confirm: bool = False
 
 
 def positive(text: str) -> int:

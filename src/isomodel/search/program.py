@@ -25,6 +25,12 @@ from isomodel.values.facts import Fact
 from isomodel.values.schedule import Fault, Fidelity, Schedule
 from isomodel.values.verdict import Finding, Verdict
 
+FAILURE = "no failure"
+"""The property of a program."""
+
+FAILED = ("raised", "hang")
+"""How a run ends that breaks it."""
+
 Main = Callable[[], Coroutine[Any, Any, object]]
 
 _control = Control()
@@ -68,15 +74,20 @@ def run_program(
 ) -> tuple[str, str, ControlledLoop]:
     """Run it once: how it ended (``ok raised hang busy cancelled``), why, and its loop."""
     loop = LOOPS[fidelity](scheduler, faults=faults, max_steps=max_steps)
+    return *run_on(main, loop, seed), loop
+
+
+def run_on(main: Main, loop: ControlledLoop, seed: int) -> tuple[str, str]:
+    """Run it once on this loop: how it ended, and why."""
     world: Any = _Bare(loop)
-    with entered(world):
+    with _control.installed(), entered(world):
         _control.begin(seed, loop.time, _whose(loop))
         try:
             ended, why = _run(main, loop)
         finally:
             issues = _control.end()
             loop.uncontrolled.extend(issues)
-    return ended, why, loop
+    return ended, why
 
 
 def _whose(loop: ControlledLoop) -> Callable[[], str]:
@@ -136,7 +147,7 @@ def explore_program(
             ended, why, loop = run_program(
                 main, RandomWalk(walk), fidelity=fidelity, faults=faults, seed=seed
             )
-            if ended in ("raised", "hang"):
+            if ended in FAILED:
                 return _found(main, walk, fidelity, faults, seed, index, why)
             if ended == "busy":
                 busy = why
@@ -166,5 +177,5 @@ def _found(
     recording = Recording(RandomWalk(walk))
     _, _, loop = run_program(main, recording, fidelity=fidelity, faults=faults, seed=seed)
     schedule = Schedule(fidelity, tuple(recording.choices), tuple(loop.met))
-    finding = Finding("no failure", why)
+    finding = Finding(FAILURE, why)
     return ProgramOutcome(Verdict("violated", why, (finding,), index + 1), schedule, index + 1)

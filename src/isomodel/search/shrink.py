@@ -41,6 +41,9 @@ RETRIAL = 250
 FULL = 1_200
 """Executions spent on the simplest schedule of the smallest scenario."""
 
+STOCK_WALKS = 300
+"""Random schedules of the scenario as found, under ``stock``, where the shrunk one has none."""
+
 WALKS = 12
 """Random schedules tried on a smaller scenario after the systematic ones."""
 
@@ -49,10 +52,14 @@ BETWEEN_USERS = frozenset({NONINTERFERENCE, "no leaked secret", "no shared state
 
 
 class Shrinker:
-    """Shrinks counterexamples of one target; ``executions`` counts what it took."""
+    """Shrinks counterexamples of one target; ``executions`` counts what it took.
+
+    ``stock_tries`` of them looked under ``stock`` for what was found under ``portable``.
+    """
 
     def __init__(self, spec: TargetSpec, armed: tuple[str, ...] = ()) -> None:
         self.executions = 0
+        self.stock_tries = 0
         self._spec = spec
         self._armed = armed
         self._judge = Judge(spec, armed, witnesses=QUICK)
@@ -65,9 +72,12 @@ class Shrinker:
         """
         found = Attempt(execution.scenario, execution.schedule, execution, finding)
         best, complete = self._shrunk(found)
+        if best.schedule.fidelity == "portable":
+            best, complete = self._as_stock(found, best) or (best, complete)
+        best = self._renamed(self._tidied(best))
         if not self._beyond_doubt(best):
             best, complete = found, False
-        return self._case(best, complete, seed)
+        return self._case(best, complete, seed, found.schedule.fidelity)
 
     def _shrunk(self, best: Attempt) -> tuple[Attempt, bool]:
         best = self._least(best) or self._whittled(best)
@@ -75,9 +85,7 @@ class Shrinker:
         smaller = self._smaller(best, RETRIAL, arguments=False)
         if smaller is not best:
             best, complete = self._simplest_schedule(smaller)
-        if best.schedule.fidelity == "portable":
-            best = self._as_stock(best) or best
-        return self._renamed(self._tidied(best)), complete
+        return best, complete
 
     def _beyond_doubt(self, best: Attempt) -> bool:
         """Whether a shrunk difference has no witness either when looked for in earnest."""
@@ -239,10 +247,10 @@ class Shrinker:
         return found
 
     def _walked(
-        self, scenario: Scenario, like: Attempt, faults: tuple[Fault, ...]
+        self, scenario: Scenario, like: Attempt, faults: tuple[Fault, ...], walks: int = WALKS
     ) -> Attempt | None:
         """A failure under a few random schedules: some need more switches than can be tried."""
-        for seed in range(WALKS):
+        for seed in range(walks):
             self.executions += 1
             execution = execute(
                 self._spec,
@@ -279,12 +287,19 @@ class Shrinker:
         found, complete = self._search(best.scenario, best, trials=FULL, below=best.cost)
         return (found or best), complete
 
-    def _as_stock(self, best: Attempt) -> Attempt | None:
-        """The same failure under ``stock``, if it can be had in this scenario."""
-        stock = msgspec.structs.replace(best.schedule, fidelity="stock", choices=())
-        like = msgspec.structs.replace(best, schedule=stock)
-        found, _ = self._search(best.scenario, like, trials=FULL // 2)
-        return found
+    def _as_stock(self, found: Attempt, best: Attempt) -> tuple[Attempt, bool] | None:
+        """The same failure under ``stock``, if it can be had: in the shrunk scenario, by search,
+        or in the one that was found, by walks; the latter is shrunk anew.
+        """
+        before = self.executions
+        attempt, complete = self._search(best.scenario, _stock(best), trials=FULL // 2)
+        if attempt is None:
+            walks = STOCK_WALKS
+            attempt = self._walked(found.scenario, _stock(found), found.schedule.faults, walks)
+        self.stock_tries += self.executions - before
+        if attempt is None:
+            return None
+        return (attempt, complete) if attempt.scenario is best.scenario else self._shrunk(attempt)
 
     def _search(
         self,
@@ -350,7 +365,7 @@ class Shrinker:
         )
         return attempt or best
 
-    def _case(self, best: Attempt, complete: bool, seed: int) -> Case:
+    def _case(self, best: Attempt, complete: bool, seed: int, fidelity: Fidelity) -> Case:
         return Case(
             target=self._spec.name,
             scenario=best.scenario,
@@ -360,8 +375,15 @@ class Shrinker:
             armed=self._armed,
             minimal=complete,
             confirmed={"stock": False, best.schedule.fidelity: True},
-            origin=Origin(platform.python_version(), version("isomodel"), seed),
+            searched={"stock": self.stock_tries} if best.schedule.fidelity != "stock" else {},
+            origin=Origin(platform.python_version(), version("isomodel"), seed, fidelity=fidelity),
         )
+
+
+def _stock(attempt: Attempt) -> Attempt:
+    """The attempt as something to look for under ``stock``, its order not kept."""
+    schedule = msgspec.structs.replace(attempt.schedule, fidelity="stock", choices=())
+    return msgspec.structs.replace(attempt, schedule=schedule)
 
 
 def _with_argument(operation: Operation, name: str, value: Any) -> Operation:

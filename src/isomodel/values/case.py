@@ -34,6 +34,8 @@ class Origin(msgspec.Struct, frozen=True):
     isomodel: str = ""
     seed: int = 0
     execution: int = 0
+    fidelity: str = ""
+    """Under which it was found; the schedule may be one of ``stock`` found later."""
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -41,7 +43,8 @@ class Case(msgspec.Struct, frozen=True):
 
     ``armed`` names the defects of the target that were armed. ``minimal`` says whether it is
     1-minimal: nothing single can be removed without losing the failure. ``confirmed`` tells
-    for each fidelity whether the failure shows there too.
+    for each fidelity whether the failure shows there too, and under ``asyncio`` whether it does
+    on the ordinary event loop; ``searched`` in how many executions it was looked for in vain.
     """
 
     target: str
@@ -53,6 +56,7 @@ class Case(msgspec.Struct, frozen=True):
     armed: tuple[str, ...] = ()
     minimal: bool = False
     confirmed: dict[str, bool] = {}
+    searched: dict[str, int] = {}
     origin: Origin = Origin()
 
 
