@@ -72,6 +72,7 @@ def _hunt(arguments: argparse.Namespace, screen: Screen) -> int:
         oracles=arguments.oracles,
         users=arguments.users,
         operations=arguments.operations,
+        faults=arguments.faults,
         workers=arguments.workers,
         cases=arguments.cases,
         path=tuple(arguments.path),

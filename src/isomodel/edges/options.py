@@ -36,6 +36,7 @@ class HuntOptions(msgspec.Struct, frozen=True):
     oracles: Literal["all", "noninterference", "invariants"]
     users: int | None
     operations: int
+    faults: int
     workers: int
     cases: Path
     path: tuple[str, ...]

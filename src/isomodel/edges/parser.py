@@ -128,6 +128,14 @@ def _hunt(hunt: Parser) -> None:
         help="most operations of one user; default 4",
     )
     hunt.add_argument(
+        "--faults",
+        type=natural,
+        default=2,
+        metavar="N",
+        help="most faults of one scenario: cancellations, time limits that pass, failing and "
+        "slow I/O, jumps of the clock; default 2",
+    )
+    hunt.add_argument(
         "--workers",
         type=positive,
         default=os.cpu_count() or 1,

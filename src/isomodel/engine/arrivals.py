@@ -11,7 +11,7 @@ import asyncio
 import contextvars
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from isomodel.engine.handle import GoOn, Handle, Latency, Pending, Post, Timer
@@ -19,10 +19,13 @@ from isomodel.engine.owner import OWNER, Actor, Owner, Part
 from isomodel.engine.protocol import KINDS, Scheduler
 from isomodel.engine.refusals import NoRealIO
 from isomodel.values.execution import Arrival, Issue
-from isomodel.values.schedule import Fault
+from isomodel.values.schedule import STRIKES, Fault, FaultKind
 from isomodel.values.trace import Step
 
 copy_context = contextvars.copy_context
+
+LONG = 60.0
+"""Seconds that a slow I/O takes, and the clock jumps, at least: few time limits are longer."""
 
 
 class Arrivals(NoRealIO):
@@ -35,7 +38,7 @@ class Arrivals(NoRealIO):
         self,
         scheduler: Scheduler,
         *,
-        faults: Iterable[Fault] = (),
+        faults: Collection[Fault] = (),
         max_steps: int = 20_000,
         record: bool = False,
         every_choice: bool = False,
@@ -53,13 +56,8 @@ class Arrivals(NoRealIO):
         self.met: dict[Fault, None] = {}
         self._every_choice = every_choice
         self.scheduler = scheduler
-        self._fails: set[tuple[str, int]] = set()
-        self._cancels: list[Fault] = []
-        for fault in faults:
-            if fault.kind == "fail":
-                self._fails.add((fault.task, fault.at))
-            else:
-                self._cancels.append(fault)
+        self._cancels = [fault for fault in faults if fault.kind in STRIKES]
+        self._planned = {fault for fault in faults if fault.kind not in STRIKES}
         self._ready: deque[Handle] = deque()
         self._arrivals: list[Pending] = []
         self._posts: list[Post] = []
@@ -118,12 +116,12 @@ class Arrivals(NoRealIO):
         number = counts.get(name, 0)
         counts[name] = number + 1
         handle = Pending(complete, (future,), None, owner, name, number, future)
-        if fails is not None and self._fails and (owner.label, nth) in self._fails:
-            fault = Fault("fail", owner.label, nth)
-            self.fired.append(fault)
-            self.met[fault] = None
-            handle.callback = _fail
-            handle.args = (future, fails(f"injected failure of {name}"))
+        if self._planned:
+            if fails is not None and self._strikes("fail", owner.label, nth):
+                handle.callback = _fail
+                handle.args = (future, fails(f"injected failure of {name}"))
+            if self._strikes("slow", owner.label, nth):
+                latency += self._long()
         if latency > 0:
             self._delay(handle, latency)
         else:
@@ -141,6 +139,33 @@ class Arrivals(NoRealIO):
     def _comes(self, handle: Pending) -> None:
         """Its latency is over: from now on it may arrive."""
         self._arrivals.append(handle)
+
+    # Faults of I/O and of the clock
+
+    def _strikes(self, kind: FaultKind, label: str, at: int) -> bool:
+        """Whether this fault is planned; if so, it strikes now."""
+        fault = Fault(kind, label, at)
+        if fault not in self._planned:
+            return False
+        self.fired.append(fault)
+        self.met[fault] = None
+        return True
+
+    def _long(self) -> float:
+        """More seconds than until any timer that is pending, and at least ``LONG``."""
+        latest = max((when for when, _, timer in self._timers if not timer.is_off()), default=0.0)
+        return max(LONG, latest - self.now + 1.0)
+
+    def _ring_all(self) -> None:
+        """After a jump of the clock the next poll finds all of these due, in their order."""
+        while self._timers and self._timers[0][0] <= self.now:
+            timer = heapq.heappop(self._timers)[2]
+            if type(timer) is Latency and not timer.is_off():
+                timer.callback(*timer.args)
+            elif not timer.is_off():
+                if self.log is not None:
+                    self._record(timer)
+                self._ready.append(timer)
 
     # Timers
 
@@ -245,11 +270,15 @@ class Arrivals(NoRealIO):
 
     def _take(self, option: Pending) -> None:
         """Let this arrival or timer happen: it is ready now."""
+        jumped = False
         if isinstance(option, Timer):
             self._pass_time(option)
             if type(option) is Latency:
                 option.callback(*option.args)
                 return
+            if self._planned and not self._every_choice:  # a projected clock has jumped by itself
+                jumped = self._strikes("jump", option.owner.label, option.number)
+                self.now += self._long() if jumped else 0.0
         elif option.kind == "cancel":
             self._cancels.remove(option.args[0])
         elif type(option) is Post:
@@ -259,6 +288,8 @@ class Arrivals(NoRealIO):
         if self.log is not None:
             self._record(option)
         self._ready.append(option)
+        if jumped:
+            self._ring_all()
 
     def _pass_time(self, until: Timer) -> None:
         if until.time > self.now:

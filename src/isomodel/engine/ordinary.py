@@ -18,7 +18,7 @@ import contextlib
 import contextvars
 import selectors
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -108,7 +108,7 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
         scheduler: Scheduler,
         order: Iterable[Moment],
         *,
-        faults: Iterable[Fault] = (),
+        faults: Collection[Fault] = (),
         max_steps: int = 20_000,
     ) -> None:
         ControlledLoop.__init__(self, scheduler, faults=faults, max_steps=max_steps, record=True)
@@ -118,6 +118,7 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
         selector.gate = self._gate
         self.parted = ""
         self._order = deque(order)
+        self._rings = False
         self._polls = 0
         self._instant: float | None = None
         self._until: Callable[[], bool] = lambda: False
@@ -180,8 +181,6 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
 
     def _ring(self, timer: Timer) -> None:
         self.steps += 1
-        if self._set.pop(timer.key, None) is not None:  # it came without waiting for its moment
-            self._record_in_trace(timer)
         self._count(timer)
         timer.callback(*timer.args)
 
@@ -225,10 +224,8 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
         self._set.clear()
 
     def _busy(self) -> bool:
-        return self._is_overdue() or ControlledLoop._busy(self)
-
-    def _is_overdue(self) -> bool:
-        return any(timer.kind == "due" for handle, timer in self._live_timers())
+        overdue = any(timer.kind == "due" for _, timer in self._live_timers())
+        return overdue or ControlledLoop._busy(self)
 
     def _live_timers(self) -> list[tuple[asyncio.TimerHandle, Timer]]:
         self._set = {key: pair for key, pair in self._set.items() if not pair[0].cancelled()}
@@ -245,14 +242,30 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
         self._polls += 1
         idle = not self._ready
         self.idles += idle
-        self._instant = self.now
         if self._cancels:
             self._possible_cancels()  # numbers them in the order in which they become possible
+        self._rings = self._ring_overdue()
+        self._instant = self.now
         self._let_in()
         self._instant = max(self._instant, self.now)
-        if not (self._ready or self._instant > self.now or self._is_overdue()):
+        self._ring_due()
+        if not (self._ready or self._rings):
             self._go_on_alone()
         return LATENCY if idle else 0.0
+
+    def _ring_overdue(self) -> bool:
+        """Write down the timers that were set to no later than then: now they fire."""
+        overdue = [pair for pair in self._live_timers() if pair[1].kind == "due"]
+        for _, timer in sorted(overdue, key=_when):
+            del self._set[timer.key]
+            self._record_in_trace(timer)
+        return bool(overdue)
+
+    def _ring_due(self) -> None:
+        """Write down the timers that asyncio will find due, since the clock has moved on."""
+        for handle, timer in sorted(self._live_timers(), key=_when):
+            if handle.when() <= (self._instant or 0.0):
+                self._fires(handle, timer)
 
     def _let_in(self) -> None:
         while not self.parted and self._order and self._order[0].poll <= self._polls:
@@ -276,6 +289,7 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
 
     def _fires(self, handle: asyncio.TimerHandle, timer: Timer) -> None:
         del self._set[timer.key]
+        self._rings = True
         self._record(timer)
         self._instant = max(self._instant or 0.0, handle.when())
 
@@ -300,7 +314,7 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
         """Nothing is ready, and the record has nothing for this poll."""
         options: list[Any] = [*self._possible_cancels(), *self._live_arrivals()]
         options += self._live_posts()
-        timers = sorted(self._live_timers(), key=lambda pair: pair[0].when())
+        timers = sorted(self._live_timers(), key=_when)
         if (options or timers) and not self.parted:
             self.parted = f"at {self.now:g} s the loop had nothing to do, and had in the record"
         if options:
@@ -313,3 +327,7 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
 
     def _delay(self, handle: Pending, latency: float) -> None:
         self._arrivals.append(handle)  # the gate knows when it may pass
+
+
+def _when(pair: tuple[asyncio.TimerHandle, Timer]) -> float:
+    return pair[0].when()

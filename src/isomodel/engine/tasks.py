@@ -12,6 +12,7 @@ from typing import Any
 from weakref import ref
 
 from isomodel.engine.executor import Executors
+from isomodel.engine.giving_up import Boundary, boundary_for
 from isomodel.engine.handle import Pending
 from isomodel.engine.owner import OWNER, Actor, ControlledTask, Owner, name_for
 from isomodel.engine.waiting import frames
@@ -37,6 +38,7 @@ class Tasks(Executors):
         self._task_factory: Any = None
         self._foreign: weakref.WeakKeyDictionary[asyncio.Task[Any], Actor] | None = None
         self._cancel_handles: dict[Fault, Pending] = {}
+        self._boundaries: dict[Fault, Boundary] = {}
 
     def create_task(
         self,
@@ -221,11 +223,22 @@ class Tasks(Executors):
         task = reference()
         if task is not None and not task.done():
             self.fired.append(fault)
-            task.cancel()
+            if fault.kind == "cancel":
+                task.cancel()
+            elif fault in self._boundaries:
+                self._boundaries[fault].strike()
+
+    def boundaries(self, label: str) -> list[Boundary]:
+        """What this operation has to be called in, for the faults planned for it."""
+        planned = [f for f in self._cancels if f.task == label and f.kind != "cancel"]
+        for fault in planned:
+            self._boundaries[fault] = boundary_for(fault)
+        return [self._boundaries[fault] for fault in planned]
 
     def _forget(self) -> None:
         super()._forget()
         self._cancel_handles.clear()
+        self._boundaries.clear()
 
 
 def _owner_in(context: contextvars.Context, creator: Owner) -> Owner:

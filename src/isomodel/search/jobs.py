@@ -28,6 +28,7 @@ class Job(msgspec.Struct, frozen=True):
     oracles: Literal["all", "noninterference", "invariants"] = "all"
     users: int | None = None
     operations: int = 4
+    faults: int = 2
     shrink: bool = True
     path: tuple[str, ...] = ()
 

@@ -18,7 +18,14 @@ import msgspec
 
 from isomodel.oracles.noninterference import NAME as NONINTERFERENCE
 from isomodel.schedulers.random import RandomWalk
-from isomodel.search.edit import kept, relabelled, relabelled_schedule, replaced, without
+from isomodel.search.edit import (
+    kept,
+    relabelled,
+    relabelled_schedule,
+    replaced,
+    with_fault,
+    without,
+)
 from isomodel.search.execute import execute, replay
 from isomodel.search.generate import Pools, pools_of, secret_for
 from isomodel.search.isolate import QUICK
@@ -29,7 +36,7 @@ from isomodel.targets.declare import USERS, TargetSpec
 from isomodel.values.case import Case, Origin, Size
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Operation, Scenario
-from isomodel.values.schedule import Fault, Fidelity, Schedule
+from isomodel.values.schedule import STRIKES, Fault, FaultKind, Fidelity, Schedule
 from isomodel.values.verdict import Finding
 
 TRIAL = 50
@@ -74,7 +81,7 @@ class Shrinker:
         best, complete = self._shrunk(found)
         if best.schedule.fidelity == "portable":
             best, complete = self._as_stock(found, best) or (best, complete)
-        best = self._renamed(self._tidied(best))
+        best = self._renamed(self._tidied(self._plain(best)))
         if not self._beyond_doubt(best):
             best, complete = found, False
         return self._case(best, complete, seed, found.schedule.fidelity)
@@ -311,7 +318,7 @@ class Shrinker:
         first: bool = False,
     ) -> tuple[Attempt | None, bool]:
         faults = like.schedule.faults
-        kinds = frozenset(_kind(fault) for fault in faults)
+        kinds = frozenset(kind for fault in faults for kind in _kinds(fault))
         run = self._runs(scenario, like.schedule.fidelity, like.finding)
         return simplest(scenario, run, Limits(trials, len(faults), kinds, below, first))
 
@@ -324,6 +331,17 @@ class Shrinker:
             return execution, self._same(execution, finding)
 
         return run
+
+    def _plain(self, best: Attempt) -> Attempt:
+        """The same with the plainest kind of each fault."""
+        for index, fault in enumerate(best.schedule.faults):
+            for kind in PLAINER.get(fault.kind, ()):
+                plainer = with_fault(best.schedule, index, Fault(kind, fault.task, fault.at))
+                attempt = self._try(best.scenario, plainer, best.finding)
+                if attempt is not None and attempt.cost <= best.cost:
+                    best = attempt
+                    break
+        return best
 
     def _tidied(self, best: Attempt) -> Attempt:
         """The same cost with fewer choices that cost nothing: each is one more thing to read."""
@@ -398,9 +416,18 @@ def _everywhere(scenario: Scenario, operation_name: str, name: str, value: Any) 
     return msgspec.structs.replace(scenario, operations=operations)
 
 
-def _kind(fault: Fault) -> str:
-    """Which faults to try in place of this one."""
-    return "cancel inside" if "/" in fault.task else fault.kind
+PLAINER: dict[FaultKind, tuple[FaultKind, ...]] = {
+    "timeout": ("cancel",),
+    "scope": ("cancel", "timeout"),
+}
+"""Kinds that a person follows more easily, and that strike at the same places."""
+
+
+def _kinds(fault: Fault) -> tuple[str, ...]:
+    """Which kinds of faults to try in place of this one."""
+    if "/" in fault.task:
+        return ("cancel inside",)
+    return (*PLAINER.get(fault.kind, ()), fault.kind)
 
 
 def _size(attempt: Attempt) -> Size:
@@ -418,14 +445,10 @@ def _tidier(best: Attempt) -> Iterator[Schedule]:
     if not schedule.choices:
         return
     for index, fault in enumerate(schedule.faults):
-        if fault.kind == "cancel":
+        if fault.kind in STRIKES:
             for at in range(fault.at, fault.at + len(schedule.choices) + 1):
-                moved = (
-                    *schedule.faults[:index],
-                    Fault("cancel", fault.task, at),
-                    *schedule.faults[index + 1 :],
-                )
-                yield msgspec.structs.replace(schedule, choices=(), faults=moved)
+                moved = with_fault(schedule, index, Fault(fault.kind, fault.task, at))
+                yield msgspec.structs.replace(moved, choices=())
     for index in range(len(schedule.choices)):
         rest = (*schedule.choices[:index], *schedule.choices[index + 1 :])
         yield msgspec.structs.replace(schedule, choices=rest)

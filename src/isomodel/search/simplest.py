@@ -14,8 +14,13 @@ from isomodel.engine.protocol import Option, default, is_switch
 from isomodel.schedulers.replay import Points, Replay
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Scenario
-from isomodel.values.schedule import Fault, Schedule, Switch
+from isomodel.values.schedule import STRIKES, Fault, FaultKind, Schedule, Switch
 from isomodel.values.verdict import Finding
+
+ORDER: tuple[FaultKind, ...] = ("cancel", "timeout", "scope", "fail", "slow", "jump")
+"""Kinds of faults, the plainest first."""
+
+OF_IO: frozenset[FaultKind] = frozenset(("fail", "slow"))
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -145,27 +150,39 @@ def _next(
 
 
 def possible_faults(execution: Execution, kinds: AbstractSet[str]) -> Iterator[Fault]:
-    """A cancellation after every step of every operation, a failure of every I/O.
+    """Each fault of these kinds that could strike somewhere in this execution.
 
-    ``cancel inside``: also of every task that an operation has started.
+    Striking kinds after every step of every operation, those of I/O at every I/O, a jump of the
+    clock at every timer. ``cancel inside``: of every task that an operation has started.
     """
     steps: dict[str, int] = {}
     for step in execution.trace:
         if step.what == "step":
             steps[step.task] = steps.get(step.task, 0) + 1
     io: dict[str, int] = {}
+    timers: dict[str, list[int]] = {}
     for arrival in execution.arrivals:
-        label = arrival.key.split(" ")[0]
+        label, _, what = arrival.key.partition(" ")
         io[label] = io.get(label, 0) + 1
+        if what.startswith("timer "):
+            timers.setdefault(label, []).append(int(what.removeprefix("timer ")))
     for operation in execution.scenario.operations:
-        if "cancel" in kinds:
+        for kind in _in_order(STRIKES & kinds):
             for at in range(1, steps.get(operation.label, 0) + 1):
-                yield Fault("cancel", operation.label, at)
+                yield Fault(kind, operation.label, at)
         if "cancel inside" in kinds:
             for task in steps:
                 if task.startswith(operation.label + "/"):
                     for at in range(steps[task] + 1):
                         yield Fault("cancel", task, at)
-        if "fail" in kinds:
+        for kind in _in_order(OF_IO & kinds):
             for at in range(io.get(operation.label, 0)):
-                yield Fault("fail", operation.label, at)
+                yield Fault(kind, operation.label, at)
+        if "jump" in kinds:
+            for at in timers.get(operation.label, ()):
+                yield Fault("jump", operation.label, at)
+
+
+def _in_order(kinds: AbstractSet[FaultKind]) -> list[FaultKind]:
+    """Plain kinds before others: cancel, timeout, scope; fail, slow."""
+    return sorted(kinds, key=ORDER.index)

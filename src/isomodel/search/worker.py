@@ -160,6 +160,7 @@ class _Worker:
             oracles=job.oracles,
             users=job.users,
             operations=job.operations,
+            faults=job.faults,
         )
 
     def _hunt(self, job: Job, folder: Path) -> Answer:

@@ -12,7 +12,8 @@ from isomodel.values.scenario import Scenario
 from isomodel.values.schedule import Schedule
 from isomodel.values.verdict import Finding
 
-SCHEMA = 1
+SCHEMA = 2
+"""2 since cases may have faults other than ``cancel`` and ``fail``; those of 1 are read as ever."""
 
 
 class Size(msgspec.Struct, frozen=True, order=True):
