@@ -10,7 +10,7 @@ import msgspec
 from isomodel.bridges.wording import STRUCK, called, happens, outcome
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Operation
-from isomodel.values.schedule import STRIKES, Fault, Switch
+from isomodel.values.schedule import STRIKES, Switch
 from isomodel.values.trace import Event
 
 WIDTH = 100
@@ -122,7 +122,7 @@ class _Telling:
 
     def _chosen(self, task: str, number: int) -> Iterator[Row]:
         for choice in self._choices.get((task, number), ()):
-            if choice.to.partition(" ")[2].startswith("cancel "):
+            if choice.to.partition(" ")[2].startswith(("cancel ", "jump ")):
                 continue
             when = f"after step {number} of {task}" if task else "at first"
             too = ", too" if choice.nth and choice.to != "go on" else ""
@@ -133,9 +133,8 @@ class _Telling:
         if kind == "cancel":
             struck = self._struck(operation.label, int(nth))
             yield Row(operation.user, f"{operation.label} {struck}")
-        elif kind == "timer":
-            if Fault("jump", operation.label, int(nth)) in self._execution.schedule.faults:
-                yield Row("", "the clock jumps past every pending timer")
+        elif kind == "jump":
+            yield Row("", "the clock jumps past every pending timer")
         elif kind not in ("start", "timer", "latency", "callback", "executor", "result"):
             number = self._io.get(operation.label, 0)
             self._io[operation.label] = number + 1

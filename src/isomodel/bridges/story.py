@@ -90,7 +90,7 @@ def slow(task: str, *, io: int) -> Fault:
 
 
 def jump(task: str, *, timer: int) -> Fault:
-    """The clock jumps past every pending timer when the task's timer of this number is due."""
+    """The clock jumps past every pending timer while the task's timer of this number is one."""
     return Fault("jump", task, timer)
 
 

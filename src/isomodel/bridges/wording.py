@@ -100,6 +100,8 @@ def happens(key: str) -> str:
         return f"{owner} starts"
     if kind == "cancel":
         return f"{owner} is cancelled"
+    if kind == "jump":
+        return "the clock jumps past every pending timer"
     if kind in ("timer", "latency"):
         return f"time passes until a timer of {owner or 'the system'} is due"
     nth = "" if number == "0" else f" (number {number})"
@@ -124,7 +126,7 @@ def failed(fault: Fault) -> str:
         return f"{fault.task} {STRUCK[fault.kind]} after {counted(fault.at, 'step')}."
     if fault.kind == "jump":
         return (
-            f"The clock jumps past every timer when timer number {fault.at} of {fault.task} is due."
+            f"The clock jumps past every timer while timer {fault.at} of {fault.task} is pending."
         )
     how = "fails" if fault.kind == "fail" else "takes longer than every pending timer"
     return f"The I/O number {fault.at} of {fault.task} {how}."

@@ -14,12 +14,12 @@ from collections import deque
 from collections.abc import Callable, Collection
 from typing import Any
 
-from isomodel.engine.handle import GoOn, Handle, Latency, Pending, Post, Timer
+from isomodel.engine.handle import GoOn, Handle, Jump, Latency, Pending, Post, Timer
 from isomodel.engine.owner import OWNER, Actor, Owner, Part
 from isomodel.engine.protocol import KINDS, Scheduler
 from isomodel.engine.refusals import NoRealIO
 from isomodel.values.execution import Arrival, Issue
-from isomodel.values.schedule import STRIKES, Fault, FaultKind
+from isomodel.values.schedule import OF_IO, Fault, FaultKind
 from isomodel.values.trace import Step
 
 copy_context = contextvars.copy_context
@@ -56,8 +56,8 @@ class Arrivals(NoRealIO):
         self.met: dict[Fault, None] = {}
         self._every_choice = every_choice
         self.scheduler = scheduler
-        self._cancels = [fault for fault in faults if fault.kind in STRIKES]
-        self._planned = {fault for fault in faults if fault.kind not in STRIKES}
+        self._planned = {fault for fault in faults if fault.kind in OF_IO}
+        self._cancels = [fault for fault in faults if fault.kind not in OF_IO]
         self._ready: deque[Handle] = deque()
         self._arrivals: list[Pending] = []
         self._posts: list[Post] = []
@@ -156,9 +156,14 @@ class Arrivals(NoRealIO):
         latest = max((when for when, _, timer in self._timers if not timer.is_off()), default=0.0)
         return max(LONG, latest - self.now + 1.0)
 
-    def _ring_all(self) -> None:
-        """After a jump of the clock the next poll finds all of these due, in their order."""
-        while self._timers and self._timers[0][0] <= self.now:
+    def _jump(self, jump: Jump) -> None:
+        """The clock has moved on: the next poll finds all timers due, in their order."""
+        self.fired.append(jump.args[0])
+        if not self._every_choice:  # a projected clock has jumped by itself
+            self.now += self._long()
+        if self.log is not None:
+            self._record(jump)
+        while not self._every_choice and self._is_due():
             timer = heapq.heappop(self._timers)[2]
             if type(timer) is Latency and not timer.is_off():
                 timer.callback(*timer.args)
@@ -166,6 +171,16 @@ class Arrivals(NoRealIO):
                 if self.log is not None:
                     self._record(timer)
                 self._ready.append(timer)
+
+    def _is_set(self, label: str, number: int) -> bool:
+        """Whether this timer is pending."""
+        return any(
+            timer.number == number
+            and timer.owner.label == label
+            and type(timer) is Timer
+            and not timer.is_off()
+            for _, _, timer in self._timers
+        )
 
     # Timers
 
@@ -270,17 +285,16 @@ class Arrivals(NoRealIO):
 
     def _take(self, option: Pending) -> None:
         """Let this arrival or timer happen: it is ready now."""
-        jumped = False
         if isinstance(option, Timer):
             self._pass_time(option)
             if type(option) is Latency:
                 option.callback(*option.args)
                 return
-            if self._planned and not self._every_choice:  # a projected clock has jumped by itself
-                jumped = self._strikes("jump", option.owner.label, option.number)
-                self.now += self._long() if jumped else 0.0
         elif option.kind == "cancel":
             self._cancels.remove(option.args[0])
+            if type(option) is Jump:
+                self._jump(option)
+                return
         elif type(option) is Post:
             option.line.advance()
         else:
@@ -288,8 +302,6 @@ class Arrivals(NoRealIO):
         if self.log is not None:
             self._record(option)
         self._ready.append(option)
-        if jumped:
-            self._ring_all()
 
     def _pass_time(self, until: Timer) -> None:
         if until.time > self.now:
@@ -319,6 +331,8 @@ class Arrivals(NoRealIO):
     def _record_in_trace(self, handle: Pending) -> None:
         assert self.trace is not None
         kind = "timer" if isinstance(handle, Timer) else handle.kind
+        if type(handle) is Jump:
+            kind = "jump"
         self.trace.append(Step(self.now, handle.owner.label, f"{kind} {handle.number}"))
 
     def _count(self, handle: Handle) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 
 from isomodel.engine import anyio_threads
-from isomodel.engine.handle import Latency, Pending, Post, Timer
+from isomodel.engine.handle import Jump, Latency, Pending, Post, Timer
 from isomodel.engine.loop import Blocked, ControlledLoop, OutOfSteps
 from isomodel.engine.owner import OWNER, name_for, task_of
 from isomodel.engine.protocol import Scheduler, default
@@ -227,6 +227,10 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
         overdue = any(timer.kind == "due" for _, timer in self._live_timers())
         return overdue or ControlledLoop._busy(self)
 
+    def _is_set(self, label: str, number: int) -> bool:
+        handle, _ = self._set.get(f"{label} timer {number}", (None, None))
+        return handle is not None and not handle.cancelled()
+
     def _live_timers(self) -> list[tuple[asyncio.TimerHandle, Timer]]:
         self._set = {key: pair for key, pair in self._set.items() if not pair[0].cancelled()}
         return list(self._set.values())
@@ -296,6 +300,9 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
     def _take(self, option: Pending) -> None:
         if option.kind == "cancel":
             self._cancels.remove(option.args[0])
+            if type(option) is Jump:
+                self._record(option)
+                return
         elif isinstance(option, Post):
             option.line.advance()
         else:

@@ -13,7 +13,7 @@ from weakref import ref
 
 from isomodel.engine.executor import Executors
 from isomodel.engine.giving_up import Boundary, boundary_for
-from isomodel.engine.handle import Pending
+from isomodel.engine.handle import Jump, Pending
 from isomodel.engine.owner import OWNER, Actor, ControlledTask, Owner, name_for
 from isomodel.engine.waiting import frames
 from isomodel.values.schedule import Fault
@@ -190,6 +190,12 @@ class Tasks(Executors):
         """Those whose tasks have come so far, in the order in which they became possible."""
         possible = set()
         for fault in self._cancels:
+            if fault.kind == "jump":
+                known = self._actors.get(fault.task)
+                if known is not None and self._is_set(fault.task, fault.at):
+                    possible.add(fault)
+                    self._meet_jump(fault, known.owner)
+                continue
             actor = self._victim(fault.task)
             task = actor.reference() if actor is not None else None
             if actor is None or task is None or task.done():
@@ -219,6 +225,12 @@ class Tasks(Executors):
             self._cancel_handles[fault] = handle
             self.met[named] = None
 
+    def _meet_jump(self, fault: Fault, owner: Owner) -> None:
+        if fault not in self._cancel_handles:
+            number = owner.count("jump")
+            self._cancel_handles[fault] = Jump(_never, (fault,), None, owner, "cancel", number)
+            self.met[fault] = None
+
     def _cancel(self, fault: Fault, reference: ref[asyncio.Task[Any]]) -> None:
         task = reference()
         if task is not None and not task.done():
@@ -239,6 +251,10 @@ class Tasks(Executors):
         super()._forget()
         self._cancel_handles.clear()
         self._boundaries.clear()
+
+
+def _never() -> None:
+    """What a jump of the clock calls: it is over when it has been taken."""
 
 
 def _owner_in(context: contextvars.Context, creator: Owner) -> Owner:

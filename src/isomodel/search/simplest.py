@@ -14,13 +14,15 @@ from isomodel.engine.protocol import Option, default, is_switch
 from isomodel.schedulers.replay import Points, Replay
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Scenario
-from isomodel.values.schedule import STRIKES, Fault, FaultKind, Schedule, Switch
+from isomodel.values.schedule import OF_IO, STRIKES, Fault, FaultKind, Schedule, Switch
 from isomodel.values.verdict import Finding
 
 ORDER: tuple[FaultKind, ...] = ("cancel", "timeout", "scope", "fail", "slow", "jump")
 """Kinds of faults, the plainest first."""
 
-OF_IO: frozenset[FaultKind] = frozenset(("fail", "slow"))
+
+JUMPS = 3
+"""Timers of an operation at which a jump of the clock is tried, where none is known to fire."""
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -160,12 +162,12 @@ def possible_faults(execution: Execution, kinds: AbstractSet[str]) -> Iterator[F
         if step.what == "step":
             steps[step.task] = steps.get(step.task, 0) + 1
     io: dict[str, int] = {}
-    timers: dict[str, list[int]] = {}
+    timers: dict[str, int] = {}
     for arrival in execution.arrivals:
         label, _, what = arrival.key.partition(" ")
         io[label] = io.get(label, 0) + 1
         if what.startswith("timer "):
-            timers.setdefault(label, []).append(int(what.removeprefix("timer ")))
+            timers[label] = max(timers.get(label, 0), int(what.removeprefix("timer ")) + 1)
     for operation in execution.scenario.operations:
         for kind in _in_order(STRIKES & kinds):
             for at in range(1, steps.get(operation.label, 0) + 1):
@@ -179,7 +181,7 @@ def possible_faults(execution: Execution, kinds: AbstractSet[str]) -> Iterator[F
             for at in range(io.get(operation.label, 0)):
                 yield Fault(kind, operation.label, at)
         if "jump" in kinds:
-            for at in timers.get(operation.label, ()):
+            for at in range(max(timers.get(operation.label, 0), JUMPS)):
                 yield Fault("jump", operation.label, at)
 
 

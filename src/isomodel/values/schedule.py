@@ -36,6 +36,10 @@ STRIKES: frozenset[FaultKind] = frozenset(("cancel", "timeout", "scope"))
 """Faults that make a task give up, at a moment that is the scheduler's choice."""
 
 
+OF_IO: frozenset[FaultKind] = frozenset(("fail", "slow"))
+"""Faults of one simulated I/O, which strike when it begins."""
+
+
 class Fault(msgspec.Struct, frozen=True):
     """An injected failure of one task.
 
@@ -44,8 +48,8 @@ class Fault(msgspec.Struct, frozen=True):
     ``scope``: likewise, by a caller that leaves anyio's cancel scope.
     ``fail``: its simulated I/O number ``at`` (from 0) raises what that I/O declares.
     ``slow``: that I/O takes longer than every timer that is pending when it begins.
-    ``jump``: when its timer number ``at`` (from 0) is due, the clock has jumped so far that
-    every pending timer is.
+    ``jump``: while its timer number ``at`` (from 0) is pending, the clock jumps so far that
+    every pending timer is due at once.
     """
 
     kind: FaultKind
