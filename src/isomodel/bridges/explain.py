@@ -71,6 +71,8 @@ def _sizes(case: Case) -> list[str]:
     if "asyncio" in case.confirmed:
         told = "confirmed" if case.confirmed["asyncio"] else "not confirmed"
         lines.append(f"{told} on the ordinary event loop")
+    if case.cut_short:
+        lines.append("shrinking ran out of time: this is the smallest it had found")
     if case.armed:
         lines.append(f"defect armed on purpose: {', '.join(case.armed)}")
     return [line for text in lines for line in textwrap.wrap(text, WIDTH)]

@@ -47,6 +47,8 @@ class Question(msgspec.Struct, frozen=True):
     nth: int
     alternatives: tuple[tuple[str, int], ...]
     """Key of each other option, with 1 if it is a context switch, else 0."""
+    join: bool = False
+    """Whether work is ready, so that an arrival would join an iteration that comes anyway."""
 
 
 class Probe(Replay):
@@ -69,7 +71,8 @@ class Probe(Replay):
                 for index, option in enumerate(options)
                 if index != chosen
             )
-            self.questions.append(Question(after, step, nth, others))
+            join = options[usual].kind == "go on"
+            self.questions.append(Question(after, step, nth, others, join))
         return chosen
 
 
@@ -86,7 +89,8 @@ class Node(NamedTuple):
 class Limits(msgspec.Struct, frozen=True):
     """How far to search: executions, faults of these kinds, and below which cost.
 
-    ``first``: any failure will do; otherwise the search goes on for a cheaper one.
+    ``first``: any failure will do; otherwise the search goes on for a cheaper one. ``joins``:
+    arrivals may join an iteration in which others run.
     """
 
     trials: int
@@ -94,6 +98,7 @@ class Limits(msgspec.Struct, frozen=True):
     kinds: frozenset[str] = frozenset()
     below: int | None = None
     first: bool = False
+    joins: bool = True
 
 
 Run = Callable[[Probe, tuple[Fault, ...]], tuple[Execution, Finding | None]]
@@ -128,27 +133,29 @@ def simplest(scenario: Scenario, run: Run, limits: Limits) -> tuple[Attempt | No
             continue
         if not limits.first and len(node.choices) >= max(2, below or 0):
             continue
-        for extra, faults, choices in _next(execution, probe, node, limits):
+        for extra, oddity, faults, choices in _next(execution, probe, node, limits):
             if below is None or node.cost + extra < below:
                 serial += 1
-                effort = 2 * len(choices) + len(faults)
+                effort = 2 * len(choices) + len(faults) + oddity
                 heapq.heappush(queue, Node(effort, serial, node.cost + extra, faults, choices))
     return best, not any(below is None or node.cost < below for node in queue)
 
 
 def _next(
     execution: Execution, probe: Probe, node: Node, limits: Limits
-) -> Iterator[tuple[int, tuple[Fault, ...], tuple[Switch, ...]]]:
-    """One more fault or one more choice than this execution had, each with its cost."""
+) -> Iterator[tuple[int, int, tuple[Fault, ...], tuple[Switch, ...]]]:
+    """One more fault or choice than this execution had: cost, oddity (1 for joining), and all."""
     faults, choices = node.faults, node.choices
     if len(faults) < limits.faults and not choices:
         for fault in possible_faults(execution, limits.kinds):
             if not faults or (fault.task, fault.at) > (faults[-1].task, faults[-1].at):
-                yield 1, (*faults, fault), choices
+                yield 1, 0, (*faults, fault), choices
     for question in probe.questions:
+        if question.join and not limits.joins:
+            continue
         for key, cost in question.alternatives:
             choice = Switch(question.after, question.step, key, question.nth)
-            yield cost, faults, (*choices, choice)
+            yield cost, int(question.join), faults, (*choices, choice)
 
 
 def possible_faults(execution: Execution, kinds: AbstractSet[str]) -> Iterator[Fault]:

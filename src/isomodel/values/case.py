@@ -43,7 +43,8 @@ class Case(msgspec.Struct, frozen=True):
     """Scenario, schedule and the finding they lead to, for the target of this name.
 
     ``armed`` names the defects of the target that were armed. ``minimal`` says whether it is
-    1-minimal: nothing single can be removed without losing the failure. ``confirmed`` tells
+    1-minimal: nothing single can be removed without losing the failure; ``cut_short`` that
+    shrinking ran out of time, and that this is the smallest it had. ``confirmed`` tells
     for each fidelity whether the failure shows there too, and under ``asyncio`` whether it does
     on the ordinary event loop; ``searched`` in how many executions it was looked for in vain.
     """
@@ -56,6 +57,7 @@ class Case(msgspec.Struct, frozen=True):
     schema: int = SCHEMA
     armed: tuple[str, ...] = ()
     minimal: bool = False
+    cut_short: bool = False
     confirmed: dict[str, bool] = {}
     searched: dict[str, int] = {}
     origin: Origin = Origin()
