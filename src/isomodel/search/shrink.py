@@ -36,6 +36,9 @@ from isomodel.values.verdict import Finding
 TRIAL = 50
 """Executions spent on whether a smaller scenario still fails, while there is much to remove."""
 
+SIMPLER_TRIAL = 10
+"""The same on one with simpler arguments, which seldom needs another schedule."""
+
 RETRIAL = 250
 """The same, once the scenario is small and its schedule simple."""
 
@@ -101,7 +104,8 @@ class Shrinker:
             best, complete = self._shrunk(found)
             if best.schedule.fidelity == "portable":
                 best, complete = self._as_stock(found, best) or (best, complete)
-            best = self._renamed(self._tidied(self._separated(self._plain(best))))
+            best = self._plain(self._faultless(best))
+            best = self._renamed(self._tidied(self._separated(best)))
         except _OutOfTime:
             best, complete, cut_short = self._smallest, False, True
         if not self._beyond_doubt(best):
@@ -152,15 +156,19 @@ class Shrinker:
     def _smaller(self, best: Attempt, trials: int, *, arguments: bool = True) -> Attempt:
         """Pass after pass of every edit, the boldest first, until none succeeds any more."""
         edits = self._edits
-        passes = [edits.without_user, edits.without_operation, edits.merged]
+        passes = [
+            (edits.without_user, trials),
+            (edits.without_operation, trials),
+            (edits.merged, trials),
+        ]
         if arguments:
-            passes.append(edits.simpler)
+            passes.append((edits.simpler, SIMPLER_TRIAL))
         sound: set[bytes] = set()
         before = None
         while best is not before:
             before = best
-            for each in passes:
-                best = self._passed(best, each, trials, sound)
+            for each, most in passes:
+                best = self._passed(best, each, most, sound)
         return best
 
     def _passed(self, best: Attempt, edits: Edits, trials: int, sound: set[bytes]) -> Attempt:
@@ -326,6 +334,19 @@ class Shrinker:
         return run
 
     # Easier to read, at the same cost
+
+    def _faultless(self, best: Attempt) -> Attempt:
+        """The same with switches in place of faults: they show what the system does by itself."""
+        if not best.schedule.faults:
+            return best
+        schedule = msgspec.structs.replace(best.schedule, faults=())
+        like = msgspec.structs.replace(best, schedule=schedule)
+        limits = Limits(RETRIAL, below=best.cost + 1, first=True)
+        for scenario in (best.scenario, *self._edits.rearranged(best.scenario)):
+            found, _ = self._search(scenario, like, limits)
+            if found is not None:
+                return found
+        return best
 
     def _plain(self, best: Attempt) -> Attempt:
         """The same with the plainest kind of each fault."""

@@ -7,6 +7,7 @@ has succeeded.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ import msgspec
 from isomodel.search.edit import relabelled, replaced, without
 from isomodel.search.generate import Pools, secret_for
 from isomodel.targets.declare import USERS, TargetSpec
-from isomodel.values.scenario import Operation, Scenario
+from isomodel.values.scenario import Operation, Scenario, made_by
 
 Edited = tuple[str, Scenario]
 """The name of an edit, and the scenario after it."""
@@ -68,6 +69,17 @@ class Smaller:
                     if value != old:
                         yield replaced(scenario, _with_argument(operation, name, value))
                         yield _everywhere(scenario, operation.name, name, value)
+
+    def rearranged(self, scenario: Scenario) -> Iterator[Scenario]:
+        """With two neighbouring operations of one user in the other order."""
+        for user in scenario.users:
+            mine = [operation for operation in scenario.operations if operation.user == user]
+            for first, second in pairwise(mine):
+                handles = [made_by(value) for value in second.args.values()]
+                if first.label not in handles and not (first.beside or second.beside):
+                    swapped = {first.label: second, second.label: first}
+                    operations = tuple(swapped.get(o.label, o) for o in scenario.operations)
+                    yield msgspec.structs.replace(scenario, operations=operations)
 
     def numbered_anew(self, scenario: Scenario) -> tuple[Scenario, dict[str, str]]:
         """With users and operations numbered from the start, and the new label of each old one."""
