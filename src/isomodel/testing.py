@@ -9,8 +9,12 @@ from isomodel.bridges.story import (
     cancel,
     do,
     fail,
+    jump,
     made,
+    scope,
+    slow,
     switch,
+    timeout,
 )
 
 __all__ = [
@@ -21,7 +25,11 @@ __all__ = [
     "cancel",
     "do",
     "fail",
+    "jump",
     "machine",
     "made",
+    "scope",
+    "slow",
     "switch",
+    "timeout",
 ]

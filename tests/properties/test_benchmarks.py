@@ -11,10 +11,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # `pytest` alone would not look there
 
-from benchmarks import defects, programs, replay, rows, soundness
+from benchmarks import defects, programs, replay, rows, shrink, soundness
 from benchmarks.peer_programs import FIFO, PROGRAMS, main_of
 from benchmarks.peers import PEERS, Runner
 from benchmarks.rows import Report, Row, at_least, at_most, figure, ratio_at_least
+from benchmarks.toy import MINIMUM_STEPS, Machine
 from isomodel.engine.world import io
 from isomodel.search.program import explore_program
 
@@ -98,6 +99,36 @@ def test_a_defect_is_found_and_held_against_its_minimum() -> None:
     found = defects.hunt(search)
     assert found.found
     assert found.size is not None
+
+
+def test_the_toy_takes_the_four_steps_that_it_is_said_to_take() -> None:
+    machine = Machine()
+    machine.create("alice")
+    machine.dispatch("bob")
+    machine.dispatch("alice")
+    with pytest.raises(AssertionError, match="isolation"):
+        machine.resume(0)
+    assert len(Machine.steps) == MINIMUM_STEPS
+    machine.teardown()
+
+
+def test_the_toy_is_quiet_where_each_request_ends_before_the_next() -> None:
+    machine = Machine()
+    for user in ("alice", "bob"):
+        machine.create(user)
+        machine.dispatch(user)
+        machine.resume(0)
+    machine.teardown()
+
+
+def test_both_sides_of_the_toy_are_found_and_held_against_the_minimum() -> None:
+    mine = shrink.shrink(shrink.Shrinking("toy", 2))
+    assert mine is not None
+    assert mine.minimal
+    peer = shrink.shrink(shrink.Shrinking("hypothesis", 2))
+    assert peer is not None
+    assert peer.size.endswith("steps")
+    assert peer.minimal == (peer.size == f"{MINIMUM_STEPS} steps")
 
 
 def test_a_piece_of_the_soundness_hunt_counts_what_it_ran() -> None:

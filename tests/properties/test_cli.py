@@ -353,6 +353,14 @@ def test_replay_fails_again_and_after_the_repair_does_not(folder: Path, case: Pa
     assert json.loads((folder / "out.json").read_text())["verdict"]["status"] == "ok"
 
 
+def test_replay_confirms_on_the_ordinary_loop_what_shows_there(folder: Path, case: Path) -> None:
+    told = isomodel(folder, "replay", str(case), "--confirm")
+    assert told.code == exits.VIOLATED
+    assert "confirmed on the ordinary event loop (asyncio." in told.out
+    repaired = isomodel(folder, "replay", str(case), "--confirm", "--json", "--arm", "")
+    assert json.loads(repaired.out)["confirmation"]["confirmed"] is True  # the leak needs no defect
+
+
 def test_replay_names_choices_that_have_no_counterpart(folder: Path, case: Path) -> None:
     changed = json.loads(case.read_text(encoding="utf-8"))
     changed["schedule"]["choices"][0]["step"] = 7

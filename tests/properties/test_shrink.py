@@ -9,13 +9,16 @@ import msgspec
 import pytest
 from hypothesis import strategies as st
 
+from benchmarks.toy import MINIMUM, Toy
 from isomodel import Secret, io, note, observe, operation
+from isomodel.bridges.explain import explain
 from isomodel.facts import Issued
+from isomodel.search import cases
 from isomodel.search.cases import rejudge
 from isomodel.search.edit import kept, without
 from isomodel.search.execute import session
 from isomodel.search.explore import Budget, Explorer, Outcome
-from isomodel.search.shrink import Shrinker
+from isomodel.search.shrink import Shrinker, _OutOfTime
 from isomodel.search.smallest import smallest
 from isomodel.targets.declare import spec_of
 from isomodel.values.case import Case, Size
@@ -190,6 +193,92 @@ def test_what_only_portable_can_do_is_never_found_under_stock() -> None:
         assert hunted(Strict, 0, fidelities=("stock",)).verdict.status == "ok"
     case = shrunk(Strict, 0, fidelities=("portable",))
     assert (case.schedule.fidelity, case.confirmed["stock"]) == ("portable", False)
+
+
+class SameTick:
+    """Broken only where two replies come in the same iteration of the loop."""
+
+    def __init__(self) -> None:
+        self.busy = 0
+        self.clashes = 0
+
+    @operation
+    async def use(self, user: str) -> str:
+        await io("reply")
+        self.busy += 1
+        self.clashes += self.busy > 1
+        await asyncio.sleep(0)
+        self.busy -= 1
+        return "used"
+
+    async def leave(self, user: str) -> None:
+        pass
+
+    def leftovers(self) -> list[str]:
+        return ["a clash"] * (self.clashes > 0)
+
+
+def test_arrivals_come_one_by_one_where_that_breaks_it_too() -> None:
+    for target in (Counter, Current):
+        for seed in SEEDS:
+            choices = shrunk(target, seed, fidelities=("stock",)).schedule.choices
+            assert not any(choice.nth for choice in choices), (target, seed, choices)
+
+
+def test_an_arrival_that_joins_another_is_kept_where_it_takes_that() -> None:
+    case = shrunk(SameTick, 0, fidelities=("stock",))
+    assert any(choice.nth for choice in case.schedule.choices)
+    assert (case.size.operations, case.size.faults) == (2, 0)
+
+
+def test_switches_stand_in_for_a_fault_of_the_same_cost() -> None:
+    with session():
+        outcome = hunted(Toy, 12, oracles="invariants")
+        assert outcome.execution is not None
+        assert outcome.finding is not None
+        assert outcome.execution.schedule.faults  # that is how this seed finds it
+    assert shrunk(Toy, 12, oracles="invariants").size == MINIMUM
+    assert shrunk(Dirty, 0).size.faults == 1  # no switch does there
+
+
+def test_shrinking_that_has_no_time_left_keeps_the_smallest_so_far_and_says_so() -> None:
+    with session():
+        outcome = hunted(Current, 0)
+        assert outcome.execution is not None
+        assert outcome.finding is not None
+        hasty = Shrinker(spec_of(Current), seconds=-1)
+        case = hasty.shrink(outcome.execution, outcome.finding)
+        assert cases.rejudge(case, spec_of(Current))[1] is not None
+    assert (hasty.executions, case.cut_short, case.minimal) == (1, True, False)
+    assert case.scenario == outcome.execution.scenario
+    assert "ran out of time" in explain(case)
+    patient = shrunk(Current, 0)
+    assert (patient.cut_short, patient.minimal) == (False, True)
+    assert "ran out of time" not in explain(patient)
+
+
+def test_the_smallest_so_far_is_what_an_interrupted_shrinking_returns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with session():
+        outcome = hunted(Overdrawn, 0)
+        assert outcome.execution is not None
+        assert outcome.finding is not None
+        shrinker = Shrinker(spec_of(Overdrawn))
+        monkeypatch.setattr(shrinker, "_renamed", _never)
+        case = shrinker.shrink(outcome.execution, outcome.finding)
+    assert case.cut_short
+    assert case.size == Size(1, 1, 0, 0)
+
+
+def _never(best: object) -> None:
+    raise _OutOfTime
+
+
+def test_the_toy_of_the_benchmark_shrinks_to_its_minimum() -> None:
+    for seed in range(4):
+        case = shrunk(Toy, seed, oracles="invariants")
+        assert case.size == MINIMUM, seed
 
 
 def test_a_shrunk_case_names_users_operations_and_secrets_from_the_start() -> None:

@@ -10,6 +10,7 @@ from isomodel.bridges.lanes import WIDTH, lanes
 from isomodel.bridges.wording import (
     ORDERS,
     called,
+    counted,
     failed,
     outcome,
     shorten,
@@ -61,9 +62,17 @@ def _headline(finding: Finding) -> list[str]:
 
 def _sizes(case: Case) -> list[str]:
     fidelity = case.schedule.fidelity
-    lines = [size(case.size), f"found under {fidelity}: {ORDERS[fidelity]}"]
+    first = "portable, then " if (case.origin.fidelity, fidelity) == ("portable", "stock") else ""
+    lines = [size(case.size), f"found under {first}{fidelity}: {ORDERS[fidelity]}"]
     if fidelity == "portable" and case.confirmed.get("stock") is False:
-        lines.append("not found under stock: on today's asyncio loop it may be out of reach")
+        tried = case.searched.get("stock", 0)
+        effort = f" in {counted(tried, 'execution')}" if tried else ""
+        lines.append(f"not found under stock{effort}: on asyncio's loop it may be out of reach")
+    if "asyncio" in case.confirmed:
+        told = "confirmed" if case.confirmed["asyncio"] else "not confirmed"
+        lines.append(f"{told} on the ordinary event loop")
+    if case.cut_short:
+        lines.append("shrinking ran out of time: this is the smallest it had found")
     if case.armed:
         lines.append(f"defect armed on purpose: {', '.join(case.armed)}")
     return [line for text in lines for line in textwrap.wrap(text, WIDTH)]

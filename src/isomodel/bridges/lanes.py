@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from isomodel.bridges.wording import called, happens, outcome
+from isomodel.bridges.wording import STRUCK, called, happens, outcome
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Operation
-from isomodel.values.schedule import Switch
+from isomodel.values.schedule import STRIKES, Switch
 from isomodel.values.trace import Event
 
 WIDTH = 100
@@ -122,22 +122,36 @@ class _Telling:
 
     def _chosen(self, task: str, number: int) -> Iterator[Row]:
         for choice in self._choices.get((task, number), ()):
-            if choice.to.partition(" ")[2].startswith("cancel "):
+            if choice.to.partition(" ")[2].startswith(("cancel ", "jump ")):
                 continue
             when = f"after step {number} of {task}" if task else "at first"
             too = ", too" if choice.nth and choice.to != "go on" else ""
             yield Row("", f"{when}: {happens(choice.to)}{too}")
 
     def _arrived(self, operation: Operation, what: str) -> Iterator[Row]:
-        kind = what.rpartition(" ")[0]
+        kind, _, nth = what.rpartition(" ")
         if kind == "cancel":
-            yield Row(operation.user, f"{operation.label} is cancelled")
+            struck = self._struck(operation.label, int(nth))
+            yield Row(operation.user, f"{operation.label} {struck}")
+        elif kind == "jump":
+            yield Row("", "the clock jumps past every pending timer")
         elif kind not in ("start", "timer", "latency", "callback", "executor", "result"):
             number = self._io.get(operation.label, 0)
             self._io[operation.label] = number + 1
             for fault in self._execution.schedule.faults:
                 if (fault.kind, fault.task, fault.at) == ("fail", operation.label, number):
                     yield Row(operation.user, f"{kind} of {operation.label} fails")
+                elif (fault.kind, fault.task, fault.at) == ("slow", operation.label, number):
+                    yield Row(operation.user, f"{kind} of {operation.label} arrives, very late")
+
+    def _struck(self, label: str, number: int) -> str:
+        """What this strike does to the operation; they are listed as they became possible."""
+        strikes = [
+            fault.kind
+            for fault in self._execution.schedule.faults
+            if fault.kind in STRIKES and fault.task.partition("/")[0] == label
+        ]
+        return STRUCK[strikes[number]] if number < len(strikes) else STRUCK["cancel"]
 
     def _never_ended(self) -> Iterator[Row]:
         for end in self._ends.values():

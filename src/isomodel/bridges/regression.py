@@ -24,6 +24,9 @@ from isomodel.values.scenario import Operation, made_by
 
 WIDTH = 100
 
+_AT = {"fail": "io", "slow": "io", "jump": "timer"}
+"""What the words of faults call the place where they strike; "after" so many steps the others."""
+
 
 def write(case: Case, folder: Path, *, title: str = "") -> Path:
     """Write ``test_<what is broken>.py`` into ``folder``; where it is.
@@ -187,8 +190,7 @@ def _schedule(case: Case) -> Iterator[list[str]]:
 
 def _faults(case: Case) -> Iterator[list[str]]:
     for fault in case.schedule.faults:
-        when = "after" if fault.kind == "cancel" else "io"
-        parts = [_value(fault.task), f"{when}={_value(fault.at)}"]
+        parts = [_value(fault.task), f"{_AT.get(fault.kind, 'after')}={_value(fault.at)}"]
         yield [*_comment(failed(fault)), *_simple(fault.kind, parts)]
 
 

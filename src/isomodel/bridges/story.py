@@ -24,7 +24,7 @@ from typing import Any
 from isomodel.bridges.explain import explain
 from isomodel.bridges.failure import Unknown
 from isomodel.bridges.options import OPTIONS
-from isomodel.bridges.wording import happens
+from isomodel.bridges.wording import NAMES, happens
 from isomodel.schedulers.replay import Replay
 from isomodel.search.cases import make
 from isomodel.search.execute import check_fits, execute
@@ -34,7 +34,7 @@ from isomodel.targets.resolve import check_armed, resolve
 from isomodel.values.errors import BadInput, Violated
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Operation, Scenario
-from isomodel.values.schedule import Fault, Fidelity, Schedule, Switch
+from isomodel.values.schedule import STRIKES, Fault, Fidelity, Schedule, Switch
 from isomodel.values.verdict import Finding
 
 
@@ -69,9 +69,29 @@ def cancel(task: str, *, after: int) -> Fault:
     return Fault("cancel", task, after)
 
 
+def timeout(task: str, *, after: int) -> Fault:
+    """A time limit of the caller's passes once the operation has taken so many steps."""
+    return Fault("timeout", task, after)
+
+
+def scope(task: str, *, after: int) -> Fault:
+    """The caller leaves anyio's cancel scope once the operation has taken so many steps."""
+    return Fault("scope", task, after)
+
+
 def fail(task: str, *, io: int) -> Fault:
     """The task's simulated I/O of this number, from 0, fails."""
     return Fault("fail", task, io)
+
+
+def slow(task: str, *, io: int) -> Fault:
+    """The task's simulated I/O of this number, from 0, outlasts every pending timer."""
+    return Fault("slow", task, io)
+
+
+def jump(task: str, *, timer: int) -> Fault:
+    """The clock jumps past every pending timer while the task's timer of this number is one."""
+    return Fault("jump", task, timer)
 
 
 class StoryWarning(UserWarning):
@@ -227,8 +247,8 @@ def _missed(run: _Replayed) -> str:
     first = run.missed[0]
     more = f" (and {len(run.missed) - 1} more)" if len(run.missed) > 1 else ""
     if isinstance(first, Fault):
-        what = "cancellation" if first.kind == "cancel" else f"failure of I/O {first.at}"
-        return f"{first.task} ended before its {what}{more}"
+        number = "" if first.kind in STRIKES else f" (number {first.at})"
+        return f"{first.task} ended before its {NAMES[first.kind]}{number}{more}"
     point = f"at step {first.step} of {first.after}" if first.after else "at the start"
     return f"{point} it was no longer possible that {happens(first.to)}{more}"
 

@@ -10,7 +10,6 @@ import random
 import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Literal
 
 import msgspec
 
@@ -19,14 +18,12 @@ from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.random import RandomWalk
 from isomodel.schedulers.replay import Replay
 from isomodel.search.execute import execute
-from isomodel.search.simplest import Probe
+from isomodel.search.generate import fault_of, kinds_of
+from isomodel.search.simplest import Probe, possible_faults
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.execution import Execution
-from isomodel.values.scenario import Operation, Scenario
+from isomodel.values.scenario import Scenario
 from isomodel.values.schedule import Fault, Fidelity, Switch
-
-MOST_STEPS = 40
-"""Random cancellations come no later than after so many steps."""
 
 
 def stable_hash(value: object) -> int:
@@ -58,7 +55,7 @@ def tries(
     yield run(Default)
     source = random.Random(stable_hash((scenario, fidelity)))
     probe = Probe(())
-    single = _one_more(run(lambda: probe)(), probe)
+    single = _one_more(spec, run(lambda: probe)(), probe)
     source.shuffle(single)
     single = single[: count // 2]
     for one in single:
@@ -67,30 +64,16 @@ def tries(
         else:
             yield run(Default, (one,))
     for number in range(count - 1 - len(single)):
-        faults = (_fault(scenario.operations, source),) if number % 2 else ()
+        victim = source.choice(scenario.operations)
+        faults = (fault_of(spec, victim, source),) if number % 2 else ()
         yield run(partial(RandomWalk, source.getrandbits(48)), faults)
 
 
-def _one_more(first: Execution, probe: Probe) -> list[Switch | Fault]:
+def _one_more(spec: TargetSpec, first: Execution, probe: Probe) -> list[Switch | Fault]:
     """Every departure from the default schedule by one switch or one fault."""
     out: list[Switch | Fault] = [
         Switch(question.after, question.step, key, question.nth)
         for question in probe.questions
         for key, _ in question.alternatives
     ]
-    steps: dict[str, int] = {}
-    for step in first.trace:
-        if step.what == "step":
-            steps[step.task] = steps.get(step.task, 0) + 1
-    for operation in first.scenario.operations:
-        label = operation.label
-        arrivals = sum(1 for each in first.arrivals if each.key.partition(" ")[0] == label)
-        out += [Fault("cancel", label, at) for at in range(1, steps.get(label, 0) + 1)]
-        out += [Fault("fail", label, at) for at in range(arrivals - 1)]
-    return out
-
-
-def _fault(operations: tuple[Operation, ...], source: random.Random) -> Fault:
-    kind: Literal["cancel", "fail"] = source.choice(("cancel", "cancel", "fail"))
-    at = min(int(source.expovariate(0.4)), MOST_STEPS)
-    return Fault(kind, source.choice(operations).label, at + (kind == "cancel"))
+    return [*out, *possible_faults(first, kinds_of(spec))]

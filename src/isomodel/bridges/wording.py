@@ -6,11 +6,28 @@ from typing import Any
 
 from isomodel.values.case import Size
 from isomodel.values.scenario import Operation, made_by
-from isomodel.values.schedule import Fault, Fidelity, Switch
+from isomodel.values.schedule import STRIKES, Fault, FaultKind, Fidelity, Switch
 
 ORDERS: dict[Fidelity, str] = {
     "stock": "only orders the stock asyncio loop can produce",
     "portable": "any runnable task next, as trio, other loops and later versions may choose",
+}
+
+
+STRUCK: dict[FaultKind, str] = {
+    "cancel": "is cancelled",
+    "timeout": "is given up by its caller's time limit",
+    "scope": "is given up by its caller's cancel scope",
+}
+"""What happens to a task when such a fault strikes."""
+
+NAMES: dict[FaultKind, str] = {
+    "cancel": "cancellation",
+    "timeout": "time limit",
+    "scope": "cancel scope",
+    "fail": "failing I/O",
+    "slow": "slow I/O",
+    "jump": "jump of the clock",
 }
 
 
@@ -83,6 +100,8 @@ def happens(key: str) -> str:
         return f"{owner} starts"
     if kind == "cancel":
         return f"{owner} is cancelled"
+    if kind == "jump":
+        return "the clock jumps past every pending timer"
     if kind in ("timer", "latency"):
         return f"time passes until a timer of {owner or 'the system'} is due"
     nth = "" if number == "0" else f" (number {number})"
@@ -103,6 +122,11 @@ def switched(choice: Switch) -> str:
 
 def failed(fault: Fault) -> str:
     """A fault as a sentence."""
-    if fault.kind == "cancel":
-        return f"{fault.task} is cancelled after {counted(fault.at, 'step')}."
-    return f"The I/O number {fault.at} of {fault.task} fails."
+    if fault.kind in STRIKES:
+        return f"{fault.task} {STRUCK[fault.kind]} after {counted(fault.at, 'step')}."
+    if fault.kind == "jump":
+        return (
+            f"The clock jumps past every timer while timer {fault.at} of {fault.task} is pending."
+        )
+    how = "fails" if fault.kind == "fail" else "takes longer than every pending timer"
+    return f"The I/O number {fault.at} of {fault.task} {how}."

@@ -72,6 +72,7 @@ def _hunt(arguments: argparse.Namespace, screen: Screen) -> int:
         oracles=arguments.oracles,
         users=arguments.users,
         operations=arguments.operations,
+        faults=arguments.faults,
         workers=arguments.workers,
         cases=arguments.cases,
         path=tuple(arguments.path),
@@ -86,7 +87,9 @@ def _replay(arguments: argparse.Namespace, screen: Screen) -> int:
     from isomodel.edges import replay
 
     armed = None if arguments.armed is None else tuple(filter(None, arguments.armed))
-    options = ReplayOptions(arguments.case, arguments.fidelity, armed, tuple(arguments.path))
+    options = ReplayOptions(
+        arguments.case, arguments.fidelity, armed, tuple(arguments.path), arguments.confirm
+    )
     return replay.run(options, screen)
 
 

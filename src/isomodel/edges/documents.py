@@ -44,6 +44,7 @@ def result(value: Result) -> dict[str, Any]:
         "size": None if case is None else size(case.size),
         "minimal": case is not None and case.minimal,
         "confirmed": {} if case is None else case.confirmed,
+        "confirmation": value.confirmation,
         "case": value.file,
         "executions": value.executions,
         "steps": value.steps,

@@ -113,6 +113,7 @@ def _job(
         oracles=options.oracles,
         users=options.users,
         operations=options.operations,
+        faults=options.faults,
         shrink=options.shrink,
         path=options.path,
     )

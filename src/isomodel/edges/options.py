@@ -36,6 +36,7 @@ class HuntOptions(msgspec.Struct, frozen=True):
     oracles: Literal["all", "noninterference", "invariants"]
     users: int | None
     operations: int
+    faults: int
     workers: int
     cases: Path
     path: tuple[str, ...]
@@ -43,12 +44,16 @@ class HuntOptions(msgspec.Struct, frozen=True):
 
 
 class ReplayOptions(msgspec.Struct, frozen=True):
-    """``isomodel replay``. ``fidelity`` and ``armed`` replace the case's own unless None."""
+    """``isomodel replay``. ``fidelity`` and ``armed`` replace the case's own unless None.
+
+    ``confirm``: on the ordinary event loop, too.
+    """
 
     case: Path
     fidelity: Fidelity | None
     armed: tuple[str, ...] | None
     path: tuple[str, ...]
+    confirm: bool = False
 
 
 def positive(text: str) -> int:

@@ -53,8 +53,9 @@ _HUNT = """examples:
 
 The self-test exits 1 if a defect is missed or the sound layer is not clean."""
 
-_REPLAY = """example:
+_REPLAY = """examples:
   isomodel replay .isomodel/cases/CASE.json
+  isomodel replay .isomodel/cases/CASE.json --confirm   on the ordinary event loop, too
 
 Exits 1 if the failure still shows, 0 if it does not any more."""
 
@@ -127,6 +128,14 @@ def _hunt(hunt: Parser) -> None:
         help="most operations of one user; default 4",
     )
     hunt.add_argument(
+        "--faults",
+        type=natural,
+        default=2,
+        metavar="N",
+        help="most faults of one scenario: cancellations, time limits that pass, failing and "
+        "slow I/O, jumps of the clock; default 2",
+    )
+    hunt.add_argument(
         "--workers",
         type=positive,
         default=os.cpu_count() or 1,
@@ -153,6 +162,9 @@ def _replay(replay: Parser) -> None:
     replay.add_argument("case", type=Path, metavar="CASE", help="a case file of `isomodel hunt`")
     replay.add_argument("--fidelity", choices=("stock", "portable"), help="instead of the case's")
     _armed(replay, "arm this defect instead of the case's; '' for none; may be repeated")
+    replay.add_argument(
+        "--confirm", action="store_true", help="run it on the ordinary asyncio event loop, too"
+    )
     _path(replay)
 
 

@@ -9,7 +9,8 @@ from isomodel.edges import documents, exits, report
 from isomodel.edges.options import ReplayOptions
 from isomodel.edges.output import Line, Part, Screen
 from isomodel.search import cases
-from isomodel.search.campaign import replay_case
+from isomodel.search.campaign import confirm_case, replay_case
+from isomodel.search.confirm import Confirmation
 from isomodel.targets.resolve import resolve
 from isomodel.values.case import Case
 from isomodel.values.execution import Execution
@@ -31,8 +32,13 @@ def run(options: ReplayOptions, screen: Screen) -> int:
         code, parts = exits.UNKNOWN, _died(case)
     else:
         code, parts = exits.OK, _gone(case, execution)
+    confirmation = None
+    if options.confirm:
+        confirmation = confirm_case(case, cases=options.case.parent, path=options.path)
+        told = report.confirmation(confirmation.confirmed, confirmation.why)
+        parts.append(Line(f"  {told}"))
     screen.show([*parts, *_changed(stored, case)])
-    screen.document(_document(options, case, execution, finding, code))
+    screen.document(_document(options, case, execution, finding, code, confirmation))
     return code
 
 
@@ -103,6 +109,7 @@ def _document(
     execution: Execution | None,
     finding: Finding | None,
     code: int,
+    confirmation: Confirmation | None,
 ) -> dict[str, object]:
     return documents.document(
         "replay",
@@ -117,4 +124,11 @@ def _document(
         diverged=0 if execution is None else execution.diverged,
         steps=0 if execution is None else execution.steps,
         ended="process" if execution is None else execution.ended,
+        confirmation=_told(confirmation),
     )
+
+
+def _told(confirmation: Confirmation | None) -> dict[str, object] | None:
+    if confirmation is None:
+        return None
+    return {"confirmed": confirmation.confirmed, "why": confirmation.why}

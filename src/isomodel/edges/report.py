@@ -78,6 +78,8 @@ def violated(results: Sequence[Result], story: str, extra: str) -> list[Part]:
             f"(seed {first.job.seed}, {seconds(first.hunt_seconds)}{shrunk})"
         ),
     ]
+    if first.case is not None and first.confirmation:
+        parts.append(Line(f"  {confirmation(first.case.confirmed['asyncio'], first.confirmation)}"))
     parts += [Line(f"  {_elsewhere(result)}") for result in results if result is not first]
     parts += ["", f"case:     {first.file}"]
     parts += [f"          {other.file}" for other in others if other.file not in ("", first.file)]
@@ -85,6 +87,13 @@ def violated(results: Sequence[Result], story: str, extra: str) -> list[Part]:
     parts.append(f"again:    isomodel replay {file}{extra}")
     parts.append(f"as test:  isomodel regress {file}")
     return parts
+
+
+def confirmation(confirmed: bool, why: str) -> str:
+    """Whether a counterexample shows on the ordinary event loop, too."""
+    if confirmed:
+        return f"confirmed on the ordinary event loop ({why})"
+    return f"not confirmed on the ordinary event loop: {why}"
 
 
 def _elsewhere(result: Result) -> str:

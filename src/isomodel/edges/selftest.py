@@ -78,6 +78,7 @@ def _job(
         oracles=options.oracles,
         users=options.users,
         operations=options.operations,
+        faults=options.faults,
         shrink=options.shrink,
     )
 

@@ -11,18 +11,21 @@ import asyncio
 import contextvars
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from typing import Any
 
-from isomodel.engine.handle import GoOn, Handle, Latency, Pending, Post, Timer
+from isomodel.engine.handle import GoOn, Handle, Jump, Latency, Pending, Post, Timer
 from isomodel.engine.owner import OWNER, Actor, Owner, Part
 from isomodel.engine.protocol import KINDS, Scheduler
 from isomodel.engine.refusals import NoRealIO
 from isomodel.values.execution import Arrival, Issue
-from isomodel.values.schedule import Fault
+from isomodel.values.schedule import OF_IO, Fault, FaultKind
 from isomodel.values.trace import Step
 
 copy_context = contextvars.copy_context
+
+LONG = 60.0
+"""Seconds that a slow I/O takes, and the clock jumps, at least: few time limits are longer."""
 
 
 class Arrivals(NoRealIO):
@@ -35,7 +38,7 @@ class Arrivals(NoRealIO):
         self,
         scheduler: Scheduler,
         *,
-        faults: Iterable[Fault] = (),
+        faults: Collection[Fault] = (),
         max_steps: int = 20_000,
         record: bool = False,
         every_choice: bool = False,
@@ -54,13 +57,8 @@ class Arrivals(NoRealIO):
         self._every_choice = every_choice
         self._asks_always = False
         self.scheduler = scheduler
-        self._fails: set[tuple[str, int]] = set()
-        self._cancels: list[Fault] = []
-        for fault in faults:
-            if fault.kind == "fail":
-                self._fails.add((fault.task, fault.at))
-            else:
-                self._cancels.append(fault)
+        self._planned = {fault for fault in faults if fault.kind in OF_IO}
+        self._cancels = [fault for fault in faults if fault.kind not in OF_IO]
         self._ready: deque[Handle] = deque()
         self._arrivals: list[Pending] = []
         self._posts: list[Post] = []
@@ -131,12 +129,12 @@ class Arrivals(NoRealIO):
         number = counts.get(name, 0)
         counts[name] = number + 1
         handle = Pending(complete, (future,), None, self.last, owner, name, number, future)
-        if fails is not None and self._fails and (owner.label, nth) in self._fails:
-            fault = Fault("fail", owner.label, nth)
-            self.fired.append(fault)
-            self.met[fault] = None
-            handle.callback = _fail
-            handle.args = (future, fails(f"injected failure of {name}"))
+        if self._planned:
+            if fails is not None and self._strikes("fail", owner.label, nth):
+                handle.callback = _fail
+                handle.args = (future, fails(f"injected failure of {name}"))
+            if self._strikes("slow", owner.label, nth):
+                latency += self._long()
         if latency > 0:
             self._delay(handle, latency)
         else:
@@ -156,6 +154,48 @@ class Arrivals(NoRealIO):
     def _comes(self, handle: Pending) -> None:
         """Its latency is over: from now on it may arrive."""
         self._arrivals.append(handle)
+
+    # Faults of I/O and of the clock
+
+    def _strikes(self, kind: FaultKind, label: str, at: int) -> bool:
+        """Whether this fault is planned; if so, it strikes now."""
+        fault = Fault(kind, label, at)
+        if fault not in self._planned:
+            return False
+        self.fired.append(fault)
+        self.met[fault] = None
+        return True
+
+    def _long(self) -> float:
+        """More seconds than until any timer that is pending, and at least ``LONG``."""
+        latest = max((when for when, _, timer in self._timers if not timer.is_off()), default=0.0)
+        return max(LONG, latest - self.now + 1.0)
+
+    def _jump(self, jump: Jump) -> None:
+        """The clock has moved on: the next poll finds all timers due, in their order."""
+        self.fired.append(jump.args[0])
+        if not self._every_choice:  # a projected clock has jumped by itself
+            self.now += self._long()
+        if self.log is not None:
+            self._record(jump)
+        while not self._every_choice and self._is_due():
+            timer = heapq.heappop(self._timers)[2]
+            if type(timer) is Latency and not timer.is_off():
+                timer.callback(*timer.args)
+            elif not timer.is_off():
+                if self.log is not None:
+                    self._record(timer)
+                self._ready.append(timer)
+
+    def _is_set(self, label: str, number: int) -> bool:
+        """Whether this timer is pending."""
+        return any(
+            timer.number == number
+            and timer.owner.label == label
+            and type(timer) is Timer
+            and not timer.is_off()
+            for _, _, timer in self._timers
+        )
 
     # Timers
 
@@ -268,6 +308,9 @@ class Arrivals(NoRealIO):
                 return
         elif option.kind == "cancel":
             self._cancels.remove(option.args[0])
+            if type(option) is Jump:
+                self._jump(option)
+                return
         elif type(option) is Post:
             option.line.advance()
         else:
@@ -304,6 +347,8 @@ class Arrivals(NoRealIO):
     def _record_in_trace(self, handle: Pending) -> None:
         assert self.trace is not None
         kind = "timer" if isinstance(handle, Timer) else handle.kind
+        if type(handle) is Jump:
+            kind = "jump"
         self.trace.append(Step(self.now, handle.owner.label, f"{kind} {handle.number}"))
 
     def _count(self, handle: Handle) -> None:

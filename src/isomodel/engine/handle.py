@@ -82,6 +82,17 @@ class Pending(Handle):
         return self.callback is None or (self.future is not None and self.future.done())
 
 
+class Jump(Pending):
+    """A jump of the clock. It comes like a cancellation: at once, if the schedule says no more."""
+
+    __slots__ = ()
+
+    @property
+    def key(self) -> str:
+        """Whose timer it is that makes it possible."""
+        return f"{self.owner.label} jump {self.number}"
+
+
 class Post(Pending):
     """What comes from the thread that is ``line``."""
 

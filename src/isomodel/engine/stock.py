@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from isomodel.engine.arrivals import complete
-from isomodel.engine.handle import Latency, Timer
+from isomodel.engine.handle import Jump, Latency, Timer
 from isomodel.engine.loop import FAIR, Blocked, ControlledLoop, OutOfSteps
 from isomodel.engine.owner import (
     STEP_TYPE,
@@ -155,7 +155,7 @@ class StockLoop(ControlledLoop):
             option = options[self._choose(options)]
             if option is self._go_on:
                 break
-            if isinstance(option, Timer) and type(option) is not Latency:
+            if isinstance(option, Timer | Jump) and type(option) is not Latency:
                 ready.extend(overdue)
                 overdue.clear()
                 timed = True

@@ -12,7 +12,8 @@ from typing import Any
 from weakref import ref
 
 from isomodel.engine.executor import Executors
-from isomodel.engine.handle import Pending
+from isomodel.engine.giving_up import Boundary, boundary_for
+from isomodel.engine.handle import Jump, Pending
 from isomodel.engine.owner import OWNER, Actor, ControlledTask, Owner, name_for
 from isomodel.engine.waiting import frames
 from isomodel.values.schedule import Fault
@@ -37,6 +38,7 @@ class Tasks(Executors):
         self._task_factory: Any = None
         self._foreign: weakref.WeakKeyDictionary[asyncio.Task[Any], Actor] | None = None
         self._cancel_handles: dict[Fault, Pending] = {}
+        self._boundaries: dict[Fault, Boundary] = {}
 
     def create_task(
         self,
@@ -188,6 +190,12 @@ class Tasks(Executors):
         """Those whose tasks have come so far, in the order in which they became possible."""
         possible = set()
         for fault in self._cancels:
+            if fault.kind == "jump":
+                known = self._actors.get(fault.task)
+                if known is not None and self._is_set(fault.task, fault.at):
+                    possible.add(fault)
+                    self._meet_jump(fault, known)
+                continue
             actor = self._victim(fault.task)
             task = actor.reference() if actor is not None else None
             if actor is None or task is None or task.done():
@@ -219,15 +227,38 @@ class Tasks(Executors):
             self._cancel_handles[fault] = handle
             self.met[named] = None
 
+    def _meet_jump(self, fault: Fault, actor: Actor) -> None:
+        if fault not in self._cancel_handles:
+            owner = actor.owner
+            number = owner.count("jump")
+            jump = Jump(_never, (fault,), None, actor, owner, "cancel", number)
+            self._cancel_handles[fault] = jump
+            self.met[fault] = None
+
     def _cancel(self, fault: Fault, reference: ref[asyncio.Task[Any]]) -> None:
         task = reference()
         if task is not None and not task.done():
             self.fired.append(fault)
-            task.cancel()
+            if fault.kind == "cancel":
+                task.cancel()
+            elif fault in self._boundaries:
+                self._boundaries[fault].strike()
+
+    def boundaries(self, label: str) -> list[Boundary]:
+        """What this operation has to be called in, for the faults planned for it."""
+        planned = [f for f in self._cancels if f.task == label and f.kind != "cancel"]
+        for fault in planned:
+            self._boundaries[fault] = boundary_for(fault)
+        return [self._boundaries[fault] for fault in planned]
 
     def _forget(self) -> None:
         super()._forget()
         self._cancel_handles.clear()
+        self._boundaries.clear()
+
+
+def _never() -> None:
+    """What a jump of the clock calls: it is over when it has been taken."""
 
 
 def _owner_in(context: contextvars.Context, creator: Owner) -> Owner:

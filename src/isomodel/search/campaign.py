@@ -19,14 +19,16 @@ from pathlib import Path
 import msgspec
 
 from isomodel.search.autopsy import Autopsy
-from isomodel.search.cases import write
+from isomodel.search.cases import save, write
 from isomodel.search.child import STALL, Child, Crew, Death, Stopped
+from isomodel.search.confirm import Confirmation
 from isomodel.search.jobs import Job, Progress, Result
 from isomodel.search.journal import Journal, Phase, Place
 from isomodel.search.requests import (
     Again,
     Answer,
     Broken,
+    Confirm,
     Done,
     Found,
     Hunt,
@@ -101,6 +103,29 @@ def replay_case(
     if isinstance(answer, Repeated):
         return Replayed(answer.finding, answer.execution)
     raise BadInput(refusal(answer))
+
+
+def confirm_case(
+    case: Case, *, cases: Path, path: Sequence[str] = (), stall: float = STALL
+) -> Confirmation:
+    """Run a case on the ordinary event loop, in a process of its own.
+
+    Raises BadInput if the target cannot be used, or no longer fits the case.
+    """
+    with Crew(cases, stall) as crew, crew.child("confirm") as child:
+        answer = _confirmation(child, case, tuple(path))
+    if isinstance(answer, Confirmation):
+        return answer
+    raise BadInput(refusal(answer))
+
+
+def _confirmation(child: Child, case: Case, path: tuple[str, ...]) -> Answer:
+    try:
+        return child.ask(Confirm(case, path))
+    except Death as death:
+        found = death.finding(case.scenario)
+        same = found.property == case.finding.property
+        return Confirmation(same, f"there the process ended: {death}", None, found)
 
 
 # Supervision
@@ -318,6 +343,8 @@ class _Verifier:
             return result
         with self._lock:
             doubt, note = self._doubt(result.case, done.execution, result.job.path)
+            if not doubt:
+                result = self._confirmed(result, result.case)
         verdict = result.verdict
         reason = f"{verdict.reason}{doubt}{note}"
         if doubt:
@@ -341,6 +368,20 @@ class _Verifier:
         if parted:
             return "", f" (another process fails the same way by other steps: {parted})"
         return "", ""
+
+    def _confirmed(self, result: Result, case: Case) -> Result:
+        """The result whose case says whether it shows on the ordinary event loop, too."""
+        if case.schedule.fidelity != "stock":
+            return result
+        answer = _confirmation(self._warm(result.job.path), case, result.job.path)
+        if not isinstance(answer, Confirmation):
+            return msgspec.structs.replace(result, confirmation=refusal(answer))
+        if answer.execution is None:
+            self.close()
+        confirmed = {**case.confirmed, "asyncio": answer.confirmed}
+        case = msgspec.structs.replace(case, confirmed=confirmed)
+        file = str(save(case, self._crew.cases))
+        return msgspec.structs.replace(result, case=case, file=file, confirmation=answer.why)
 
     def _warm(self, path: tuple[str, ...]) -> Child:
         if self._child is None or self._path != path:

@@ -46,7 +46,9 @@ def make(
         size=size,
         armed=armed,
         confirmed={schedule.fidelity: True},
-        origin=Origin(platform.python_version(), version("isomodel"), seed, execution),
+        origin=Origin(
+            platform.python_version(), version("isomodel"), seed, execution, schedule.fidelity
+        ),
     )
 
 

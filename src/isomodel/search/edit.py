@@ -72,6 +72,12 @@ def relabelled_schedule(schedule: Schedule, labels: dict[str, str]) -> Schedule:
     )
 
 
+def with_fault(schedule: Schedule, index: int, fault: Fault) -> Schedule:
+    """The schedule with this fault in place of the one of this number."""
+    faults = (*schedule.faults[:index], fault, *schedule.faults[index + 1 :])
+    return msgspec.structs.replace(schedule, faults=faults)
+
+
 def kept(schedule: Schedule, labels: set[str]) -> Schedule:
     """What a schedule says of the operations with these labels."""
     return Schedule(

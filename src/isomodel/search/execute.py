@@ -22,7 +22,7 @@ from isomodel.schedulers.replay import Replay
 from isomodel.search.run import Run
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.errors import BadInput
-from isomodel.values.execution import Arrival, Execution, Refusal
+from isomodel.values.execution import Arrival, Execution, Issue, Refusal
 from isomodel.values.scenario import Scenario, made_by
 from isomodel.values.schedule import Fault, Fidelity, Schedule
 
@@ -84,11 +84,11 @@ def execute(
     recording = Recording(scheduler) if record else None
     loop = LOOPS[fidelity](recording or scheduler, faults=faults, max_steps=MAX_STEPS, record=True)
     run = Run(spec, scenario, loop, armed=armed)
-    issues = _controlled(run)
+    issues = controlled(run)
     schedule = Schedule(fidelity, tuple(recording.choices) if recording else (), tuple(loop.met))
     switches = recording.switches if recording else 0
     diverged = scheduler.diverged if isinstance(scheduler, Replay) else 0
-    return _evidence(run, schedule, issues, switches, diverged)
+    return evidence(run, schedule, issues, switches, diverged)
 
 
 def replay(
@@ -130,9 +130,9 @@ def execute_alone(
         loop.scheduler = Projected(alone.arrivals, _clock_of(loop))
     projected = loop.scheduler
     run = Run(spec, scenario, loop, armed=armed, forced=alone.forced, clocks=alone.clocks)
-    issues = _controlled(run)
+    issues = controlled(run)
     diverged = projected.diverged if isinstance(projected, Projected) else 0
-    return _evidence(run, Schedule(fidelity, (), tuple(loop.met)), issues, 0, diverged)
+    return evidence(run, Schedule(fidelity, (), tuple(loop.met)), issues, 0, diverged)
 
 
 class _Unset:
@@ -147,7 +147,8 @@ def _clock_of(loop: ControlledLoop) -> Any:
     return set_clock
 
 
-def _controlled(run: Run) -> tuple[Any, ...]:
+def controlled(run: Run) -> tuple[Issue, ...]:
+    """Run all phases under control; what was not."""
     loop = run.loop
     if gc.get_count()[0] > 20_000:
         gc.collect(1)
@@ -160,9 +161,10 @@ def _controlled(run: Run) -> tuple[Any, ...]:
     return (*issues, *loop.uncontrolled)
 
 
-def _evidence(
-    run: Run, schedule: Schedule, issues: tuple[Any, ...], switches: int, diverged: int
+def evidence(
+    run: Run, schedule: Schedule, issues: tuple[Issue, ...], switches: int, diverged: int
 ) -> Execution:
+    """Everything that a run has left, as plain values."""
     loop = run.loop
     ended: Literal["done", "deadlock", "step limit", "crash"] = run.ended  # type: ignore[assignment]
     return Execution(

@@ -18,7 +18,7 @@ from isomodel.search.judge import Judge, Oracles
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.execution import Execution, Issue
 from isomodel.values.scenario import Scenario
-from isomodel.values.schedule import Fault, Fidelity
+from isomodel.values.schedule import STRIKES, Fault, Fidelity
 from isomodel.values.verdict import Finding, Verdict
 
 AUDIT_EVERY = 250
@@ -37,8 +37,8 @@ class Draw(msgspec.Struct, frozen=True):
 
 def walk_of(draw: Draw) -> RandomWalk:
     """The scheduler of this execution."""
-    cancels = any(fault.kind == "cancel" for fault in draw.faults)
-    return RandomWalk(draw.walk, company=cancels)
+    strikes = any(fault.kind in STRIKES for fault in draw.faults)
+    return RandomWalk(draw.walk, company=strikes)
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -67,7 +67,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Explorer:
-    """Hunts one target from one seed."""
+    """Hunts one target from one seed; a scenario has at most so many ``faults``."""
 
     def __init__(
         self,
@@ -79,19 +79,20 @@ class Explorer:
         oracles: Oracles = "all",
         users: int | None = None,
         operations: int = 4,
+        faults: int = 2,
     ) -> None:
         self.spec = spec
         self.seed = seed
         self.armed = armed
         self.judge = Judge(spec, armed, oracles)
         self._fidelities = tuple(fidelities)
-        self._generator = Generator(spec, users=users, operations=operations)
+        self._generator = Generator(spec, users=users, operations=operations, faults=faults)
 
     def draw(self, index: int) -> Draw:
         """The inputs of one execution."""
         source = random.Random(f"{self.seed}/{index}")
         scenario = self._generator.scenario(source)
-        faults = self._generator.faults(scenario, source)
+        faults = self._generator.faults(scenario, source, index)
         fidelity = self._fidelities[index % len(self._fidelities)]
         return Draw(index, scenario, fidelity, faults, source.getrandbits(48))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import warnings
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -15,7 +15,7 @@ from hypothesis.strategies import SearchStrategy
 from isomodel.targets.declare import USERS, Argument, OperationSpec, TargetSpec
 from isomodel.values.errors import BadInput
 from isomodel.values.scenario import Operation, Scenario
-from isomodel.values.schedule import Fault
+from isomodel.values.schedule import STRIKES, Fault, FaultKind
 
 EXAMPLES = 24
 """Values drawn beforehand for each argument: Hypothesis costs a hundred times an execution."""
@@ -75,6 +75,18 @@ def _draw(strategy: SearchStrategy[Any]) -> list[Any]:
     return values
 
 
+KINDS: tuple[FaultKind, ...] = (
+    *("cancel",) * 5,
+    *("fail",) * 3,
+    *("timeout",) * 2,
+    *("slow", "jump"),
+)  # fmt: skip
+"""Kinds of faults, as often as each is drawn."""
+
+MORE_AFTER = 100
+"""Executions of a hunt after which they may have one more fault: few faults come first."""
+
+
 class Generator:
     """Draws scenarios and faults for one target.
 
@@ -82,8 +94,16 @@ class Generator:
     many kinds rarely let two operations meet.
     """
 
-    def __init__(self, spec: TargetSpec, *, users: int | None = None, operations: int = 4) -> None:
+    def __init__(
+        self,
+        spec: TargetSpec,
+        *,
+        users: int | None = None,
+        operations: int = 4,
+        faults: int = 2,
+    ) -> None:
         self.spec = spec
+        self._most_faults = faults
         self.pools = pools_of(spec)
         self._most_users = min(users or spec.max_users, len(USERS))
         self._most_operations = operations
@@ -151,17 +171,28 @@ class Generator:
         ]
         return draw.choice(labels) if labels else None
 
-    def faults(self, scenario: Scenario, draw: random.Random) -> tuple[Fault, ...]:
-        """No fault, one, or two: most bugs need none or one."""
-        count = draw.choice((0, 0, 0, 1, 1, 2))
-        out = []
-        for _ in range(count):
-            operation = draw.choice(scenario.operations)
-            kind: Literal["cancel", "fail"] = draw.choice(("cancel", "cancel", "fail"))
-            first = 1 if kind == "cancel" else 0
-            at = first + min(int(draw.expovariate(0.4)), 40)
-            task = operation.label
-            if kind == "cancel" and self.spec.cancels == "any" and draw.random() < 0.5:
-                task, at = f"{task}/?{draw.randrange(3)}", at - 1
-            out.append(Fault(kind, task, at))
+    def faults(self, scenario: Scenario, draw: random.Random, index: int = 0) -> tuple[Fault, ...]:
+        """The faults of execution ``index``: none in every second one, and few more than one."""
+        most = min(self._most_faults, 1 + index // MORE_AFTER)
+        count = 0
+        while count < most and draw.random() < 0.5:
+            count += 1
+        out = [fault_of(self.spec, draw.choice(scenario.operations), draw) for _ in range(count)]
         return tuple(dict.fromkeys(out))
+
+
+def kinds_of(spec: TargetSpec) -> frozenset[str]:
+    """The kinds of faults that may strike this target."""
+    inside = ("cancel inside",) if spec.cancels == "any" else ()
+    return frozenset((*KINDS, *inside, *(("scope",) if spec.scopes else ())))
+
+
+def fault_of(spec: TargetSpec, operation: Operation, draw: random.Random) -> Fault:
+    """A fault of one of this operation's tasks."""
+    kind = draw.choice((*KINDS, *("scope",) * 3) if spec.scopes else KINDS)
+    task, at = operation.label, min(int(draw.expovariate(0.4)), 40)
+    if kind == "jump":
+        at = min(at, 3)
+    if kind == "cancel" and spec.cancels == "any" and draw.random() < 0.5:
+        return Fault(kind, f"{task}/?{draw.randrange(3)}", at)
+    return Fault(kind, task, at + (kind in STRIKES))

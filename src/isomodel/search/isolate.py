@@ -13,7 +13,7 @@ from isomodel.schedulers.random import RandomWalk
 from isomodel.search.execute import Alone, execute_alone
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.execution import Execution
-from isomodel.values.schedule import Fault
+from isomodel.values.schedule import STRIKES, Fault
 from isomodel.values.verdict import Finding
 
 WITNESSES = 400
@@ -166,7 +166,7 @@ def _varied(faults: tuple[Fault, ...], seed: int) -> tuple[Fault, ...]:
         return faults
     draw = random.Random(seed)
     return tuple(
-        Fault(fault.kind, fault.task, draw.randint(min(fault.at, fault.kind == "cancel"), fault.at))
+        Fault(fault.kind, fault.task, draw.randint(min(fault.at, fault.kind in STRIKES), fault.at))
         for fault in faults
     )
 

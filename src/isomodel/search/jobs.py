@@ -28,6 +28,7 @@ class Job(msgspec.Struct, frozen=True):
     oracles: Literal["all", "noninterference", "invariants"] = "all"
     users: int | None = None
     operations: int = 4
+    faults: int = 2
     shrink: bool = True
     path: tuple[str, ...] = ()
 
@@ -46,6 +47,7 @@ class Result(msgspec.Struct, frozen=True):
     ``case`` is the shrunk counterexample and ``file`` where it was kept. ``executions`` counts
     joint executions up to the finding, ``alone_runs`` and ``alone_steps`` what noninterference
     ran beside them, ``shrink_executions`` what shrinking took; times are in seconds.
+    ``confirmation`` tells how it went on the ordinary event loop, if that was tried.
     ``bad_input`` is the one-line message if the target could not be used at all.
     """
 
@@ -62,4 +64,5 @@ class Result(msgspec.Struct, frozen=True):
     shrink_seconds: float = 0.0
     also_alone: int = 0
     issues: tuple[Issue, ...] = ()
+    confirmation: str = ""
     bad_input: str = ""

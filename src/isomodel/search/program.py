@@ -25,6 +25,12 @@ from isomodel.values.facts import Fact
 from isomodel.values.schedule import Fault, Fidelity, Schedule
 from isomodel.values.verdict import Finding, Verdict
 
+FAILURE = "no failure"
+"""The property of a program."""
+
+FAILED = ("raised", "hang")
+"""How a run ends that breaks it."""
+
 Main = Callable[[], Coroutine[Any, Any, object]]
 Around = Callable[[ControlledLoop], contextlib.AbstractContextManager[object]]
 
@@ -78,15 +84,22 @@ def run_program(
     The program itself runs inside a block that ``around`` makes for the loop.
     """
     loop = LOOPS[fidelity](scheduler, faults=faults, max_steps=max_steps)
+    return *run_on(main, loop, seed, around), loop
+
+
+def run_on(
+    main: Main, loop: ControlledLoop, seed: int, around: Around = contextlib.nullcontext
+) -> tuple[str, str]:
+    """Run it once on this loop: how it ended, and why."""
     world: Any = _Bare(loop)
-    with entered(world):
+    with _control.installed(), entered(world):
         _control.begin(seed, loop.time, _whose(loop))
         try:
             ended, why = _run(main, loop, around)
         finally:
             issues = _control.end()
             loop.uncontrolled.extend(issues)
-    return ended, why, loop
+    return ended, why
 
 
 def _whose(loop: ControlledLoop) -> Callable[[], str]:
@@ -155,9 +168,9 @@ def explore_program(
                 around=observer.watching if observer else contextlib.nullcontext,
             )
             search.learn(plan, observer, loop.step_counts())
-            if ended in ("raised", "hang"):
+            if ended in FAILED:
                 schedule = _recorded(main, plan, fidelity, faults, seed)
-                verdict = Verdict("violated", why, (Finding("no failure", why),), index + 1)
+                verdict = Verdict("violated", why, (Finding(FAILURE, why),), index + 1)
                 return ProgramOutcome(verdict, schedule, index + 1, plan.policy, search.shares())
             if ended == "busy":
                 busy = why

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from isomodel.search.confirm import Confirmation
 from isomodel.search.explore import Draw
 from isomodel.search.jobs import Job, Result
 from isomodel.search.journal import Place
@@ -58,7 +59,14 @@ class Again(msgspec.Struct, frozen=True):
     path: tuple[str, ...] = ()
 
 
-Request = Hunt | Inputs | Trial | Attempt | Again
+class Confirm(msgspec.Struct, frozen=True):
+    """Run a case on the ordinary event loop. Answer: a Confirmation."""
+
+    case: Case
+    path: tuple[str, ...] = ()
+
+
+Request = Hunt | Inputs | Trial | Attempt | Again | Confirm
 
 # Answers
 
@@ -116,7 +124,9 @@ class Broken(msgspec.Struct, frozen=True):
     traceback: str
 
 
-Answer = Found | Done | Draw | Survived | Ended | Repeated | Unusable | Escaped | Broken
+Answer = (
+    Found | Done | Draw | Survived | Ended | Repeated | Confirmation | Unusable | Escaped | Broken
+)
 
 
 def refusal(answer: Answer) -> str:
@@ -130,7 +140,7 @@ def refusal(answer: Answer) -> str:
 
 def target_of(request: Request) -> str:
     """The target that a request is about."""
-    if isinstance(request, Again):
+    if isinstance(request, Again | Confirm):
         return request.case.target
     if isinstance(request, Attempt):
         return request.trial.job.target

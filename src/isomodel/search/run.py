@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from isomodel.engine.giving_up import GivenUp
 from isomodel.engine.graph import class_state, own_classes, shared_objects
 from isomodel.engine.loop import Blocked, ControlledLoop, OutOfSteps
 from isomodel.engine.owner import OWNER, Actor, Owner, Part
@@ -27,6 +28,9 @@ from isomodel.values.execution import Leftover, Refusal, Rollback
 from isomodel.values.facts import Fact, Noted
 from isomodel.values.scenario import Operation, Scenario, made_by
 from isomodel.values.trace import Event
+
+_OURS = ("isomodel/search/run.py", "isomodel/engine/giving_up.py")
+"""What calls operations, and is no part of the system."""
 
 _ALL_IO = "*"
 """Stands for I/O of any kind where an owner's arrivals are counted by kind."""
@@ -262,9 +266,14 @@ class Run:
         if arguments is None:
             return "fail", {"error": "NoHandle", "message": "its maker did not succeed"}
         try:
-            value = await getattr(self.target, operation.name)(operation.user, **arguments)
+            call = getattr(self.target, operation.name)(operation.user, **arguments)
+            for boundary in self.loop.boundaries(operation.label):
+                call = boundary.around(call)
+            value = await call
         except asyncio.CancelledError:
             return "info", {"error": "CancelledError", "message": ""}
+        except GivenUp as given_up:
+            return "info", {"error": str(given_up), "message": ""}
         except Exception as error:
             error.__traceback__ = None  # frames would keep alive what should be gone
             return "fail", plain(error)
@@ -461,7 +470,7 @@ def frames(task: asyncio.Task[Any]) -> list[str]:
     awaited: Any = task.get_coro()
     while awaited is not None:
         frame = getattr(awaited, "cr_frame", None) or getattr(awaited, "ag_frame", None)
-        if frame is not None and "isomodel/search/run" not in frame.f_code.co_filename:
+        if frame is not None and not frame.f_code.co_filename.endswith(_OURS):
             out.append(f"{frame.f_code.co_qualname}:{frame.f_lineno}")
         awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "ag_await", None)
     return out or ["its start"]

@@ -14,8 +14,15 @@ from isomodel.engine.protocol import Option, default, is_switch
 from isomodel.schedulers.replay import Points, Replay
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Scenario
-from isomodel.values.schedule import Fault, Schedule, Switch
+from isomodel.values.schedule import OF_IO, STRIKES, Fault, FaultKind, Schedule, Switch
 from isomodel.values.verdict import Finding
+
+ORDER: tuple[FaultKind, ...] = ("cancel", "timeout", "scope", "fail", "slow", "jump")
+"""Kinds of faults, the plainest first."""
+
+
+JUMPS = 3
+"""Timers of an operation at which a jump of the clock is tried, where none is known to fire."""
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -40,6 +47,8 @@ class Question(msgspec.Struct, frozen=True):
     nth: int
     alternatives: tuple[tuple[str, int], ...]
     """Key of each other option, with 1 if it is a context switch, else 0."""
+    join: bool = False
+    """Whether work is ready, so that an arrival would join an iteration that comes anyway."""
 
 
 class Probe(Replay):
@@ -62,7 +71,8 @@ class Probe(Replay):
                 for index, option in enumerate(options)
                 if index != chosen
             )
-            self.questions.append(Question(after, step, nth, others))
+            join = options[usual].kind == "go on"
+            self.questions.append(Question(after, step, nth, others, join))
         return chosen
 
 
@@ -79,7 +89,8 @@ class Node(NamedTuple):
 class Limits(msgspec.Struct, frozen=True):
     """How far to search: executions, faults of these kinds, and below which cost.
 
-    ``first``: any failure will do; otherwise the search goes on for a cheaper one.
+    ``first``: any failure will do; otherwise the search goes on for a cheaper one. ``joins``:
+    arrivals may join an iteration in which others run.
     """
 
     trials: int
@@ -87,6 +98,7 @@ class Limits(msgspec.Struct, frozen=True):
     kinds: frozenset[str] = frozenset()
     below: int | None = None
     first: bool = False
+    joins: bool = True
 
 
 Run = Callable[[Probe, tuple[Fault, ...]], tuple[Execution, Finding | None]]
@@ -121,51 +133,65 @@ def simplest(scenario: Scenario, run: Run, limits: Limits) -> tuple[Attempt | No
             continue
         if not limits.first and len(node.choices) >= max(2, below or 0):
             continue
-        for extra, faults, choices in _next(execution, probe, node, limits):
+        for extra, oddity, faults, choices in _next(execution, probe, node, limits):
             if below is None or node.cost + extra < below:
                 serial += 1
-                effort = 2 * len(choices) + len(faults)
+                effort = 2 * len(choices) + len(faults) + oddity
                 heapq.heappush(queue, Node(effort, serial, node.cost + extra, faults, choices))
     return best, not any(below is None or node.cost < below for node in queue)
 
 
 def _next(
     execution: Execution, probe: Probe, node: Node, limits: Limits
-) -> Iterator[tuple[int, tuple[Fault, ...], tuple[Switch, ...]]]:
-    """One more fault or one more choice than this execution had, each with its cost."""
+) -> Iterator[tuple[int, int, tuple[Fault, ...], tuple[Switch, ...]]]:
+    """One more fault or choice than this execution had: cost, oddity (1 for joining), and all."""
     faults, choices = node.faults, node.choices
     if len(faults) < limits.faults and not choices:
         for fault in possible_faults(execution, limits.kinds):
             if not faults or (fault.task, fault.at) > (faults[-1].task, faults[-1].at):
-                yield 1, (*faults, fault), choices
+                yield 1, 0, (*faults, fault), choices
     for question in probe.questions:
+        if question.join and not limits.joins:
+            continue
         for key, cost in question.alternatives:
             choice = Switch(question.after, question.step, key, question.nth)
-            yield cost, faults, (*choices, choice)
+            yield cost, int(question.join), faults, (*choices, choice)
 
 
 def possible_faults(execution: Execution, kinds: AbstractSet[str]) -> Iterator[Fault]:
-    """A cancellation after every step of every operation, a failure of every I/O.
+    """Each fault of these kinds that could strike somewhere in this execution.
 
-    ``cancel inside``: also of every task that an operation has started.
+    Striking kinds after every step of every operation, those of I/O at every I/O, a jump of the
+    clock at every timer. ``cancel inside``: of every task that an operation has started.
     """
     steps: dict[str, int] = {}
     for step in execution.trace:
         if step.what == "step":
             steps[step.task] = steps.get(step.task, 0) + 1
     io: dict[str, int] = {}
+    timers: dict[str, int] = {}
     for arrival in execution.arrivals:
-        label = arrival.key.split(" ")[0]
+        label, _, what = arrival.key.partition(" ")
         io[label] = io.get(label, 0) + 1
+        if what.startswith("timer "):
+            timers[label] = max(timers.get(label, 0), int(what.removeprefix("timer ")) + 1)
     for operation in execution.scenario.operations:
-        if "cancel" in kinds:
+        for kind in _in_order(STRIKES & kinds):
             for at in range(1, steps.get(operation.label, 0) + 1):
-                yield Fault("cancel", operation.label, at)
+                yield Fault(kind, operation.label, at)
         if "cancel inside" in kinds:
             for task in steps:
                 if task.startswith(operation.label + "/"):
                     for at in range(steps[task] + 1):
                         yield Fault("cancel", task, at)
-        if "fail" in kinds:
+        for kind in _in_order(OF_IO & kinds):
             for at in range(io.get(operation.label, 0)):
-                yield Fault("fail", operation.label, at)
+                yield Fault(kind, operation.label, at)
+        if "jump" in kinds:
+            for at in range(max(timers.get(operation.label, 0), JUMPS)):
+                yield Fault("jump", operation.label, at)
+
+
+def _in_order(kinds: AbstractSet[FaultKind]) -> list[FaultKind]:
+    """Plain kinds before others: cancel, timeout, scope; fail, slow."""
+    return sorted(kinds, key=ORDER.index)

@@ -8,7 +8,7 @@ run them all under the default schedule.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 from isomodel.search.generate import Pools, secret_for
@@ -24,9 +24,18 @@ PAIRS = 300
 """The most scenarios of one and of two operations."""
 
 
-def smallest(spec: TargetSpec, pools: Pools, below: Size) -> Iterator[Scenario]:
-    """Scenarios of one operation, then of two, of one user and then of two; all below a size."""
-    names = [name for name, operation in spec.operations.items() if not _needs_handle(operation)]
+def smallest(
+    spec: TargetSpec, pools: Pools, below: Size, known: Container[str] | None = None
+) -> Iterator[Scenario]:
+    """Scenarios of one operation, then of two, of one user and then of two; all below a size.
+
+    With ``known``, only of operations of these names.
+    """
+    names = [
+        name
+        for name, operation in spec.operations.items()
+        if not _needs_handle(operation) and (known is None or name in known)
+    ]
     groups = tuple(group for group in spec.together if any(user in USERS[:2] for user in group))
     if (below.users, below.operations) > (1, 1) or below.faults:
         singles = (

@@ -26,6 +26,7 @@ from isomodel.engine.sources import shortened
 from isomodel.schedulers.random import RandomWalk
 from isomodel.schedulers.replay import Replay
 from isomodel.search import cases
+from isomodel.search.confirm import confirm
 from isomodel.search.execute import execute, session
 from isomodel.search.explore import Budget, Explorer, Outcome, walk_of
 from isomodel.search.jobs import Job, Result
@@ -46,6 +47,7 @@ from isomodel.search.requests import (
     Answer,
     Attempt,
     Broken,
+    Confirm,
     Done,
     Ended,
     Escaped,
@@ -158,6 +160,7 @@ class _Worker:
             oracles=job.oracles,
             users=job.users,
             operations=job.operations,
+            faults=job.faults,
         )
 
     def _hunt(self, job: Job, folder: Path) -> Answer:
@@ -322,13 +325,16 @@ class _Worker:
         os.waitpid(fork, 0)
         return True
 
-    def _again(self, request: Again) -> Answer:
+    def _again(self, request: Again | Confirm) -> Answer:
         case = request.case
         spec = resolve(case.target, request.path)
         cases.fits(case, spec)
         self._journal.enter(Phase.CHECKING)
+        spec = beating(spec, self._journal)
         with session():
-            return Repeated(*cases.rejudge(case, beating(spec, self._journal)))
+            if isinstance(request, Confirm):
+                return confirm(case, spec)
+            return Repeated(*cases.rejudge(case, spec))
 
 
 def _result(job: Job, outcome: Outcome, seconds: float) -> Result:

@@ -36,12 +36,16 @@ these members, all optional:
 ``cancels``
     whom cancellations strike: ``"operations"`` (the default: a request is given up), or ``"any"``
     task that an operation has started, too (a library closes, a time limit inside it passes).
+``scopes``
+    True where callers give operations up by leaving a cancel scope of anyio's, which cancels
+    whatever still waits in it again and again.
 ``defects`` and ``arm(name)``
     known faults that can be armed, by name with a line that explains each.
 """
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints, overload
@@ -126,6 +130,7 @@ class TargetSpec(msgspec.Struct, frozen=True):
     together: tuple[tuple[str, ...], ...] = ()
     max_users: int = 3
     cancels: str = "operations"
+    scopes: bool = False
     defects: Mapping[str, str] = {}
 
 
@@ -134,6 +139,16 @@ def _cancels(name: str, cls: type) -> str:
     if cancels not in ("operations", "any"):
         raise BadInput(f'{name}: cancels is {cancels!r}; write "operations" or "any"')
     return str(cancels)
+
+
+def _scopes(name: str, cls: type) -> bool:
+    if not getattr(cls, "scopes", False):
+        return False
+    try:
+        importlib.import_module("anyio")  # now, and not in the middle of an execution
+    except ImportError:
+        raise BadInput(f"{name}: scopes needs anyio; install it, or leave scopes out") from None
+    return True
 
 
 class _Options(msgspec.Struct, frozen=True):
@@ -224,6 +239,7 @@ def spec_of(cls: type, name: str | None = None) -> TargetSpec:
         together=tuple(tuple(group) for group in getattr(cls, "together", ())),
         max_users=getattr(cls, "max_users", 3),
         cancels=_cancels(name, cls),
+        scopes=_scopes(name, cls),
         defects=dict(getattr(cls, "defects", {})),
     )
 

@@ -12,7 +12,8 @@ from isomodel.values.scenario import Scenario
 from isomodel.values.schedule import Schedule
 from isomodel.values.verdict import Finding
 
-SCHEMA = 1
+SCHEMA = 2
+"""2 since cases may have faults other than ``cancel`` and ``fail``; those of 1 are read as ever."""
 
 
 class Size(msgspec.Struct, frozen=True, order=True):
@@ -34,14 +35,18 @@ class Origin(msgspec.Struct, frozen=True):
     isomodel: str = ""
     seed: int = 0
     execution: int = 0
+    fidelity: str = ""
+    """Under which it was found; the schedule may be one of ``stock`` found later."""
 
 
 class Case(msgspec.Struct, frozen=True):
     """Scenario, schedule and the finding they lead to, for the target of this name.
 
     ``armed`` names the defects of the target that were armed. ``minimal`` says whether it is
-    1-minimal: nothing single can be removed without losing the failure. ``confirmed`` tells
-    for each fidelity whether the failure shows there too.
+    1-minimal: nothing single can be removed without losing the failure; ``cut_short`` that
+    shrinking ran out of time, and that this is the smallest it had. ``confirmed`` tells
+    for each fidelity whether the failure shows there too, and under ``asyncio`` whether it does
+    on the ordinary event loop; ``searched`` in how many executions it was looked for in vain.
     """
 
     target: str
@@ -52,7 +57,9 @@ class Case(msgspec.Struct, frozen=True):
     schema: int = SCHEMA
     armed: tuple[str, ...] = ()
     minimal: bool = False
+    cut_short: bool = False
     confirmed: dict[str, bool] = {}
+    searched: dict[str, int] = {}
     origin: Origin = Origin()
 
 

@@ -30,14 +30,29 @@ class Switch(msgspec.Struct, frozen=True, omit_defaults=True):
     nth: int = 0
 
 
+FaultKind = Literal["cancel", "fail", "timeout", "scope", "slow", "jump"]
+
+STRIKES: frozenset[FaultKind] = frozenset(("cancel", "timeout", "scope"))
+"""Faults that make a task give up, at a moment that is the scheduler's choice."""
+
+
+OF_IO: frozenset[FaultKind] = frozenset(("fail", "slow"))
+"""Faults of one simulated I/O, which strike when it begins."""
+
+
 class Fault(msgspec.Struct, frozen=True):
     """An injected failure of one task.
 
     ``cancel``: the task is cancelled after ``at`` steps, or later where a switch says so.
+    ``timeout``: likewise, by a caller's time limit (``asyncio.timeout``) that passes.
+    ``scope``: likewise, by a caller that leaves anyio's cancel scope.
     ``fail``: its simulated I/O number ``at`` (from 0) raises what that I/O declares.
+    ``slow``: that I/O takes longer than every timer that is pending when it begins.
+    ``jump``: while its timer number ``at`` (from 0) is pending, the clock jumps so far that
+    every pending timer is due at once.
     """
 
-    kind: Literal["cancel", "fail"]
+    kind: FaultKind
     task: str
     at: int
 

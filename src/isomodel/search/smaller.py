@@ -1,0 +1,148 @@
+"""Smaller scenarios than a given one, and others that may do with less: what shrinking tries.
+
+Each comes with the name of the edit, so that a pass over them can go on where it was after one
+has succeeded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+
+from isomodel.search.edit import relabelled, replaced, without
+from isomodel.search.generate import Pools, secret_for
+from isomodel.targets.declare import USERS, TargetSpec
+from isomodel.values.scenario import Operation, Scenario, made_by
+
+Edited = tuple[str, Scenario]
+"""The name of an edit, and the scenario after it."""
+
+Edits = Callable[[Scenario], Iterator[Edited]]
+
+
+class Smaller:
+    """The edits of scenarios of one target."""
+
+    def __init__(self, spec: TargetSpec, pools: Pools) -> None:
+        self._spec = spec
+        self._pools = pools
+
+    def without_user(self, scenario: Scenario) -> Iterator[Edited]:
+        """Without one of its users."""
+        if len(scenario.users) > 1:
+            for user in reversed(scenario.users):
+                yield user, scenario.only(tuple(u for u in scenario.users if u != user))
+
+    def without_operation(self, scenario: Scenario) -> Iterator[Edited]:
+        """Without one of its operations, the last first."""
+        for operation in reversed(scenario.operations):
+            yield operation.label, without(scenario, operation.label)
+
+    def merged(self, scenario: Scenario) -> Iterator[Edited]:
+        """With one user who does side by side what two did."""
+        for user in reversed(scenario.users):
+            for other in scenario.users:
+                if other != user:
+                    yield f"{user} as {other}", self._merged(scenario, user, other)
+
+    def simpler(self, scenario: Scenario) -> Iterator[Edited]:
+        """With simpler arguments, less side by side, or the simplest seed."""
+        for operation in scenario.operations:
+            for changed in self._simpler(operation):
+                name = f"{operation.label} {msgspec.json.encode(changed.args).decode()}"
+                yield f"{name} {changed.beside}", replaced(scenario, changed)
+        if scenario.seed:
+            yield "seed", msgspec.structs.replace(scenario, seed=0)
+
+    def with_other_arguments(self, scenario: Scenario) -> Iterator[Scenario]:
+        """With an argument changed to another of the values drawn for it.
+
+        In one operation, and in all operations of its name: what takes two of them to fail
+        often cannot be reached by changing one.
+        """
+        for operation in scenario.operations:
+            for name, old in operation.args.items():
+                for value in self._pools.get((operation.name, name), ()):
+                    if value != old:
+                        yield replaced(scenario, _with_argument(operation, name, value))
+                        yield _everywhere(scenario, operation.name, name, value)
+
+    def rearranged(self, scenario: Scenario) -> Iterator[Scenario]:
+        """With two neighbouring operations of one user in the other order."""
+        for user in scenario.users:
+            mine = [operation for operation in scenario.operations if operation.user == user]
+            for first, second in pairwise(mine):
+                handles = [made_by(value) for value in second.args.values()]
+                if first.label not in handles and not (first.beside or second.beside):
+                    swapped = {first.label: second, second.label: first}
+                    operations = tuple(swapped.get(o.label, o) for o in scenario.operations)
+                    yield msgspec.structs.replace(scenario, operations=operations)
+
+    def numbered_anew(self, scenario: Scenario) -> tuple[Scenario, dict[str, str]]:
+        """With users and operations numbered from the start, and the new label of each old one."""
+        users = dict(zip(scenario.users, USERS, strict=False))
+        labels: dict[str, str] = {}
+        for user in scenario.users:
+            mine = [o.label for o in scenario.operations if o.user == user]
+            labels.update({label: f"{users[user]}.{i + 1}" for i, label in enumerate(mine)})
+        renamed = relabelled(scenario, users, labels)
+        operations = tuple(
+            msgspec.structs.replace(operation, args=self._remarked(operation))
+            for operation in renamed.operations
+        )
+        return msgspec.structs.replace(renamed, operations=operations), labels
+
+    def _merged(self, scenario: Scenario, user: str, into: str) -> Scenario:
+        """The scenario in which ``into`` does beside its own what ``user`` did."""
+        taken = sum(operation.user == into for operation in scenario.operations)
+        mine = [operation.label for operation in scenario.operations if operation.user == user]
+        labels = {operation.label: operation.label for operation in scenario.operations}
+        labels.update({label: f"{into}.{taken + 1 + i}" for i, label in enumerate(mine)})
+        users = {other: into if other == user else other for other in scenario.users}
+        moved = {labels[label] for label in mine}
+        scenario = relabelled(scenario, users, labels)
+        operations = tuple(
+            msgspec.structs.replace(
+                operation,
+                args=self._remarked(operation),
+                beside=operation.beside or operation.label == labels[mine[0]],
+            )
+            if operation.label in moved
+            else operation
+            for operation in scenario.operations
+        )
+        return msgspec.structs.replace(scenario, operations=operations)
+
+    def _remarked(self, operation: Operation) -> dict[str, Any]:
+        """The arguments with secrets that belong to the operation's user."""
+        number = int(operation.label.rpartition(".")[2])
+        secret = {a.name for a in self._spec.operations[operation.name].arguments if a.secret}
+        return {
+            name: secret_for(operation.user, number) if name in secret else value
+            for name, value in operation.args.items()
+        }
+
+    def _simpler(self, operation: Operation) -> Iterator[Operation]:
+        if operation.beside:
+            yield msgspec.structs.replace(operation, beside=False)
+        for name, value in operation.args.items():
+            values = self._pools.get((operation.name, name), ())
+            rank = values.index(value) if value in values else len(values)
+            for simpler in sorted(values[:rank][:3], key=lambda v: len(repr(v))):
+                if simpler != value and len(repr(simpler)) <= len(repr(value)):
+                    yield _with_argument(operation, name, simpler)
+
+
+def _with_argument(operation: Operation, name: str, value: Any) -> Operation:
+    return msgspec.structs.replace(operation, args={**operation.args, name: value})
+
+
+def _everywhere(scenario: Scenario, operation_name: str, name: str, value: Any) -> Scenario:
+    operations = tuple(
+        _with_argument(operation, name, value) if operation.name == operation_name else operation
+        for operation in scenario.operations
+    )
+    return msgspec.structs.replace(scenario, operations=operations)
