@@ -1,8 +1,9 @@
 """Autopsy: from the index of the execution that took a process down to a case like any other.
 
-The dead cannot be asked, but the inputs of an execution are a pure function of job and index. A
-fresh process draws them, and they are on disk before it runs them again; this time every choice
-is written down, so that the case replays. Then it is made smaller, one thing at a time.
+The dead cannot be asked, but the inputs of an execution are a pure function of job and index, or
+were written down. A fresh process draws them, and they are on disk before it runs them again; this
+time every choice is written down, so that the case replays. Then it is made smaller, one thing at a
+time.
 """
 
 from __future__ import annotations
@@ -91,6 +92,9 @@ class Autopsy:
     # Examining
 
     def _drawn(self, nursery: Child) -> Draw | None:
+        """The inputs: as they were written down, or drawn again."""
+        if self._death.inputs:
+            return msgspec.json.decode(self._death.inputs, type=Draw)
         try:
             answer = nursery.ask(Inputs(self._job, self._death.index))
         except Death:

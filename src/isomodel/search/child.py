@@ -51,11 +51,14 @@ class Death(Exception):
     ``kind`` tells deaths apart: equal kinds are the same failure.
     """
 
-    def __init__(self, kind: str, phase: Phase, index: int, place: Place) -> None:
+    def __init__(
+        self, kind: str, phase: Phase, index: int, place: Place, inputs: bytes = b""
+    ) -> None:
         self.kind = kind
         self.phase = phase
         self.index = index
         self.place = place
+        self.inputs = inputs
         super().__init__(f"{kind} at {place.where}" if place.where else kind)
 
     @property
@@ -171,7 +174,7 @@ class Child:
     def _alive(self, answer: Answer) -> Answer:
         if isinstance(answer, Escaped):
             place = Place(where=answer.where)
-            raise Death(ended_by(answer), self.journal.phase, self.journal.index, place)
+            raise self._death(ended_by(answer), place)
         return answer
 
     def _patience(self, stall: float) -> float:
@@ -180,7 +183,6 @@ class Child:
 
     def _blocked(self, stall: float) -> Death:
         """Have it say where it is, and end it."""
-        phase, index = self.journal.phase, self.journal.index
         with contextlib.suppress(OSError):
             os.write(self._life, b"?")
             time.sleep(TICK)
@@ -189,7 +191,7 @@ class Child:
             self._process.wait(2)
         self._kill()
         kind = f"blocked the event loop for {stall:g} s"
-        return Death(kind, phase, index, read_last_words(self._words))
+        return self._death(kind, read_last_words(self._words))
 
     def _dead(self) -> Death:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -197,7 +199,11 @@ class Child:
         self._kill()
         place = read_last_words(self._words)
         kind = ending(self._process.returncode, place)
-        return Death(kind, self.journal.phase, self.journal.index, place)
+        return self._death(kind, place)
+
+    def _death(self, kind: str, place: Place) -> Death:
+        journal = self.journal
+        return Death(kind, journal.phase, journal.index, place, journal.inputs)
 
     def _trim_log(self) -> None:
         with contextlib.suppress(OSError):

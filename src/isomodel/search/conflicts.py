@@ -5,15 +5,23 @@ An event is what a scheduler decides about; see ``isomodel.schedulers.held``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from isomodel.schedulers.held import Event
 from isomodel.tracking.recorder import Access, Label
 
+Party = Callable[[str], str]
+"""Whose a task is: events of one party never conflict."""
+
+
+def itself(task: str) -> str:
+    """Every task is a party of its own."""
+    return task
+
 
 class Conflict(NamedTuple):
-    """After event ``first`` touched something, ``second``, of another task, did."""
+    """After event ``first`` touched something, ``second``, of another party, did."""
 
     first: Event
     second: Event
@@ -50,11 +58,11 @@ def by_event(accesses: Sequence[Access], delivered: Sequence[tuple[int, Event]])
     return found
 
 
-def conflicts(touches: Sequence[Touch]) -> dict[Conflict, None]:
+def conflicts(touches: Sequence[Touch], party: Party = itself) -> dict[Conflict, None]:
     """The conflicts in one execution, in the order in which they came.
 
     For each label: every write with the reads since the write before it and with that write, and
-    every read with the last write, where two tasks are involved. What nobody reads conflicts with
+    every read with the last write, where two parties are involved. What nobody reads conflicts with
     nothing: in which order two keys came into a dict matters to whoever goes through it.
     """
     found: dict[Conflict, None] = {}
@@ -71,6 +79,6 @@ def conflicts(touches: Sequence[Touch]) -> dict[Conflict, None]:
         else:
             reads.setdefault(label, {})[event] = None
         for other in before:
-            if other.task != event.task:
+            if party(other.task) != party(event.task):
                 found[Conflict(other, event)] = None
     return found

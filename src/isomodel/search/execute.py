@@ -19,7 +19,7 @@ from isomodel.engine.world import entered
 from isomodel.schedulers.projected import Projected
 from isomodel.schedulers.recording import Recording
 from isomodel.schedulers.replay import Replay
-from isomodel.search.run import Run
+from isomodel.search.run import Around, Run
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.errors import BadInput
 from isomodel.values.execution import Arrival, Execution, Issue, Refusal
@@ -75,16 +75,18 @@ def execute(
     faults: Sequence[Fault] = (),
     armed: tuple[str, ...] = (),
     record: bool = True,
+    around: Around = contextlib.nullcontext,
 ) -> Execution:
     """Run ``scenario`` under ``scheduler`` and return all it left behind.
 
-    With ``record`` the execution's schedule holds the choices made, as departures from the
+    Its start and its operations run inside a block that ``around`` makes for the loop. With
+    ``record`` the execution's schedule holds the choices made, as departures from the
     default rule; otherwise it is empty but for faults. Raises BadInput if the target cannot start.
     """
     recording = Recording(scheduler) if record else None
     loop = LOOPS[fidelity](recording or scheduler, faults=faults, max_steps=MAX_STEPS, record=True)
     run = Run(spec, scenario, loop, armed=armed)
-    issues = controlled(run)
+    issues = controlled(run, around)
     schedule = Schedule(fidelity, tuple(recording.choices) if recording else (), tuple(loop.met))
     switches = recording.switches if recording else 0
     diverged = scheduler.diverged if isinstance(scheduler, Replay) else 0
@@ -147,7 +149,7 @@ def _clock_of(loop: ControlledLoop) -> Any:
     return set_clock
 
 
-def controlled(run: Run) -> tuple[Issue, ...]:
+def controlled(run: Run, around: Around = contextlib.nullcontext) -> tuple[Issue, ...]:
     """Run all phases under control; what was not."""
     loop = run.loop
     if gc.get_count()[0] > 20_000:
@@ -155,7 +157,7 @@ def controlled(run: Run) -> tuple[Issue, ...]:
     with _control.installed(), entered(run):
         _control.begin(run.scenario.seed, loop.time, lambda: loop.owner().label)
         try:
-            run.everything()
+            run.everything(around)
         finally:
             issues = _control.end()
     return (*issues, *loop.uncontrolled)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import msgspec
 
-from isomodel.schedulers.random import RandomWalk
+from isomodel.engine.protocol import Scheduler
+from isomodel.schedulers.held import Hold
 from isomodel.search.execute import execute
+from isomodel.search.feedback import Feedback, Lead
 from isomodel.search.generate import Generator
 from isomodel.search.isolate import Isolation
-from isomodel.search.judge import Judge, Oracles
+from isomodel.search.judge import Judge, Judged, Oracles
+from isomodel.search.observe import Observer
+from isomodel.search.plans import Plan
+from isomodel.search.portfolio import Portfolio
 from isomodel.targets.declare import TargetSpec
+from isomodel.tracking.tracker import Tracker
 from isomodel.values.execution import Execution, Issue
 from isomodel.values.scenario import Scenario
 from isomodel.values.schedule import STRIKES, Fault, Fidelity
@@ -25,20 +32,41 @@ AUDIT_EVERY = 250
 """One execution in so many is run twice, to see whether it is a function of its inputs."""
 
 
+FRESH: Mapping[str, float] = {"walk": 0.5, "pct 2": 0.05, "pct 3": 0.05, "sticky": 0.05}
+"""Policies for new scenarios, with how often each is expected to show something new."""
+
+FOLLOWING: Mapping[str, float] = {"reversal": 0.5, "order": 0.5, "mutant": 0.25}
+"""Policies that go on from an execution which did."""
+
+LOOKING = frozenset(("reversal", "mutant"))
+"""Policies whose executions are always observed."""
+
+EASY = 50
+"""Executions before the first one is observed: most defects show by chance, and sooner."""
+
+OBSERVED = 4
+"""From then on, one new scenario in so many is: seeing accesses takes as long as judging."""
+
+
 class Draw(msgspec.Struct, frozen=True):
-    """The inputs of execution ``index`` of a hunt: a pure function of seed and index."""
+    """The inputs of execution ``index`` of a hunt.
+
+    A pure function of seed and index, and for the policies in ``FOLLOWING`` of what the hunt has
+    seen before.
+    """
 
     index: int
     scenario: Scenario
     fidelity: Fidelity
     faults: tuple[Fault, ...]
     walk: int
+    policy: str = "walk"
+    holds: tuple[Hold, ...] = ()
 
-
-def walk_of(draw: Draw) -> RandomWalk:
-    """The scheduler of this execution."""
-    strikes = any(fault.kind in STRIKES for fault in draw.faults)
-    return RandomWalk(draw.walk, company=strikes)
+    def scheduler(self) -> Scheduler:
+        """A new scheduler for this execution."""
+        strikes = any(fault.kind in STRIKES for fault in self.faults)
+        return Plan(self.policy, self.walk, self.holds, company=strikes).scheduler()
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -87,26 +115,61 @@ class Explorer:
         self.judge = Judge(spec, armed, oracles)
         self._fidelities = tuple(fidelities)
         self._generator = Generator(spec, users=users, operations=operations, faults=faults)
+        self._feedback = Feedback(self._generator)
+        self._portfolio = Portfolio({**FRESH, **FOLLOWING})
+        self._tracker = Tracker((spec.cls,))
 
-    def draw(self, index: int) -> Draw:
-        """The inputs of one execution."""
+    def fresh(self, index: int, policy: str = "walk") -> Draw:
+        """The inputs of one execution of a new scenario: a pure function of the arguments."""
         source = random.Random(f"{self.seed}/{index}")
         scenario = self._generator.scenario(source)
         faults = self._generator.faults(scenario, source, index)
         fidelity = self._fidelities[index % len(self._fidelities)]
-        return Draw(index, scenario, fidelity, faults, source.getrandbits(48))
+        return Draw(index, scenario, fidelity, faults, source.getrandbits(48), policy)
 
-    def run(self, draw: Draw, *, record: bool = False) -> Execution:
-        """Execute these inputs."""
-        return execute(
+    def draw(self, index: int) -> Draw:
+        """The inputs of the next execution, given what the hunt has seen."""
+        if index <= EASY:
+            return self.fresh(index)
+        source = random.Random(f"{self.seed}/{index}/policy")
+        policy = self._portfolio.draw(source)
+        lead = self._lead(policy, source)
+        if lead is None:
+            return self.fresh(index, policy if policy in FRESH else "walk")
+        walk = source.getrandbits(48)
+        return Draw(index, lead.scenario, lead.fidelity, lead.faults, walk, policy, lead.holds)
+
+    def _lead(self, policy: str, source: random.Random) -> Lead | None:
+        ways = {
+            "reversal": self._feedback.reversal,
+            "order": self._feedback.order,
+            "mutant": self._feedback.mutant,
+        }
+        return ways[policy](source) if policy in ways else None
+
+    def run(self, draw: Draw, *, record: bool = False, observe: bool = False) -> Execution:
+        """Execute these inputs; if it is observed, the hunt learns from it."""
+        observer = Observer(self._tracker, draw.scheduler()) if observe else None
+        execution = execute(
             self.spec,
             draw.scenario,
-            walk_of(draw),
+            draw.scheduler() if observer is None else observer.scheduler,
             fidelity=draw.fidelity,
             faults=draw.faults,
             armed=self.armed,
             record=record,
+            around=contextlib.nullcontext if observer is None else observer.watching,
         )
+        if observer is not None:
+            lead = Lead(draw.scenario, draw.fidelity, draw.faults, draw.holds)
+            new = self._feedback.learn(lead, observer.touches)
+            self._portfolio.judged(draw.policy, new=new)
+        return execution
+
+    def examine(self, draw: Draw, *, observe: bool = False) -> tuple[Execution, Judged]:
+        """Execute these inputs, and judge what came of it."""
+        execution = self.run(draw, observe=observe)
+        return execution, self.judge(execution, partial(self.run, draw))
 
     def hunt(
         self,
@@ -125,8 +188,9 @@ class Explorer:
         for index in range(first, first + budget.executions):
             draw = self.draw(index)
             before(draw)
-            execution = self.run(draw)
-            judged = self.judge(execution, partial(self.run, draw))
+            self._portfolio.used(draw.policy)
+            observe = draw.policy in LOOKING or (index > EASY and index % OBSERVED == 0)
+            execution, judged = self.examine(draw, observe=observe)
             if judged.findings:
                 return self._found(draw, judged.findings, tally)
             tally.add(execution, judged.unknown, len(judged.also_alone))

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations, pairwise
 
 from isomodel.schedulers.held import Event, Hold
-from isomodel.search.conflicts import Conflict, Touch, conflicts
+from isomodel.search.conflicts import Conflict, Party, Touch, conflicts, itself
 from isomodel.tracking.recorder import Label
 
 TRIES = 2
@@ -26,6 +26,9 @@ REDRAWS = 30
 REMEMBERED = 5_000
 """Orders that are not tried again."""
 
+FEW = 1_000
+"""Pairs of conflicting events; with more, no two random orders are alike anyway."""
+
 Holds = tuple[Hold, ...]
 Order = tuple[Event, ...]
 
@@ -33,7 +36,8 @@ Order = tuple[Event, ...]
 class Frontier:
     """What is known of one scenario: its conflicts, and which orders were tried."""
 
-    def __init__(self) -> None:
+    def __init__(self, party: Party = itself) -> None:
+        self._party = party
         self._seen: dict[Conflict, None] = {}
         self._reversals: dict[tuple[Holds, Hold], Conflict] = {}
         self._tried: dict[Conflict, int] = {}
@@ -48,7 +52,7 @@ class Frontier:
         new = self._learn_pairs(touches)
         order = tuple(dict.fromkeys(touch.event for touch in touches))
         self._note(order)
-        for conflict in conflicts(touches):
+        for conflict in conflicts(touches, self._party):
             if conflict in self._seen:
                 continue
             new = True
@@ -77,7 +81,7 @@ class Frontier:
             return None
         for _ in range(REDRAWS):
             order = tuple(self._interleaving(source))
-            if self._class_of(order) not in self._classes:
+            if len(self._pairs) > FEW or self._class_of(order) not in self._classes:
                 break
         self._note(order)
         return tuple(
@@ -102,15 +106,16 @@ class Frontier:
             if label not in self._read:
                 continue
             for (one, writes), (other, too) in combinations(self._touching[label].items(), 2):
-                if one.task != other.task and (writes or too):
+                if (writes or too) and self._party(one.task) != self._party(other.task):
                     self._pairs[min(one, other), max(one, other)] = None
         if len(self._pairs) == before:
             return False
-        self._classes = {self._class_of(order) for order in self._orders}
+        if len(self._pairs) <= FEW:
+            self._classes = {self._class_of(order) for order in self._orders}
         return True
 
     def _note(self, order: Order) -> None:
-        if len(self._orders) < REMEMBERED:
+        if len(self._orders) < REMEMBERED and len(self._pairs) <= FEW:
             self._orders[order] = None
             self._classes.add(self._class_of(order))
 

@@ -124,6 +124,21 @@ class Generator:
         )
         return Scenario(tuple(operations), draw.getrandbits(32), groups)
 
+    def extended(self, scenario: Scenario, draw: random.Random) -> Scenario:
+        """This scenario with one more operation at a user's end, or one put beside the last.
+
+        Labels stay what they are, so that what is known of the others still holds.
+        """
+        user = draw.choice(scenario.users)
+        program = [each for each in scenario.operations if each.user == user]
+        others = [each for each in scenario.operations if each.user != user]
+        last = program[-1]
+        if len(program) > 1 and draw.random() < 0.3 and not self.spec.operations[last.name].makes:
+            program[-1] = msgspec.structs.replace(last, beside=not last.beside)
+        elif len(program) < self._most_operations + 2:
+            self._add(program, user, draw.choice(self._names), draw)
+        return msgspec.structs.replace(scenario, operations=tuple(others + program))
+
     def _program(
         self, user: str, kinds: list[str], draw: random.Random, made_before: int
     ) -> list[Operation]:
@@ -150,7 +165,7 @@ class Generator:
                 arguments[argument.name] = secret_for(user, len(program) + 1)
             elif not argument.made:
                 arguments[argument.name] = draw.choice(self.pools[name, argument.name])
-        beside = bool(program) and not spec.makes and draw.random() < 0.1
+        beside = bool(program) and not spec.makes and draw.random() < 0.25
         if any(value == {"made": program[-1].label} for value in arguments.values() if program):
             beside = False
         program.append(Operation(label, user, name, arguments, beside))

@@ -1,9 +1,9 @@
 """Journal: what a worker process is about to do, readable by its parent whatever becomes of it.
 
-The inputs of an execution are a pure function of job and index (``explore.Draw``), so an index
-in shared memory is all that has to outlive the process: a few stores an execution, no system
-call. What an execution *chose* before it took the process down is written by ``Trail``, in the
-one repetition that is made for that purpose.
+The inputs of most executions are a pure function of job and index (``explore.Draw``), so an index
+in shared memory is all that has to outlive the process, and of the others their inputs in writing:
+a few stores an execution, no system call. What an execution *chose* before it took the process down
+is written by ``Trail``, in the one repetition that is made for that purpose.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ from isomodel.schedulers.recording import Recording
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.schedule import Switch
 
-_SIZE = mmap.ALLOCATIONGRANULARITY
+_SIZE = 16 * mmap.ALLOCATIONGRANULARITY
+_FIELDS = 64
+"""Bytes for numbers, before the inputs."""
 
 
 class Phase(IntEnum):
@@ -46,7 +48,7 @@ class Phase(IntEnum):
 
 
 class Journal:
-    """One page of memory shared by a worker and its parent; the worker writes, the parent reads.
+    """Some pages of memory shared by a worker and its parent; the worker writes, the parent reads.
 
     ``beats`` grows with every sign of life; a process that stays at one number is blocked.
     """
@@ -56,7 +58,7 @@ class Journal:
             path.write_bytes(bytes(_SIZE))
         with path.open("r+b") as file:
             self._page = mmap.mmap(file.fileno(), _SIZE)
-        self._fields = memoryview(self._page).cast("Q")
+        self._fields = memoryview(self._page)[:_FIELDS].cast("Q")
 
     @property
     def phase(self) -> Phase:
@@ -84,8 +86,16 @@ class Journal:
         self._fields[2] += 1
         self._fields[3] = self._fields[2]
 
-    def begin(self, index: int) -> None:
-        """This execution is about to run."""
+    @property
+    def inputs(self) -> bytes:
+        """Those of that execution, where they had to be written down."""
+        return self._page[_FIELDS : _FIELDS + self._fields[4]]
+
+    def begin(self, index: int, inputs: bytes = b"") -> None:
+        """This execution is about to run, on inputs that the index alone does not tell."""
+        if len(inputs) <= _SIZE - _FIELDS:
+            self._page[_FIELDS : _FIELDS + len(inputs)] = inputs
+            self._fields[4] = len(inputs)
         self._fields[1] = index
         self._fields[2] += 1
 

@@ -21,6 +21,7 @@ from isomodel.schedulers.recording import Recording
 from isomodel.search.execute import LOOPS, session
 from isomodel.search.plans import Plan, ScheduleSearch
 from isomodel.search.portfolio import Share
+from isomodel.search.run import Around
 from isomodel.values.facts import Fact
 from isomodel.values.schedule import Fault, Fidelity, Schedule
 from isomodel.values.verdict import Finding, Verdict
@@ -32,7 +33,6 @@ FAILED = ("raised", "hang")
 """How a run ends that breaks it."""
 
 Main = Callable[[], Coroutine[Any, Any, object]]
-Around = Callable[[ControlledLoop], contextlib.AbstractContextManager[object]]
 
 _control = Control()
 

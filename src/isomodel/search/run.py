@@ -32,6 +32,8 @@ from isomodel.values.trace import Event
 _OURS = ("isomodel/search/run.py", "isomodel/engine/giving_up.py")
 """What calls operations, and is no part of the system."""
 
+Around = Callable[[ControlledLoop], contextlib.AbstractContextManager[object]]
+
 _ALL_IO = "*"
 """Stands for I/O of any kind where an owner's arrivals are counted by kind."""
 
@@ -155,15 +157,19 @@ class Run:
 
     # Phases
 
-    def everything(self) -> None:
-        """Run all phases; what the target does wrong becomes evidence, not an exception."""
+    def everything(self, around: Around = contextlib.nullcontext) -> None:
+        """Run all phases; what the target does wrong becomes evidence, not an exception.
+
+        Starting and the operations happen inside a block that ``around`` makes for the loop.
+        """
         scheduler = self.loop.scheduler
         self.loop.scheduler = Default()
         with self.loop.running():
-            self._start()
-            self.loop.scheduler = scheduler
-            self.loop.last = Actor("", self.loop.root)
-            self._operations()
+            with around(self.loop):
+                self._start()
+                self.loop.scheduler = scheduler
+                self.loop.last = Actor("", self.loop.root)
+                self._operations()
             self.loop.scheduler = Default()
             self.ops_end = self.loop.now
             if self.ended in ("done", "deadlock"):

@@ -28,7 +28,7 @@ from isomodel.schedulers.replay import Replay
 from isomodel.search import cases
 from isomodel.search.confirm import confirm
 from isomodel.search.execute import execute, session
-from isomodel.search.explore import Budget, Explorer, Outcome, walk_of
+from isomodel.search.explore import FOLLOWING, Budget, Draw, Explorer, Outcome
 from isomodel.search.jobs import Job, Result
 from isomodel.search.journal import (
     Journal,
@@ -140,7 +140,7 @@ class _Worker:
         if isinstance(request, Hunt):
             return self._hunt(request.job, Path(request.cases))
         if isinstance(request, Inputs):
-            return self._explorer(request.job).draw(request.index)
+            return self._explorer(request.job).fresh(request.index)
         if isinstance(request, Trial):
             explorer = self._explorer(request.job)
             with session():
@@ -170,7 +170,7 @@ class _Worker:
             started = time.monotonic()
             outcome = explorer.hunt(
                 Budget(job.executions, job.seconds),
-                before=lambda draw: self._journal.begin(draw.index),
+                before=self._begins,
             )
             result = _result(job, outcome, time.monotonic() - started)
             if outcome.execution is None or outcome.finding is None:
@@ -178,6 +178,11 @@ class _Worker:
             result = _kept(result, _as_found(explorer, outcome), folder)
             self._say(Found(result))
             return self._shrunk(explorer, outcome.execution, outcome.finding, result, folder)
+
+    def _begins(self, draw: Draw) -> None:
+        """Write down what it takes to run this execution again, should it be the last."""
+        follows = draw.policy in FOLLOWING
+        self._journal.begin(draw.index, msgspec.json.encode(draw) if follows else b"")
 
     def _shrunk(
         self,
@@ -225,10 +230,11 @@ class _Worker:
         draw, case = request.draw, request.case
         self._journal.enter(Phase.CHECKING)
         if draw is not None:
-            walk = walk_of(draw)
             schedule = Schedule(draw.fidelity, (), draw.faults)
-            self._leave_trail(explorer, draw.scenario, schedule, walk, request.trail)
-            return Survived(explorer.hunt(Budget(1), first=draw.index).finding)
+            scheduler = draw.scheduler()
+            self._leave_trail(explorer, draw.scenario, schedule, scheduler, request.trail)
+            _, judged = explorer.examine(draw)
+            return Survived(judged.findings[0] if judged.findings else None)
         assert case is not None
         walks = map(RandomWalk, range(request.walks))
         schedulers: list[Scheduler] = [Replay(case.schedule.choices), *walks]

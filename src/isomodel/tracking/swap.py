@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import tokenize
 from collections.abc import Iterable, Iterator
 from types import CodeType, FunctionType, ModuleType
@@ -21,7 +22,6 @@ class Swap:
     def __init__(self, modules: Iterable[ModuleType], roots: Iterable[Any] = ()) -> None:
         self._modules = tuple(modules)
         self._roots = tuple(roots)
-        self._codes: dict[str, dict[_Key, CodeType]] = {}
         self._pairs: list[tuple[FunctionType, CodeType, CodeType]] | None = None
         self.missed: list[str] = []
         """Modules whose source could not be read, or that are not what their source says."""
@@ -39,26 +39,26 @@ class Swap:
     def _matched(self) -> Iterator[tuple[FunctionType, CodeType, CodeType]]:
         for function in functions_of(self._modules, self._roots):
             own = function.__code__
-            telling = self._code(own.co_filename).get((own.co_qualname, own.co_firstlineno))
+            telling = _rewritten(own.co_filename).get((own.co_qualname, own.co_firstlineno))
             if telling is not None and _fits(own, telling):
                 yield function, own, telling
             elif own.co_filename not in self.missed and not _is_generated(function):
                 self.missed.append(own.co_filename)
 
-    def _code(self, filename: str) -> dict[_Key, CodeType]:
-        """The rewritten code of every function in this file, by name and line."""
-        if filename not in self._codes:
-            codes: dict[_Key, CodeType] = {}
-            with contextlib.suppress(OSError, SyntaxError, ValueError, RecursionError):
-                with tokenize.open(filename) as file:
-                    source = file.read()
-                todo = [compiled(source, filename, HOOKS)]
-                while todo:
-                    code = todo.pop()
-                    codes[code.co_qualname, code.co_firstlineno] = code
-                    todo += [each for each in code.co_consts if isinstance(each, CodeType)]
-            self._codes[filename] = codes
-        return self._codes[filename]
+
+@functools.lru_cache(maxsize=1024)
+def _rewritten(filename: str) -> dict[_Key, CodeType]:
+    """The rewritten code of every function in this file, by name and line."""
+    codes: dict[_Key, CodeType] = {}
+    with contextlib.suppress(OSError, SyntaxError, ValueError, RecursionError):
+        with tokenize.open(filename) as file:
+            source = file.read()
+        todo = [compiled(source, filename, HOOKS)]
+        while todo:
+            code = todo.pop()
+            codes[code.co_qualname, code.co_firstlineno] = code
+            todo += [each for each in code.co_consts if isinstance(each, CodeType)]
+    return codes
 
 
 def _fits(own: CodeType, telling: CodeType) -> bool:
