@@ -13,6 +13,9 @@ uniform over a few events that matter instead of over all, only *selected* ones 
 How many there are is learned (``Profile``). As in the paper's experiments the selected events of
 one execution are the accesses to one shared thing, drawn anew for each execution; where nothing is
 known of accesses, every event is selected, in proportion to the events that threads have left.
+What was seen to race is preferred: accesses that a lock keeps apart cannot be put in any order
+themselves (who is to come first would wait for the lock that another stopped with), but those to
+the lock can.
 
 Deviations. A thread that is drawn before it was started is waited for under its own name, which
 is stable here; its next living ancestor is let through its own selected events meanwhile, which
@@ -31,6 +34,12 @@ from isomodel.schedulers.draws import Draws
 from isomodel.schedulers.events import NOT_EVENTS, Touches, stream_of, thread_of, unknown
 from isomodel.schedulers.manners import Manners
 from isomodel.schedulers.profile import UNKNOWN, Profile
+
+RACING = 0.75
+"""Probability that the selected accesses are ones that were seen to race.
+
+The others are not forgotten: a race may not have shown yet.
+"""
 
 
 class SURW:
@@ -157,6 +166,8 @@ class SURW:
 
 
 def _drawn(profile: Profile, draws: Draws) -> str:
-    """One of the shared labels, or "" where none is known."""
-    labels = profile.shared()
+    """One of the shared labels, mostly of those that race, or "" where none is known."""
+    shared = profile.shared()
+    racing = [label for label in shared if label in profile.raced]
+    labels = racing if racing and draws.unit() < RACING else shared
     return labels[draws.below(len(labels))] if labels else ""
