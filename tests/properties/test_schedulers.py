@@ -349,6 +349,36 @@ def test_surw_goes_on_where_a_turn_cannot_come() -> None:
         assert run_program(main, scheduler, fidelity="portable")[0] == "ok"
 
 
+def test_surw_does_not_wait_for_ever_for_whom_never_comes() -> None:
+    """It is the turn of one who is no more; two others poll for what a fourth has to do."""
+
+    async def main() -> None:
+        done = False
+
+        async def poll() -> None:
+            while not done:
+                await asyncio.sleep(0)
+
+        async def work() -> None:
+            nonlocal done
+            for _ in range(3):
+                await asyncio.sleep(0)
+            done = True
+
+        await asyncio.gather(poll(), poll(), work())
+
+    def touches(stream: str, number: int, kind: str) -> Accesses:
+        return X if stream == "main/work" else NOTHING
+
+    counts = {"main/work": 4.0, "gone": 400.0}
+    profile = Profile(1, {"main/poll": 20}, {"x": counts}, frozenset({"x"}))
+    for seed in range(20):
+        scheduler = SURW(seed, profile, touches=touches, selected="x")
+        ended, _, loop = run_program(main, scheduler, fidelity="portable")
+        assert ended == "ok"
+        assert loop.steps < 5_000
+
+
 # Delay bounding
 
 
