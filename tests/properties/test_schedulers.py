@@ -12,12 +12,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
+import msgspec
 import pytest
 
 from isomodel.engine.protocol import Scheduler
 from isomodel.engine.world import io
 from isomodel.schedulers.delay import DelayBounded, every_delay
-from isomodel.schedulers.events import Accesses, Touches, by_kind, race, unknown
+from isomodel.schedulers.events import Accesses, Touches, by_kind, race, recorded, unknown
 from isomodel.schedulers.pct import PCT
 from isomodel.schedulers.pos import POS
 from isomodel.schedulers.profile import UNKNOWN, Profile, Profiling
@@ -207,6 +208,13 @@ def test_io_of_one_name_is_work_on_one_thing_until_more_is_known() -> None:
     assert by_kind("alice.1", 3, "step") is None
 
 
+def test_what_was_recorded_of_a_step_is_expected_of_it() -> None:
+    touches = recorded({("alice.1", 2): X, ("alice.1", 3): NOTHING})
+    assert touches("alice.1", 2, "step") == X
+    assert touches("alice.1", 3, "step") == NOTHING
+    assert touches("alice.1", 4, "step") is None
+
+
 # SURW
 
 
@@ -300,9 +308,7 @@ def test_surw_prefers_what_was_seen_to_race() -> None:
     """Three times of four the one that raced, else any of the four: 3/4 + 1/16."""
     counts = {"a": 1.0, "b": 1.0}
     labels = ("x", "y", "z", "lock")
-    profile = Profile(
-        1, counts, dict.fromkeys(labels, counts), frozenset(labels), frozenset({"lock"})
-    )
+    profile = Profile(1, counts, dict.fromkeys(labels, counts), labels, ("lock",))
     drawn = Counter(SURW(seed, profile).selected for seed in range(800))
     assert as_expected(drawn["lock"], 800, 13 / 16)
     assert set(drawn) == set(labels)
@@ -314,9 +320,7 @@ def test_surw_prefers_what_was_seen_to_race() -> None:
         UNKNOWN,
         Profile(1, {"main/thread": 1, "main/thread#2": 1}),
         Profile(1, {"main/thread": 7, "main/thread#2": 2, "main/thread#3": 3, "gone": 20}),
-        Profile(
-            1, {"a": 9}, {"x": {"a": 9, "b": 4}}, frozenset({"x"}), parents={"a": "b", "b": "a"}
-        ),
+        Profile(1, {"a": 9}, {"x": {"a": 9, "b": 4}}, ("x",), parents={"a": "b", "b": "a"}),
     ],
     ids=["none", "too small", "too large", "of something else"],
 )
@@ -371,7 +375,7 @@ def test_surw_does_not_wait_for_ever_for_whom_never_comes() -> None:
         return X if stream == "main/work" else NOTHING
 
     counts = {"main/work": 4.0, "gone": 400.0}
-    profile = Profile(1, {"main/poll": 20}, {"x": counts}, frozenset({"x"}))
+    profile = Profile(1, {"main/poll": 20}, {"x": counts}, ("x",))
     for seed in range(20):
         scheduler = SURW(seed, profile, touches=touches, selected="x")
         ended, _, loop = run_program(main, scheduler, fidelity="portable")
@@ -476,7 +480,7 @@ def test_arrivals_for_one_thread_are_its_events_under_stock() -> None:
     profile = profiling.profile()
     assert profile.events == {"main/thread": 3, "main/thread#2": 4}
     assert profile.shared() == ("query",)
-    assert profile.raced == {"query"}
+    assert profile.raced == ("query",)
 
 
 # Profiles
@@ -499,7 +503,7 @@ def test_a_task_that_never_ran_beside_another_is_counted_from_its_steps() -> Non
     assert profile.events == {"main/thread": 2, "main/thread#2": 2}
     assert profile.parents == {"main/thread": "main", "main/thread#2": "main"}
     assert profile.shared() == ("x",)
-    assert profile.raced == frozenset()
+    assert profile.raced == ()
 
 
 def test_a_profile_counts_what_nobody_was_asked_about() -> None:
@@ -512,7 +516,7 @@ def test_a_profile_counts_what_nobody_was_asked_about() -> None:
 
 
 def test_profiles_add_up_to_means() -> None:
-    x, y = frozenset({"x"}), frozenset({"y"})
+    x, y = ("x",), ("y",)
     one = Profile(1, {"a": 2}, {"x": {"a": 2}}, x, x, {"a": "m"})
     two = Profile(3, {"a": 6, "b": 4}, {"x": {"b": 4}}, parents={"b": "a"}, raced=y)
     both = one.plus(two)
@@ -521,10 +525,11 @@ def test_profiles_add_up_to_means() -> None:
         {"a": 5, "b": 3},
         {"x": {"a": 0.5, "b": 3}},
         x,
-        x | y,
+        x + y,
         {"a": "m", "b": "a"},
     )
     assert both.horizon() == 8
+    assert msgspec.json.decode(msgspec.json.encode(both), type=Profile) == both
     assert one.plus(UNKNOWN) == UNKNOWN.plus(one) == one
     assert UNKNOWN.plus(UNKNOWN) == UNKNOWN
     assert both.shared() == ("x",)

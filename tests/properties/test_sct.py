@@ -96,7 +96,7 @@ def test_what_a_thread_touches_next_is_declared_before() -> None:
     profile = profiling.profile(loop.step_counts())
     assert profile.touched["x"] == {"main/add": 2, "main/add#2": 2}
     assert set(profile.touched["lock"]) == {"main/add", "main/add#2"}
-    assert profile.written == {"x", "lock"}
+    assert profile.written == ("lock", "x")
     assert profile.parents == {"main/add": "main", "main/add#2": "main"}
     assert profile.events["main"] >= 2 * SPAWN_COST
 
@@ -119,7 +119,7 @@ def test_what_a_lock_keeps_apart_is_not_seen_to_race() -> None:
         threads = Threads()
         profiling = Profiling(Sticky(seed, stay=0.0), threads.touches)
         assert ended(main, threads, profiling) == "ok"
-        raced |= profiling.profile().raced
+        raced.update(profiling.profile().raced)
     assert raced == {"free", "lock"}
 
 

@@ -31,8 +31,8 @@ class Profile(msgspec.Struct, frozen=True):
     executions: int = 0
     events: dict[str, float] = {}
     touched: dict[str, dict[str, float]] = {}
-    written: frozenset[str] = frozenset()
-    raced: frozenset[str] = frozenset()
+    written: tuple[str, ...] = ()
+    raced: tuple[str, ...] = ()
     parents: dict[str, str] = {}
 
     def horizon(self) -> int:
@@ -63,8 +63,8 @@ class Profile(msgspec.Struct, frozen=True):
                 )
                 for label in labels
             },
-            self.written | other.written,
-            self.raced | other.raced,
+            _united(self.written, other.written),
+            _united(self.raced, other.raced),
             {**self.parents, **other.parents},
         )
 
@@ -73,6 +73,11 @@ def _mixed(
     one: Mapping[str, float], share: float, other: Mapping[str, float], rest: float
 ) -> dict[str, float]:
     return {key: one.get(key, 0.0) * share + other.get(key, 0.0) * rest for key in {**one, **other}}
+
+
+def _united(one: Iterable[str], other: Iterable[str]) -> tuple[str, ...]:
+    """Sorted: a profile is the same text in every process."""
+    return tuple(sorted({*one, *other}))
 
 
 UNKNOWN = Profile()
@@ -84,6 +89,8 @@ class Profiling:
 
     Where only one thing can happen no scheduler is asked. Such events are counted all the same,
     because the engine numbers the events of each stream; of what kind they were is not known.
+    ``touches`` may itself be learning: what it knows at a question tells what races, what it
+    knows at the end is counted.
     """
 
     def __init__(self, scheduler: Scheduler, touches: Touches = unknown) -> None:
@@ -136,7 +143,7 @@ class Profiling:
                 self._parents[task] = task.rpartition("/")[0]
         events: dict[str, float] = {}
         touched: dict[str, dict[str, float]] = {}
-        written = set()
+        written: set[str] = set()
         for stream, counted in self._counts.items():
             thread = self._threads[stream]
             happened = counted()
@@ -149,7 +156,7 @@ class Profiling:
                     if writes:
                         written.add(label)
         parents = {thread: parent for thread, parent in self._parents.items() if parent}
-        return Profile(1, events, touched, frozenset(written), frozenset(self._raced), parents)
+        return Profile(1, events, touched, _united(written, ()), _united(self._raced, ()), parents)
 
 
 def _arrived(owner: Owner, kind: str) -> int:
