@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import rows
 
-NAMES = ("defects", "soundness", "shrink", "replay", "speed", "programs")
+NAMES = ("defects", "soundness", "shrink", "replay", "speed", "programs", "sct")
 
 
 def main() -> int:

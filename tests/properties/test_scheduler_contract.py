@@ -78,7 +78,8 @@ PROFILES = st.just(UNKNOWN) | st.builds(
     st.integers(1, 5),
     COUNTS,
     st.dictionaries(st.sampled_from(("x", "y")), COUNTS, max_size=2),
-    st.just(frozenset({"x"})),
+    st.just(("x",)),
+    st.sampled_from(((), ("x",))),
     st.dictionaries(NAMES, NAMES, max_size=3),
 )
 
@@ -149,6 +150,49 @@ def test_a_lone_timer_is_hurried_now_and_then(policy: Any) -> None:
         run_program(main, policy(seed))
         first.append(order[0])
     assert {"late", "busy"} == set(first)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_those_who_wait_by_looking_do_not_keep_others_from_running(policy: Any) -> None:
+    """Two threads poll for what the third does: no policy may let them go on for ever."""
+
+    async def main() -> None:
+        done = False
+
+        async def poll() -> None:
+            while not done:
+                await asyncio.sleep(0)
+
+        async def work() -> None:
+            nonlocal done
+            for _ in range(3):
+                await asyncio.sleep(0)
+            done = True
+
+        await asyncio.gather(poll(), poll(), work())
+
+    for seed in range(30):
+        profiling = Profiling(Sticky(seed), touches)
+        _, _, loop = run_program(main, profiling, fidelity="portable")
+        for profile in (UNKNOWN, profiling.profile(loop.step_counts())):
+            assert run_program(main, policy(seed, profile), fidelity="portable")[0] == "ok"
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("fidelity", ["stock", "portable"])
+def test_io_may_be_begun_before_it_is_waited_for(policy: Any, fidelity: Any) -> None:
+    """Whose event it is changes while it is pending."""
+
+    async def main() -> None:
+        async def user() -> None:
+            early = asyncio.ensure_future(io("early"))
+            await io("late")
+            await early
+
+        await asyncio.gather(user(), user())
+
+    for seed in range(60):
+        assert run_program(main, policy(seed, UNKNOWN), fidelity=fidelity)[0] == "ok"
 
 
 # Metrics

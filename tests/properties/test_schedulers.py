@@ -12,12 +12,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
+import msgspec
 import pytest
 
 from isomodel.engine.protocol import Scheduler
 from isomodel.engine.world import io
 from isomodel.schedulers.delay import DelayBounded, every_delay
-from isomodel.schedulers.events import Accesses, Touches, by_kind, race, unknown
+from isomodel.schedulers.events import Accesses, Touches, by_kind, race, recorded, unknown
 from isomodel.schedulers.pct import PCT
 from isomodel.schedulers.pos import POS
 from isomodel.schedulers.profile import UNKNOWN, Profile, Profiling
@@ -26,6 +27,7 @@ from isomodel.schedulers.sticky import Sticky
 from isomodel.schedulers.surw import SURW
 from isomodel.search.execute import session
 from isomodel.search.program import run_program
+from isomodel.values.schedule import Fidelity
 
 X: Accesses = frozenset({("x", True)})
 Y: Accesses = frozenset({("y", True)})
@@ -206,6 +208,13 @@ def test_io_of_one_name_is_work_on_one_thing_until_more_is_known() -> None:
     assert by_kind("alice.1", 3, "step") is None
 
 
+def test_what_was_recorded_of_a_step_is_expected_of_it() -> None:
+    touches = recorded({("alice.1", 2): X, ("alice.1", 3): NOTHING})
+    assert touches("alice.1", 2, "step") == X
+    assert touches("alice.1", 3, "step") == NOTHING
+    assert touches("alice.1", 4, "step") is None
+
+
 # SURW
 
 
@@ -295,13 +304,23 @@ def test_surw_draws_what_it_selects() -> None:
     assert SURW(0, UNKNOWN).selected == ""
 
 
+def test_surw_prefers_what_was_seen_to_race() -> None:
+    """Three times of four the one that raced, else any of the four: 3/4 + 1/16."""
+    counts = {"a": 1.0, "b": 1.0}
+    labels = ("x", "y", "z", "lock")
+    profile = Profile(1, counts, dict.fromkeys(labels, counts), labels, ("lock",))
+    drawn = Counter(SURW(seed, profile).selected for seed in range(800))
+    assert as_expected(drawn["lock"], 800, 13 / 16)
+    assert set(drawn) == set(labels)
+
+
 @pytest.mark.parametrize(
     "profile",
     [
         UNKNOWN,
         Profile(1, {"main/thread": 1, "main/thread#2": 1}),
         Profile(1, {"main/thread": 7, "main/thread#2": 2, "main/thread#3": 3, "gone": 20}),
-        Profile(1, {"a": 9}, {"x": {"a": 9, "b": 4}}, frozenset({"x"}), {"a": "b", "b": "a"}),
+        Profile(1, {"a": 9}, {"x": {"a": 9, "b": 4}}, ("x",), parents={"a": "b", "b": "a"}),
     ],
     ids=["none", "too small", "too large", "of something else"],
 )
@@ -332,6 +351,36 @@ def test_surw_goes_on_where_a_turn_cannot_come() -> None:
     for seed in range(200):
         scheduler = SURW(seed, profiling.profile(), touches=touches)
         assert run_program(main, scheduler, fidelity="portable")[0] == "ok"
+
+
+def test_surw_does_not_wait_for_ever_for_whom_never_comes() -> None:
+    """It is the turn of one who is no more; two others poll for what a fourth has to do."""
+
+    async def main() -> None:
+        done = False
+
+        async def poll() -> None:
+            while not done:
+                await asyncio.sleep(0)
+
+        async def work() -> None:
+            nonlocal done
+            for _ in range(3):
+                await asyncio.sleep(0)
+            done = True
+
+        await asyncio.gather(poll(), poll(), work())
+
+    def touches(stream: str, number: int, kind: str) -> Accesses:
+        return X if stream == "main/work" else NOTHING
+
+    counts = {"main/work": 4.0, "gone": 400.0}
+    profile = Profile(1, {"main/poll": 20}, {"x": counts}, ("x",))
+    for seed in range(20):
+        scheduler = SURW(seed, profile, touches=touches, selected="x")
+        ended, _, loop = run_program(main, scheduler, fidelity="portable")
+        assert ended == "ok"
+        assert loop.steps < 5_000
 
 
 # Delay bounding
@@ -398,7 +447,63 @@ def test_sticky_goes_on_as_often_as_it_says(stay: float) -> None:
     assert as_expected(stayed, total, stay + (1 - stay) / 2)
 
 
+# Threads and streams
+
+
+def arrived(scheduler: Scheduler, fidelity: Fidelity, *lengths: int) -> str:
+    """As ``merged``, where every event is the arrival of I/O."""
+    order: list[str] = []
+
+    async def thread(name: str, length: int) -> None:
+        for _ in range(length):
+            await io("query")
+            order.append(name)
+
+    async def main() -> None:
+        await asyncio.gather(
+            *(thread(chr(65 + number), length) for number, length in enumerate(lengths))
+        )
+
+    assert run_program(main, scheduler, fidelity=fidelity)[0] == "ok"
+    return "".join(order)
+
+
+@pytest.mark.parametrize("fidelity", ["stock", "portable"])
+def test_what_arrives_belongs_to_the_task_that_waits_for_it(fidelity: Fidelity) -> None:
+    """All of it is the I/O of one operation, and numbered as it comes."""
+    assert arrived(DelayBounded(0), fidelity, 4, 4) == "AAAABBBB"
+
+
+def test_arrivals_for_one_thread_are_its_events_under_stock() -> None:
+    profiling = Profiling(RoundRobin(0), by_kind)
+    arrived(profiling, "stock", 2, 3)
+    profile = profiling.profile()
+    assert profile.events == {"main/thread": 3, "main/thread#2": 4}
+    assert profile.shared() == ("query",)
+    assert profile.raced == ("query",)
+
+
 # Profiles
+
+
+def test_a_task_that_never_ran_beside_another_is_counted_from_its_steps() -> None:
+    """B starts when A is over: nobody was ever asked about it."""
+
+    async def thread() -> None:
+        await asyncio.sleep(0)
+
+    async def main() -> None:
+        await asyncio.create_task(thread())
+        await asyncio.create_task(thread())
+
+    profiling = Profiling(Sticky(0), lambda stream, number, kind: X)
+    _, _, loop = run_program(main, profiling, fidelity="portable")
+    assert profiling.profile().events == {}
+    profile = profiling.profile(loop.step_counts())
+    assert profile.events == {"main/thread": 2, "main/thread#2": 2}
+    assert profile.parents == {"main/thread": "main", "main/thread#2": "main"}
+    assert profile.shared() == ("x",)
+    assert profile.raced == ()
 
 
 def test_a_profile_counts_what_nobody_was_asked_about() -> None:
@@ -411,33 +516,21 @@ def test_a_profile_counts_what_nobody_was_asked_about() -> None:
 
 
 def test_profiles_add_up_to_means() -> None:
-    one = Profile(1, {"a": 2}, {"x": {"a": 2}}, frozenset({"x"}), {"a": "m"})
-    two = Profile(3, {"a": 6, "b": 4}, {"x": {"b": 4}}, frozenset(), {"b": "a"})
+    x, y = ("x",), ("y",)
+    one = Profile(1, {"a": 2}, {"x": {"a": 2}}, x, x, {"a": "m"})
+    two = Profile(3, {"a": 6, "b": 4}, {"x": {"b": 4}}, parents={"b": "a"}, raced=y)
     both = one.plus(two)
     assert both == Profile(
         4,
         {"a": 5, "b": 3},
         {"x": {"a": 0.5, "b": 3}},
-        frozenset({"x"}),
+        x,
+        x + y,
         {"a": "m", "b": "a"},
     )
+    assert both.horizon() == 8
+    assert msgspec.json.decode(msgspec.json.encode(both), type=Profile) == both
     assert one.plus(UNKNOWN) == UNKNOWN.plus(one) == one
     assert UNKNOWN.plus(UNKNOWN) == UNKNOWN
     assert both.shared() == ("x",)
     assert one.shared() == two.shared() == ()
-
-
-def test_arrivals_are_profiled_too() -> None:
-    async def user(times: int) -> None:
-        for _ in range(times):
-            await io("query")
-
-    async def main() -> None:
-        await asyncio.gather(user(2), user(3))
-
-    profiling = Profiling(Sticky(0), by_kind)
-    run_program(main, profiling, fidelity="stock")
-    profile = profiling.profile()
-    assert profile.events == {"main/user": 3, "main/user#2": 4}
-    assert profile.shared() == ("query",)
-    assert all(1 <= times <= 3 for times in profile.touched["query"].values())

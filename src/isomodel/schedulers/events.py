@@ -10,7 +10,7 @@ the arrival that leads to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from isomodel.engine.owner import Actor, ControlledTask, task_of
@@ -44,6 +44,18 @@ def by_kind(stream: str, number: int, kind: str) -> Accesses | None:
     ``await isomodel.io("users")`` then says that what follows writes "users".
     """
     return None if kind in NAMELESS else frozenset(((kind, True),))
+
+
+def recorded(log: Mapping[tuple[str, int], Accesses]) -> Touches:
+    """What each step touched when it was recorded, by its task and its number there, from 0.
+
+    ``log`` may still grow. What is not in it is not known.
+    """
+
+    def touches(stream: str, number: int, kind: str) -> Accesses | None:
+        return log.get((stream, number))
+
+    return touches
 
 
 def race(one: Accesses | None, other: Accesses | None) -> bool:

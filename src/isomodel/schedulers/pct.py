@@ -10,8 +10,9 @@ Deviations. Change points count events where there is a choice: elsewhere one wo
 the next choice only. The horizon counts all events, as in the paper, because how many of them are
 choices differs much between executions. It is the mean of earlier ones; before the first it is
 unknown, and change points are drawn log-uniformly, which costs a factor of about log k.
-Events of one thread that are pending at once (I/O of two tasks of one operation) come in the
-order in which they came up.
+Priorities are not fair: threads that look again and again for what another one is to do would keep
+it from running for ever. After several times the horizon the walk is uniform, as in the "fair PCT"
+of Coyote. Events of one thread that are pending at once come in the order in which they came up.
 """
 
 from __future__ import annotations
@@ -28,6 +29,12 @@ from isomodel.schedulers.profile import UNKNOWN, Profile
 LONGEST = 14
 """Without a horizon, change points lie below two to this power: nearly all that is allowed."""
 
+FAIR_AFTER = 4
+"""From so many horizons on, every option is as likely as any other."""
+
+UNKNOWN_FAIR_AFTER = 2_000
+"""The same in events, where the horizon is not known."""
+
 
 class PCT:
     """A scheduler for one execution, a pure function of its arguments."""
@@ -38,9 +45,9 @@ class PCT:
         self._draws = draws = Draws(seed)
         self._manners = Manners(draws, company=company)
         self.patient = self._manners.patient
-        self._changes = {
-            _change_point(draws, profile.horizon()): level / depth for level in range(1, depth)
-        }
+        horizon = profile.horizon()
+        self._changes = {_change_point(draws, horizon): level / depth for level in range(1, depth)}
+        self._fair_after = FAIR_AFTER * horizon or UNKNOWN_FAIR_AFTER
         self._priorities: dict[str, float] = {}
         self._events = 0
 
@@ -49,9 +56,11 @@ class PCT:
         first, end = self._manners.window(options)
         if end - first == 1:
             return first
-        best = self._highest(options, first, end)
-        change = self._changes.pop(self._events, None)
         self._events += 1
+        if self._events > self._fair_after:
+            return first + self._draws.below(end - first)
+        best = self._highest(options, first, end)
+        change = self._changes.pop(self._events - 1, None)
         if change is None:
             return best
         thread = thread_of(options[best])

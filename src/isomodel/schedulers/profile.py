@@ -8,7 +8,7 @@ must bear counts that turn out too small or too large, and none at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -23,13 +23,16 @@ class Profile(msgspec.Struct, frozen=True):
 
     ``events`` counts the events of each thread, whether a scheduler was asked about them or not.
     ``touched`` counts, for each label, those of a thread that touch it; ``written`` are the labels
-    that some event writes. ``parents`` says which thread was running when a thread first showed up.
+    that some event writes, ``raced`` those to which two accesses, one of them writing, could
+    have come next at the same moment. ``parents`` says which thread was running when a thread
+    first showed up.
     """
 
     executions: int = 0
     events: dict[str, float] = {}
     touched: dict[str, dict[str, float]] = {}
-    written: frozenset[str] = frozenset()
+    written: tuple[str, ...] = ()
+    raced: tuple[str, ...] = ()
     parents: dict[str, str] = {}
 
     def horizon(self) -> int:
@@ -37,7 +40,7 @@ class Profile(msgspec.Struct, frozen=True):
         return round(sum(self.events.values()))
 
     def shared(self) -> tuple[str, ...]:
-        """The labels whose accesses race: of two threads or more, one of which writes. Sorted."""
+        """The labels that two threads or more touch and one writes. Sorted."""
         return tuple(
             label
             for label, counts in sorted(self.touched.items())
@@ -60,7 +63,8 @@ class Profile(msgspec.Struct, frozen=True):
                 )
                 for label in labels
             },
-            self.written | other.written,
+            _united(self.written, other.written),
+            _united(self.raced, other.raced),
             {**self.parents, **other.parents},
         )
 
@@ -69,6 +73,11 @@ def _mixed(
     one: Mapping[str, float], share: float, other: Mapping[str, float], rest: float
 ) -> dict[str, float]:
     return {key: one.get(key, 0.0) * share + other.get(key, 0.0) * rest for key in {**one, **other}}
+
+
+def _united(one: Iterable[str], other: Iterable[str]) -> tuple[str, ...]:
+    """Sorted: a profile is the same text in every process."""
+    return tuple(sorted({*one, *other}))
 
 
 UNKNOWN = Profile()
@@ -80,6 +89,8 @@ class Profiling:
 
     Where only one thing can happen no scheduler is asked. Such events are counted all the same,
     because the engine numbers the events of each stream; of what kind they were is not known.
+    ``touches`` may itself be learning: what it knows at a question tells what races, what it
+    knows at the end is counted.
     """
 
     def __init__(self, scheduler: Scheduler, touches: Touches = unknown) -> None:
@@ -90,16 +101,23 @@ class Profiling:
         self._counts: dict[str, Callable[[], int]] = {}
         self._threads: dict[str, str] = {}
         self._parents: dict[str, str] = {}
+        self._raced: set[str] = set()
 
     def choose(self, options: Sequence[Option], last: Actor) -> int:
         """What the wrapped scheduler chooses."""
+        pending: dict[str, bool] = {}
         for option in options:
-            if option.kind not in NOT_EVENTS and option.kind != "cancel":
-                self._meet(option, last)
+            if option.kind in NOT_EVENTS or option.kind == "cancel":
+                continue
+            stream, number = stream_of(option)
+            self._meet(option, stream, number, last)
+            for label, writes in self._touches(stream, number, option.kind) or ():
+                if label in pending and (writes or pending[label]):
+                    self._raced.add(label)
+                pending[label] = writes or pending.get(label, False)
         return self._scheduler.choose(options, last)
 
-    def _meet(self, option: Option, last: Actor) -> None:
-        stream, number = stream_of(option)
+    def _meet(self, option: Option, stream: str, number: int, last: Actor) -> None:
         self._kinds[stream, number] = option.kind
         if stream in self._counts:
             return
@@ -112,14 +130,23 @@ class Profiling:
         if thread not in self._parents:
             self._parents[thread] = last.name if last.name != thread else ""
 
-    def profile(self) -> Profile:
-        """What this execution showed; to be asked for after its end."""
+    def profile(self, steps: Iterable[tuple[str, int]] = ()) -> Profile:
+        """What this execution showed; to be asked for after its end.
+
+        ``steps`` are tasks with the steps they took (``ControlledLoop.step_counts``): one that
+        never ran beside another was never an option.
+        """
+        for task, count in steps:
+            if task not in self._counts:
+                self._counts[task] = partial(int, count)
+                self._threads[task] = task
+                self._parents[task] = task.rpartition("/")[0]
         events: dict[str, float] = {}
         touched: dict[str, dict[str, float]] = {}
-        written = set()
-        for stream, count in self._counts.items():
+        written: set[str] = set()
+        for stream, counted in self._counts.items():
             thread = self._threads[stream]
-            happened = count()
+            happened = counted()
             events[thread] = events.get(thread, 0.0) + happened
             for number in range(happened):
                 kind = self._kinds.get((stream, number), "")
@@ -129,7 +156,7 @@ class Profiling:
                     if writes:
                         written.add(label)
         parents = {thread: parent for thread, parent in self._parents.items() if parent}
-        return Profile(1, events, touched, frozenset(written), parents)
+        return Profile(1, events, touched, _united(written, ()), _united(self._raced, ()), parents)
 
 
 def _arrived(owner: Owner, kind: str) -> int:

@@ -1,9 +1,9 @@
 """Sticky random: whoever runs goes on, mostly; now and then anybody.
 
 A uniform walk (``stay=0``) changes threads at nearly every event. Many bugs need one thread to
-get far while another waits, which such a walk does with a probability that falls exponentially with
-the distance; here it falls with ``stay`` to the power of it. The same idea as the "non-preemptive
-most of the time" random schedulers of CHESS's successors; no claim of ours or theirs is exact.
+get far while another waits, which among two threads that walk does with a probability of one half
+to the power of the distance; here the base is ``stay + (1 - stay) / 2``. Simple, and without any
+guarantee that PCT would not give, but it needs no horizon.
 """
 
 from __future__ import annotations

@@ -13,16 +13,21 @@ uniform over a few events that matter instead of over all, only *selected* ones 
 How many there are is learned (``Profile``). As in the paper's experiments the selected events of
 one execution are the accesses to one shared thing, drawn anew for each execution; where nothing is
 known of accesses, every event is selected, in proportion to the events that threads have left.
+What was seen to race is preferred: accesses that a lock keeps apart cannot be put in any order
+themselves (who is to come first would wait for the lock that another stopped with), but those to
+the lock can.
 
 Deviations. A thread that is drawn before it was started is waited for under its own name, which
 is stable here; its next living ancestor is let through its own selected events meanwhile, which
 comes to the same as drawing the ancestor and passing the choice on. Counts are means, so
 fractions. A thread with more events than foreseen weighs as one with one left. A thread that was
-drawn but cannot run (it waits, or it is over) is drawn again among those that stopped.
+drawn but does not come (it waits, or it is over) is drawn again among those that stopped: when all
+have stopped, or when those that have not go on for longer than a whole execution should take.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 from isomodel.engine.owner import Actor
@@ -31,6 +36,15 @@ from isomodel.schedulers.draws import Draws
 from isomodel.schedulers.events import NOT_EVENTS, Touches, stream_of, thread_of, unknown
 from isomodel.schedulers.manners import Manners
 from isomodel.schedulers.profile import UNKNOWN, Profile
+
+RACING = 0.75
+"""Probability that the selected accesses are ones that were seen to race.
+
+The others are not forgotten: a race may not have shown yet.
+"""
+
+SLACK = 100
+"""How many events more than an execution should have are waited for whoever's turn it is."""
 
 
 class SURW:
@@ -60,40 +74,43 @@ class SURW:
         self._happened: dict[str, int] = {}
         self._met: set[str] = set()
         self._stopped: dict[str, list[Option]] = {}
+        self._whose: dict[Option, str] = {}
         self._turn = ""
+        self._patience = profile.horizon() + SLACK
+        self._waited = 0
 
     def choose(self, options: Sequence[Option], last: Actor) -> int:
         """The selected event whose turn it is, or one that is not selected."""
         first, end = self._manners.window(options)
         if options[first].kind in NOT_EVENTS:
             return first
-        for index in range(first, end):
-            if options[index].priority < 0:
-                self._meet(options[index])
-        turn = self._let_through()
         best, highest = -1, -1.0
         for index in range(first, end):
             priority = options[index].priority
-            if priority >= 1:
-                if options[index] is not turn:
-                    continue
-                priority -= 1
-            if priority > highest:
+            if priority < 0:
+                priority = self._meet(options[index])
+            if highest < priority < 1:
                 best, highest = index, priority
-        if best < 0:
-            best = self._draw_again(options, first, end)
+        turn = self._let_through()
+        if turn is not None and turn.priority - 1 > highest:
+            with contextlib.suppress(ValueError):  # it was cancelled since
+                best = options.index(turn, first, end)
+        if best < 0 or (self._waited > self._patience and self._stopped):
+            best = self._draw_again(options, first, end, best)
         if options[best].priority >= 1:
             self._pass(options[best])
+        else:
+            self._waited += 1
         return best
 
-    def _meet(self, option: Option) -> None:
+    def _meet(self, option: Option) -> float:
         """Note an event that came up: what its stream has done so far, and whether it is selected.
 
         Selected ones get a priority from [1, 2) and stop; the others one from [0, 1).
         """
         option.priority = self._draws.unit()
         if option.kind == "cancel":
-            return
+            return option.priority
         thread = thread_of(option)
         stream, number = stream_of(option)
         self._met.add(thread)
@@ -105,7 +122,12 @@ class SURW:
             self._stopped.pop(thread, None)
         if self._is_selected(stream, number, option.kind):
             option.priority += 1
-            self._stopped.setdefault(thread, []).append(option)
+            self._stop(option, thread)
+        return option.priority
+
+    def _stop(self, option: Option, thread: str) -> None:
+        self._stopped.setdefault(thread, []).append(option)
+        self._whose[option] = thread
 
     def _is_selected(self, stream: str, number: int, kind: str) -> bool:
         if not self.selected:
@@ -132,7 +154,7 @@ class SURW:
 
     def _pass(self, option: Option) -> None:
         """A selected event happens: the next one is anybody's."""
-        thread = thread_of(option)
+        thread = self._whose.pop(option)  # who waits for it may be another by now
         stream, number = stream_of(option)
         self._happened[stream] = max(number + 1, self._happened.get(stream, 0))
         stopped = self._stopped[thread]
@@ -141,22 +163,27 @@ class SURW:
             del self._stopped[thread]
         self._spend(thread)
         self._turn = ""
+        self._waited = 0
 
     def _spend(self, thread: str) -> None:
         self._left[thread] = max(0.0, self._left.get(thread, 0.0) - 1)
 
-    def _draw_again(self, options: Sequence[Option], first: int, end: int) -> int:
-        """All have stopped, and the one whose turn it was cannot come: one of these goes on."""
-        self._stopped.clear()
-        weights = []
-        for option in options[first:end]:
-            thread = thread_of(option)
-            self._stopped.setdefault(thread, []).append(option)
-            weights.append(self._left.get(thread, 0.0) or 1.0)
-        return first + self._draws.weighted(weights)
+    def _draw_again(self, options: Sequence[Option], first: int, end: int, otherwise: int) -> int:
+        """The one whose turn it was does not come: of those that stopped, one goes on."""
+        places = [index for index in range(first, end) if options[index].priority >= 1]
+        threads = [self._whose[options[index]] for index in places]
+        self._stopped.clear()  # what was cancelled since is forgotten
+        for index, thread in zip(places, threads, strict=True):
+            self._stopped.setdefault(thread, []).append(options[index])
+        if not places:
+            return otherwise
+        weights = [self._left.get(thread, 0.0) or 1.0 for thread in threads]
+        return places[self._draws.weighted(weights)]
 
 
 def _drawn(profile: Profile, draws: Draws) -> str:
-    """One of the shared labels, or "" where none is known."""
-    labels = profile.shared()
+    """One of the shared labels, mostly of those that race, or "" where none is known."""
+    shared = profile.shared()
+    racing = [label for label in shared if label in profile.raced]
+    labels = racing if racing and draws.unit() < RACING else shared
     return labels[draws.below(len(labels))] if labels else ""

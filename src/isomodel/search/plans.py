@@ -132,7 +132,7 @@ class ScheduleSearch:
         if observer is not None:
             new = self._frontier.learn(plan.holds, observer.touches)
             self._portfolio.judged(plan.policy, new=new)
-            self._profile = self._profile.plus(observer.profiling.profile())
+            self._profile = self._profile.plus(observer.profiling.profile(steps))
 
     def shares(self) -> tuple[Share, ...]:
         """What each policy has had of the budget."""
