@@ -259,6 +259,12 @@ def test_names_are_unique_and_say_for_whom_a_task_works() -> None:
         assert isinstance(loop, ControlledLoop)
         return [name for name, _ in loop.step_counts()]
 
-    expected = ["main/child", "main/parent", "main/child#2", "main/child#3", "main/child#4"]
+    expected = [
+        "main/child",
+        "main/parent",
+        "main/child#2",
+        "main/parent/child",
+        "main/parent/child#2",
+    ]
     for kind in LOOPS:
         assert kind(Default()).run(main()) == expected

@@ -526,7 +526,7 @@ def test_tasks_that_the_program_makes_by_itself_are_named_and_owned(kind: Any) -
         label = await task
         return label, this_loop().name_of(task)
 
-    assert set(everywhere(main, kind)) == {("main", "main/work")}
+    assert set(everywhere(main, kind)) == {("main/work", "main/work")}
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with 3.12")

@@ -310,7 +310,7 @@ def test_state_between_executions_is_noticed_and_the_first_difference_named() ->
     assert audit.stability == 0
     text = str(audit)
     assert "0 % of 3" in text
-    assert "main query 0, main query 1 could happen, then main cached 0" in text
+    assert "main/user query 0, main/user#2 query 0 could happen, then main/user cached 0" in text
     assert "state kept between executions" in text
 
 

@@ -111,6 +111,7 @@ class ControlledLoop(Tasks):
         """
         with Running(self):
             actor = self._new_actor(name_for(main), self.root)
+            actor.owner.root = True  # each task it starts is on its own, as operations are
             task = self._make(main, actor, actor.name, actor.owner.context, {})
             self.drive(task.done)
             return task.result()

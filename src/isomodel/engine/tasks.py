@@ -201,7 +201,7 @@ class Tasks(Executors):
             if actor is None or task is None or task.done():
                 continue
             # the task of an operation has to begin: without it there is nothing to observe
-            earliest = 1 if actor.name == actor.owner.label else 0
+            earliest = 1 if actor.owner.user and actor.name == actor.owner.label else 0
             # in a projected run its recorded place decides: steps spent waiting on others are gone
             soonest = earliest if self._every_choice else max(fault.at, earliest)
             if actor.steps >= soonest:

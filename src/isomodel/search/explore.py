@@ -35,13 +35,13 @@ AUDIT_EVERY = 250
 FRESH: Mapping[str, float] = {"walk": 0.5, "pct 2": 0.05, "pct 3": 0.05, "sticky": 0.05}
 """Policies for new scenarios, with how often each is expected to show something new."""
 
-FOLLOWING: Mapping[str, float] = {"reversal": 0.5, "order": 0.5, "mutant": 0.25}
+FOLLOWING: Mapping[str, float] = {"reversal": 0.2, "order": 0.1, "mutant": 0.3}
 """Policies that go on from an execution which did."""
 
 LOOKING = frozenset(("reversal", "mutant"))
 """Policies whose executions are always observed."""
 
-EASY = 50
+EASY = 200
 """Executions before the first one is observed: most defects show by chance, and sooner."""
 
 OBSERVED = 4
