@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from isomodel.engine.loop import ControlledLoop
 from isomodel.engine.protocol import Scheduler
@@ -30,11 +31,8 @@ class Observer:
     def watching(self, loop: ControlledLoop) -> Iterator[None]:
         """Observe what runs on this loop inside the block."""
 
-        def who() -> tuple[str, int]:
-            return loop.last.name, loop.last.steps
-
         loop.asks_always = True
-        with self._tracker.recording(who) as recorder:
+        with self._tracker.recording(partial(getattr, loop, "last")) as recorder:
             self.scheduler.count = recorder.__len__
             try:
                 yield
