@@ -18,13 +18,15 @@ class Observer:
     """Of one execution. ``scheduler`` is the one to run it under; ``touches`` and ``profiling``
     have what was seen.
 
+    Profiles cost as much again as all else; without ``profiled`` there is none.
+
     It sees the same execution as runs without it: it changes no choice, only who is asked.
     """
 
-    def __init__(self, tracker: Tracker, scheduler: Scheduler) -> None:
+    def __init__(self, tracker: Tracker, scheduler: Scheduler, *, profiled: bool = True) -> None:
         self._tracker = tracker
-        self.profiling = Profiling(scheduler)
-        self.scheduler = Observed(self.profiling)
+        self.profiling = Profiling(scheduler) if profiled else None
+        self.scheduler = Observed(self.profiling or scheduler)
         self.touches: Sequence[Touch] = ()
 
     @contextlib.contextmanager

@@ -118,7 +118,7 @@ def _got(recorder: Recorder, thing: Any, name: str, value: Any) -> None:
         if kind in _INERT:
             return
         if isinstance(thing, type):
-            owner = _class_with(thing.__mro__, name) or thing
+            owner = _class_with(thing.__mro__ or (), name) or thing
     elif not (traits.has_dict and name in _dict_of(thing, "__dict__")):
         owner = _class_with(type(thing).__mro__, name) or thing
     recorder.touch(thing, name, write=False)
@@ -254,6 +254,13 @@ def writes(thing: Any) -> Any:
     return thing
 
 
+def awaited(thing: Any) -> Any:
+    """``thing``, for which a task waits: a future that rewritten code has made or touched."""
+    if _recorder is not None and kind_of(thing) in FUTURES and _recorder.knows(thing):
+        _recorder.touch(thing, _REST, write=False)
+    return thing
+
+
 def matched(thing: Any, depth: int) -> Any:
     """``thing``, whose parts are looked at down to this depth."""
     if _recorder is not None:
@@ -362,17 +369,18 @@ def method(thing: Any, name_of: str) -> Any:
     if type(thing) is super and kind in _BOUND:
         thing = function.__self__
     traits = TRAITS[type(thing)]
-    if kind is MethodType:
-        if traits.silent or _tells(recorder, function.__func__):
-            return function
-    elif traits.silent:
+    if kind is MethodType and not traits.silent and _tells(recorder, function.__func__):
+        return function
+    if traits.silent:
+        if name_of == "create_future":
+            return functools.partial(_make, function)
         return functools.partial(_call, function) if name_of in FORMATS else function
     if kind in _BOUND and function.__self__ is thing:
         if traits.kind is not None:
             return functools.partial(_call_on, function, thing, traits, name_of)
         if not traits.named and name_of not in _ATTRIBUTE_WRITERS:
             return functools.partial(_call_into, function, thing)
-    elif kind not in _INERT or not traits.named:
+    elif not (kind in _INERT and traits.named):
         _got(recorder, thing, name_of, function)
     return called(function)
 
@@ -400,9 +408,10 @@ def _tells(recorder: Recorder, function: Any) -> bool:
     code = getattr(function, "__code__", None)
     if code is None:
         return False
-    if id(code) in recorder.telling:
+    if id(code) in recorder.telling or code.co_filename in _GENERATED:
         return True
-    return code.co_filename in _GENERATED or str(function.__module__).startswith("isomodel.")
+    module = function.__module__
+    return isinstance(module, str) and module.startswith("isomodel.")
 
 
 def _looks_at_the_stack(function: Any) -> bool:
@@ -497,12 +506,9 @@ def _call(function: Any, /, *arguments: Any, **named: Any) -> Any:
         name_of = function.__name__
         if len(arguments) > 1 and function in _BY_NAME and isinstance(arguments[1], str):
             return _BY_NAME[function](*arguments, **named)
-        if name_of in _ATTRIBUTE_WRITERS:
-            of = (
-                arguments
-                if type(function) is WrapperDescriptorType
-                else (function.__self__, *arguments)
-            )
+        if name_of in _ATTRIBUTE_WRITERS and type(function) in _WRAPPERS:
+            bound = type(function) is MethodWrapperType
+            of = (function.__self__, *arguments) if bound else arguments
             writes_attribute(*of[:2])
         elif function is builtins.next and arguments:
             _recorder.touch(arguments[0], _REST, write=True)
@@ -545,6 +551,7 @@ _BY_NAME: Mapping[Any, Callable[..., Any]] = {
     builtins.hasattr: _hasattr,
 }
 
+_WRAPPERS = (MethodWrapperType, WrapperDescriptorType)
 _ATTRIBUTE_WRITERS = ("__setattr__", "__delattr__")
 
 HOOKS: Mapping[str, Callable[..., Any]] = {
@@ -561,6 +568,7 @@ HOOKS: Mapping[str, Callable[..., Any]] = {
         contains,
         value,
         truth,
+        awaited,
         writes,
         matched,
         iterated,

@@ -46,6 +46,10 @@ class Access(NamedTuple):
     write: bool
 
 
+_new = tuple.__new__
+"""Makes a named tuple in a third of the time."""
+
+
 class Runner(Protocol):
     """The running task: its stable name, and how many steps it has begun; 0 outside any task."""
 
@@ -137,6 +141,10 @@ class Recorder:
         """The stable name of this object; by its maker, if it has none yet."""
         return self._entry(thing).label
 
+    def knows(self, thing: Any) -> bool:
+        """Whether this object has a name."""
+        return id(thing) in self._entries
+
     def reached(self, thing: Any, owner: Any, way: Hashable) -> None:
         """Name this object by the way to it, if it has no name yet.
 
@@ -195,7 +203,7 @@ class Recorder:
 
     def touch(self, thing: Any, part: Hashable, *, write: bool) -> None:
         """The running task reads or writes this part of an object."""
-        self._touch(self._entry(thing), part, write)
+        self._touch(self._entries.get(id(thing)) or self._entry(thing), part, write)
 
     def touch_name(self, owner: Label, part: Hashable, *, write: bool) -> None:
         """The same for a part of what goes by a name: a module, a class, a function."""
@@ -218,7 +226,8 @@ class Recorder:
                 return
             place.read = stretch
         if self._step:
-            self._accesses.append(Access(self._task, self._step, place.label, write))
+            access = (self._task, self._step, place.label, write)
+            self._accesses.append(_new(Access, access))
 
     def read_size(self, container: Any) -> None:
         """Keys, number and order."""

@@ -298,7 +298,9 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_Await(self, node: ast.Await) -> ast.AST:
         """Whoever awaits a future reads its result."""
-        node.value = self._value(node.value)
+        self.generic_visit(node)
+        if self._functions:
+            node.value = self._hook("awaited", node.value, node.value)
         return node
 
     def visit_Match(self, node: ast.Match) -> ast.AST:
