@@ -47,14 +47,18 @@ def by_event(accesses: Sequence[Access], delivered: Sequence[tuple[int, Event]])
     latest: Event | None = None
     upcoming = iter(delivered)
     following = next(upcoming, None)
-    for index, access in enumerate(accesses):
+    step: Event | None = None
+    asked = False
+    for index, (task, number, label, write) in enumerate(accesses):
         while following is not None and following[0] <= index:
             latest = following[1]
             following = next(upcoming, None)
-        own = Event(access.task, access.step)
-        event = own if own in events else latest
+        if step is None or number != step.step or task != step.task:
+            step = Event(task, number)
+            asked = step in events
+        event = step if asked else latest
         if event is not None:
-            found.append(Touch(event, access.label, access.write))
+            found.append(Touch(event, label, write))
     return found
 
 

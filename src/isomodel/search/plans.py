@@ -122,7 +122,7 @@ class ScheduleSearch:
         index = plan.seed - self._seed * 1_000_003
         if index > EAGER and index % SELDOM:
             return None
-        return Observer(self._tracker, plan.scheduler())
+        return Observer(self._tracker, plan.scheduler(), profiled=not index % SELDOM)
 
     def learn(self, plan: Plan, observer: Observer | None, steps: list[tuple[str, int]]) -> None:
         """Take note of what the execution of this plan showed."""
@@ -132,7 +132,8 @@ class ScheduleSearch:
         if observer is not None:
             new = self._frontier.learn(plan.holds, observer.touches)
             self._portfolio.judged(plan.policy, new=new)
-            self._profile = self._profile.plus(observer.profiling.profile(steps))
+            if observer.profiling is not None:
+                self._profile = self._profile.plus(observer.profiling.profile(steps))
 
     def shares(self) -> tuple[Share, ...]:
         """What each policy has had of the budget."""

@@ -10,6 +10,7 @@ import collections
 import contextvars
 import logging
 import re
+from collections.abc import Callable, Iterable
 from datetime import date, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import Enum
@@ -26,8 +27,10 @@ from types import (
     MappingProxyType,
     MethodType,
     ModuleType,
+    SimpleNamespace,
     TracebackType,
 )
+from typing import Any
 from uuid import UUID
 
 MAPPINGS = (dict,)
@@ -37,7 +40,20 @@ CONTAINERS = MAPPINGS + SETS + SEQUENCES
 FUTURES = (asyncio.Future,)
 
 READS: dict[type, frozenset[str]] = {
-    dict: frozenset(["items", "keys", "values", "copy", "__iter__", "__len__", "fromkeys"]),
+    dict: frozenset(
+        [
+            "items",
+            "keys",
+            "values",
+            "copy",
+            "__iter__",
+            "__len__",
+            "fromkeys",
+            "most_common",
+            "elements",
+            "total",
+        ]
+    ),
     list: frozenset(["copy", "count", "index", "__iter__", "__len__"]),
     collections.deque: frozenset(["copy", "count", "index", "__iter__", "__len__"]),
     bytearray: frozenset(
@@ -95,12 +111,12 @@ KEYED_READS: dict[type, frozenset[str]] = {
 """Methods that read what belongs to their first argument."""
 
 KEYED_WRITES: dict[type, frozenset[str]] = {
-    dict: frozenset(("pop", "setdefault", "__setitem__", "__delitem__", "move_to_end")),
+    dict: frozenset(("pop", "setdefault", "__setitem__", "__delitem__")),
     set: frozenset(("add", "discard", "remove")),
 }
 """Methods that change what belongs to their first argument."""
 
-FIXED = (
+FIXED: tuple[type, ...] = (
     int,
     float,
     complex,
@@ -113,7 +129,6 @@ FIXED = (
     type(None),
     type(Ellipsis),
     type(NotImplemented),
-    type,
     date,
     time,
     timedelta,
@@ -129,12 +144,19 @@ FIXED = (
     CodeType,
     FrameType,
     TracebackType,
-    FunctionType,
     BuiltinFunctionType,
     MethodType,
     CoroutineType,
     GeneratorType,
     AsyncGeneratorType,
+    enumerate,
+    zip,
+    map,
+    filter,
+    reversed,
+    type({}.keys()),
+    type({}.values()),
+    type({}.items()),
     MappingProxyType,
     super,
     property,
@@ -148,8 +170,6 @@ FIXED = (
     asyncio.AbstractEventLoop,
 )
 """Objects through which no task reaches another: immutable, or a task's own."""
-
-MODULE = ModuleType
 
 HARMLESS = frozenset(
     [
@@ -197,9 +217,102 @@ HARMLESS = frozenset(
 """Functions that only read the containers they are given, by name."""
 
 
+SIZES = frozenset(["len", "bool"])
+"""Functions to which only the number of things in a container matters."""
+
+FORMATS = frozenset(
+    [
+        "join",
+        "format",
+        "format_map",
+        "translate",
+        "union",
+        "intersection",
+        "difference",
+        "symmetric_difference",
+        "isdisjoint",
+        "issubset",
+        "issuperset",
+    ]
+)
+"""Methods of texts and frozen sets that read the containers they are given."""
+
+STACK_READERS = frozenset(
+    ["sys", "inspect", "warnings", "logging", "traceback", "typing", "types", "enum", "gc"]
+)
+"""Modules whose functions look at who called them: nobody may stand in between."""
+
+_NAMED = (ModuleType, type, FunctionType)
+_PLAIN = (SimpleNamespace,)
+_OURS = "isomodel."
+_LAYER = "isomodel.targets.factory"
+_HEAP_TYPE = 1 << 9
+"""Flag of classes that are made at run time, as those of Python code are."""
+
+
+class Traits:
+    """What matters about the objects of one class, found out once.
+
+    ``fixed``: no task reaches another through them. ``kind``: the built-in container or future
+    that they are, ``keyed`` a dict or set, ``size`` its length. ``mortal``: a weak reference
+    tells of their end. ``named``: their name says which they are. ``opaque``: they have state of
+    which the attributes do not tell. ``silent``: nothing about them is recorded. ``fields``: tells
+    what is looked at where an object is read as a whole; None for one that tells itself.
+    """
+
+    __slots__ = (
+        "fields",
+        "fixed",
+        "has_dict",
+        "keyed",
+        "kind",
+        "mortal",
+        "named",
+        "opaque",
+        "silent",
+        "size",
+    )
+
+    def __init__(self, kind: type) -> None:
+        self.kind = next((k for k in (*CONTAINERS, *FUTURES) if issubclass(kind, k)), None)
+        self.fixed = issubclass(kind, FIXED) and self.kind is None
+        self.named = issubclass(kind, _NAMED)
+        ours = str(kind.__module__)
+        self.silent = self.fixed or (ours.startswith(_OURS) and not ours.startswith(_LAYER))
+        plain = self.silent or self.named or kind is object or issubclass(kind, _PLAIN)
+        made = bool(kind.__flags__ & _HEAP_TYPE) and ours != "builtins"
+        self.opaque = self.kind is None and not plain and not made
+        self.keyed = self.kind in (*MAPPINGS, *SETS)
+        self.mortal = kind.__weakrefoffset__ != 0
+        self.has_dict = kind.__dictoffset__ != 0
+        self.size: Callable[[Any], int] | None = None if self.kind is None else _size(self.kind)
+        self.fields: Callable[[Any], Iterable[str]] | None = None
+        if "__dataclass_fields__" in kind.__dict__:
+            names = tuple(kind.__dict__["__dataclass_fields__"])
+            self.fields = lambda thing: names
+        elif issubclass(kind, _PLAIN):
+            self.fields = vars
+
+
+class _ByClass(dict[type, Traits]):
+    def __missing__(self, kind: type) -> Traits:
+        traits = self[kind] = Traits(kind)
+        return traits
+
+
+TRAITS = _ByClass()
+"""The traits of each class met so far."""
+
+
+def _size(kind: type) -> Callable[[Any], int] | None:
+    return kind.__len__ if kind in CONTAINERS else None
+
+
 def kind_of(value: object) -> type | None:
     """The built-in kind of container or future that this is, or None."""
-    for kind in (*CONTAINERS, *FUTURES):
-        if isinstance(value, kind):
-            return kind
-    return None
+    return TRAITS[type(value)].kind
+
+
+def is_fixed(value: object) -> bool:
+    """Whether no task reaches another through this."""
+    return TRAITS[type(value)].fixed

@@ -1,4 +1,11 @@
-"""Hooks: what rewritten code calls. Each does what the code did, and tells the active recorder."""
+"""Hooks: what rewritten code calls. Each does what the code did, and tells the active recorder.
+
+What they add can be noticed only by looking for it: frames of this module in tracebacks and on the
+stack (``sys``, ``inspect``, ``warnings`` and the like are called without any in between), deeper
+recursion, and a second call of a key's ``__hash__``. Not seen is what C code does on its own:
+operators and ``callable`` objects written in C, ``setattr`` under another name, ``__dict__`` as a
+way to an object's attributes, exceptions and tuples with attributes of their own.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +13,32 @@ import builtins
 import functools
 import operator
 from collections.abc import Callable, Iterator, Mapping
-from types import BuiltinFunctionType, MethodType
+from types import (
+    BuiltinFunctionType,
+    FunctionType,
+    MethodDescriptorType,
+    MethodType,
+    MethodWrapperType,
+    ModuleType,
+    WrapperDescriptorType,
+)
 from typing import Any
 
 from isomodel.tracking.containers import (
-    CONTAINERS,
+    FORMATS,
     FUTURES,
     HARMLESS,
     KEYED_READS,
     KEYED_WRITES,
-    MAPPINGS,
-    MODULE,
     READS,
-    SEQUENCES,
-    SETS,
+    SIZES,
+    STACK_READERS,
+    TRAITS,
+    Traits,
+    is_fixed,
     kind_of,
 )
-from isomodel.tracking.recorder import Recorder, is_fixed
-
-_HEAP_TYPE = 1 << 9
-"""Flag of classes that are made at run time, as those of Python code are."""
-
-_OURS = "isomodel."
-_LAYER = "isomodel.targets.factory"
+from isomodel.tracking.recorder import Recorder
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "Add": operator.iadd,
@@ -46,17 +56,27 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "BitAnd": operator.iand,
 }
 
+_REST = "(rest)"
+"""Stands for the state of an object that its attributes do not show."""
 
-class _Active:
-    recorder: Recorder | None = None
+_BOUND = (MethodType, BuiltinFunctionType, MethodWrapperType)
+_IN_C = (BuiltinFunctionType, MethodWrapperType, MethodDescriptorType, WrapperDescriptorType)
+_INERT = (FunctionType, type, ModuleType)
+"""Values that an attribute keeps for good."""
+
+_GENERATED = ("<string>",)
+"""File names of the methods that ``dataclasses`` and ``collections`` make."""
+
+_dict_of = object.__getattribute__
+
+_recorder: Recorder | None = None
 
 
-_active = _Active()
-
-
-def activate(recorder: Recorder | None) -> None:
-    """From now on, hooks tell this one."""
-    _active.recorder = recorder
+def activate(recorder: Recorder | None) -> Recorder | None:
+    """From now on, hooks tell this one; returns whom they told before."""
+    global _recorder
+    before, _recorder = _recorder, recorder
+    return before
 
 
 # Attributes
@@ -64,18 +84,21 @@ def activate(recorder: Recorder | None) -> None:
 
 def attribute(thing: Any, name: str) -> Any:
     """``thing.name``."""
-    value = getattr(thing, name)
-    recorder = _active.recorder
-    if recorder is not None and _has_state(thing):
-        _got(recorder, thing, name, value)
+    try:
+        value = getattr(thing, name)
+    except AttributeError:
+        if _recorder is not None and not TRAITS[type(thing)].silent:
+            _recorder.touch(thing, name, write=False)
+        raise
+    if _recorder is not None and not TRAITS[type(thing)].silent:
+        _got(_recorder, thing, name, value)
     return value
 
 
 def writes_attribute(thing: Any, name: str) -> Any:
     """``thing``, of which this attribute is about to be bound or deleted."""
-    recorder = _active.recorder
-    if recorder is not None and _has_state(thing):
-        recorder.touch((recorder.label(thing), name), write=True)
+    if _recorder is not None and not TRAITS[type(thing)].silent:
+        _recorder.touch(thing, name, write=True)
     return thing
 
 
@@ -85,25 +108,33 @@ def attribute_place(thing: Any, name: str) -> tuple[Any, ...]:
 
 
 def _got(recorder: Recorder, thing: Any, name: str, value: Any) -> None:
-    if isinstance(value, (MethodType, BuiltinFunctionType)):
+    """Tell of an attribute that was read, and of the class's where the object has none."""
+    kind = type(value)
+    if kind in _BOUND and value.__self__ is thing:
         return
-    label = recorder.label(thing)
-    if not isinstance(value, (type, MODULE)):
-        recorder.touch((label, name), write=False)
-    if not is_fixed(value):
-        where: Any = (label, name)
-        if name in vars(type(thing)) and name not in getattr(thing, "__dict__", ()):
-            where = (type(thing).__qualname__, name)  # one for all instances
-        recorder.reached(value, where[0], where[1])
+    traits = TRAITS[type(thing)]
+    owner: Any = thing
+    if traits.named:
+        if kind in _INERT:
+            return
+        if isinstance(thing, type):
+            owner = _class_with(thing.__mro__ or (), name) or thing
+    elif not (traits.has_dict and name in _dict_of(thing, "__dict__")):
+        owner = _class_with(type(thing).__mro__, name) or thing
+    recorder.touch(thing, name, write=False)
+    if owner is not thing:
+        recorder.touch(owner, name, write=False)
+    if not TRAITS[kind].fixed:
+        recorder.reached(value, owner, name)
 
 
-def _has_state(thing: Any) -> bool:
-    return not is_fixed(thing) and not _is_ours(type(thing))
-
-
-def _is_ours(kind: type) -> bool:
-    module = str(kind.__module__)
-    return module.startswith(_OURS) and not module.startswith(_LAYER)
+def _class_with(classes: tuple[type, ...], name: str) -> type | None:
+    """The class that keeps this attribute itself; None where it only describes it."""
+    for kind in classes:
+        if name in kind.__dict__:
+            described = hasattr(type(kind.__dict__[name]), "__set__")
+            return None if described else kind
+    return None
 
 
 # Items
@@ -111,44 +142,57 @@ def _is_ours(kind: type) -> bool:
 
 def item(container: Any, key: Any) -> Any:
     """``container[key]``."""
-    recorder = _active.recorder
-    if recorder is None or is_fixed(container):
+    recorder = _recorder
+    traits = TRAITS[type(container)]
+    if recorder is None or traits.silent:
         return container[key]
-    if isinstance(container, MAPPINGS):
-        existed = key in container
-        try:
-            value = container[key]
-        finally:
-            _keyed(recorder, container, key, existed)
-    else:
+    if not traits.keyed:
         _read(recorder, container)
         value = container[key]
+    else:
+        size: Any = traits.size
+        before = size(container)
+        try:
+            value = container[key]
+        except KeyError:
+            recorder.read_key(container, key)
+            raise
+        if size(container) == before:
+            recorder.read_key(container, key)
+        else:  # made by being read, as by ``defaultdict``
+            recorder.write_key(container, key, moved=True)
     if not is_fixed(value):
-        recorder.reached(value, recorder.label(container), recorder.key(key))
+        recorder.reached(value, container, recorder.key(key))
     return value
 
 
 def set_item(value: Any, container: Any, key: Any) -> None:
     """``container[key] = value``."""
-    recorder = _active.recorder
-    if recorder is not None and isinstance(container, MAPPINGS):
-        existed = key in container
+    recorder = _recorder
+    traits = TRAITS[type(container)]
+    if recorder is None or not traits.keyed:
+        writes(container)
         container[key] = value
-        recorder.write_key(container, key, existed=existed, exists=True)
         return
-    writes(container)
+    size: Any = traits.size
+    before = size(container)
     container[key] = value
+    recorder.write_key(container, key, moved=size(container) != before)
 
 
 def del_item(container: Any, key: Any) -> None:
     """``del container[key]``."""
-    recorder = _active.recorder
-    if recorder is not None and isinstance(container, MAPPINGS):
-        existed = key in container
-        recorder.write_key(container, key, existed=existed, exists=False)
-    else:
+    recorder = _recorder
+    if recorder is None or not TRAITS[type(container)].keyed:
         writes(container)
-    del container[key]
+        del container[key]
+        return
+    try:
+        del container[key]
+    except KeyError:
+        recorder.read_key(container, key)
+        raise
+    recorder.write_key(container, key, moved=True)
 
 
 def item_place(container: Any, key: Any) -> tuple[Any, ...]:
@@ -160,9 +204,7 @@ def item_place(container: Any, key: Any) -> tuple[Any, ...]:
 def changed_place(place: tuple[Any, ...], value: Any, name: str) -> None:
     """The second half."""
     store, thing, key, before = place
-    if kind_of(before) is not None:
-        writes(before)
-    after = _OPERATORS[name](before, value)
+    after = changed(before, value, name)
     if store is setattr:
         writes_attribute(thing, key)
     store(thing, key, after)
@@ -170,21 +212,14 @@ def changed_place(place: tuple[Any, ...], value: Any, name: str) -> None:
 
 def contains(key: Any, container: Any) -> bool:
     """``key in container``."""
-    recorder = _active.recorder
-    if recorder is not None and not is_fixed(container):
-        if isinstance(container, (*MAPPINGS, *SETS)):
-            recorder.read_key(container, key)
-        else:
-            _read(recorder, container)
-    return key in container
-
-
-def _keyed(recorder: Recorder, container: Any, key: Any, existed: bool) -> None:
-    """A key was read, or made by being read, as ``defaultdict`` does."""
-    if existed or key not in container:
-        recorder.read_key(container, key)
-    else:
-        recorder.write_key(container, key, existed=False, exists=True)
+    found = key in container
+    if _recorder is not None:
+        traits = TRAITS[type(container)]
+        if traits.keyed:
+            _recorder.read_key(container, key)
+        elif not traits.silent:
+            _read(_recorder, container)
+    return found
 
 
 # Whole objects
@@ -192,26 +227,72 @@ def _keyed(recorder: Recorder, container: Any, key: Any, existed: bool) -> None:
 
 def value(thing: Any) -> Any:
     """``thing``, all of which may be read."""
-    recorder = _active.recorder
-    if recorder is not None:
-        _read(recorder, thing)
+    if _recorder is not None and not TRAITS[type(thing)].silent:
+        _read(_recorder, thing)
+    return thing
+
+
+def truth(thing: Any) -> Any:
+    """``thing``, which is asked whether there is anything in it."""
+    if _recorder is not None:
+        traits = TRAITS[type(thing)]
+        if traits.size is not None:
+            _recorder.read_size(thing)
+        elif traits.opaque:
+            _recorder.touch(thing, _REST, write=False)
     return thing
 
 
 def writes(thing: Any) -> Any:
     """``thing``, any of which may be written."""
-    recorder = _active.recorder
-    if recorder is not None:
-        if isinstance(thing, CONTAINERS):
-            recorder.write_all(thing)
-        elif _is_opaque(thing):
-            recorder.touch((recorder.label(thing), "*"), write=True)
+    if _recorder is not None:
+        traits = TRAITS[type(thing)]
+        if traits.size is not None:
+            _recorder.write_all(thing)
+        elif traits.opaque:
+            _recorder.touch(thing, _REST, write=True)
     return thing
+
+
+def awaited(thing: Any) -> Any:
+    """``thing``, for which a task waits: a future that rewritten code has made or touched."""
+    if _recorder is not None and kind_of(thing) in FUTURES and _recorder.knows(thing):
+        _recorder.touch(thing, _REST, write=False)
+    return thing
+
+
+def matched(thing: Any, depth: int) -> Any:
+    """``thing``, whose parts are looked at down to this depth."""
+    if _recorder is not None:
+        _look_into(_recorder, thing, depth)
+    return thing
+
+
+def _look_into(recorder: Recorder, thing: Any, depth: int) -> None:
+    traits = TRAITS[type(thing)]
+    inside: Any = ()
+    if traits.size is not None:
+        recorder.read_all(thing)
+        inside = list(thing.values() if isinstance(thing, dict) else thing)
+    elif isinstance(thing, (tuple, frozenset)):
+        inside = thing
+    elif not (traits.silent or traits.named):
+        names = [*_dict_of(thing, "__dict__")] if traits.has_dict else []
+        names += [name for kind in type(thing).__mro__ for name in _slots(kind)]
+        inside = [attribute(thing, name) for name in names if hasattr(thing, name)]
+    if depth > 1:
+        for each in inside:
+            _look_into(recorder, each, depth - 1)
+
+
+def _slots(kind: type) -> tuple[str, ...]:
+    slots = kind.__dict__.get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)
 
 
 def iterated(thing: Any) -> Any:
     """``thing`` for a loop that waits in between: each time round it is read."""
-    if _active.recorder is None or not isinstance(thing, CONTAINERS):
+    if _recorder is None or kind_of(thing) is None or kind_of(thing) in FUTURES:
         return value(thing)
     return _Iterated(thing)
 
@@ -221,66 +302,55 @@ class _Iterated:
         self._container = container
 
     def __iter__(self) -> Iterator[Any]:
-        for each in self._container:
-            value(self._container)
-            yield each
-        value(self._container)
+        return _reading(self._container, iter(self._container))
+
+
+def _reading(container: Any, iterator: Iterator[Any]) -> Iterator[Any]:
+    for each in iterator:
+        value(container)
+        yield each
+    value(container)
 
 
 def born(thing: Any) -> Any:
     """A new container."""
-    recorder = _active.recorder
-    if recorder is not None:
-        recorder.label(thing)
+    if _recorder is not None:
+        _recorder.born(thing)
     return thing
 
 
 def _read(recorder: Recorder, thing: Any) -> None:
-    if isinstance(thing, CONTAINERS):
+    traits = TRAITS[type(thing)]
+    if traits.size is not None:
         recorder.read_all(thing)
-    elif kind_of(thing) is not None or _is_opaque(thing):
-        recorder.touch((recorder.label(thing), "*"), write=False)
-
-
-def _is_opaque(thing: Any) -> bool:
-    """Whether this has state of its own that its methods do not tell us about."""
-    kind = type(thing)
-    return kind is not object and not is_fixed(thing) and not _is_python(kind)
-
-
-def _is_python(kind: type) -> bool:
-    """Whether the methods of this class are Python code, which may be rewritten itself."""
-    return bool(kind.__flags__ & _HEAP_TYPE) and kind.__module__ != "builtins"
+    elif traits.opaque or traits.kind is not None:
+        recorder.touch(thing, _REST, write=False)
+    elif traits.fields is not None:
+        for name in traits.fields(thing):
+            recorder.touch(thing, name, write=False)
 
 
 # Names
 
 
-def name(thing: Any, label: str) -> Any:
-    """A name that several functions bind was read."""
-    recorder = _active.recorder
-    if recorder is not None:
-        recorder.touch(("name", label), write=False)
+def name(thing: Any, label: tuple[Any, str]) -> Any:
+    """A variable that several functions share was read."""
+    if _recorder is not None:
+        _recorder.touch_name(*label, write=False)
         if not is_fixed(thing):
-            recorder.reached(thing, "name", label)
+            _recorder.reached(thing, *label)
     return thing
 
 
-def binds(thing: Any, label: str) -> Any:
-    """Such a name is about to be bound."""
-    recorder = _active.recorder
-    if recorder is not None:
-        recorder.touch(("name", label), write=True)
-    return thing
-
-
-def first(thing: Any) -> Any:
-    """The old value of an augmented assignment to such a name."""
+def binds(thing: Any, label: tuple[Any, str]) -> Any:
+    """Such a variable is about to be bound."""
+    if _recorder is not None:
+        _recorder.touch_name(*label, write=True)
     return thing
 
 
 def changed(before: Any, operand: Any, name_of: str) -> Any:
-    """Its new value."""
+    """What an augmented assignment makes of a value; a container changes in place."""
     if kind_of(before) is not None:
         writes(before)
     return _OPERATORS[name_of](before, operand)
@@ -292,95 +362,163 @@ def changed(before: Any, operand: Any, name_of: str) -> Any:
 def method(thing: Any, name_of: str) -> Any:
     """What ``thing.name`` is when it is called at once."""
     function = getattr(thing, name_of)
-    recorder = _active.recorder
+    recorder = _recorder
     if recorder is None:
         return function
-    if isinstance(thing, MODULE):
-        return called(function)
-    kind = kind_of(thing)
-    if kind is not None:
-        return functools.partial(_container_call, function, thing, kind, name_of)
-    if isinstance(function, MethodType) or is_fixed(thing):
+    kind = type(function)
+    if type(thing) is super and kind in _BOUND:
+        thing = function.__self__
+    traits = TRAITS[type(thing)]
+    if kind is MethodType and not traits.silent and _tells(recorder, function.__func__):
         return function
-    if not isinstance(function, BuiltinFunctionType):
-        if _has_state(thing):
-            _got(recorder, thing, name_of, function)
-        return called(function)
-    if _is_opaque(thing) and not _is_ours(type(thing)):
-        recorder.touch((recorder.label(thing), "*"), write=True)
+    if traits.silent:
+        if name_of == "create_future":
+            return functools.partial(_make, function)
+        return functools.partial(_call, function) if name_of in FORMATS else function
+    if kind in _BOUND and function.__self__ is thing:
+        if traits.kind is not None:
+            return functools.partial(_call_on, function, thing, traits, name_of)
+        if not traits.named and name_of not in _ATTRIBUTE_WRITERS:
+            return functools.partial(_call_into, function, thing)
+    elif not (kind in _INERT and traits.named):
+        _got(recorder, thing, name_of, function)
+    return called(function)
+
+
+def called(function: Any) -> Any:
+    """What is called: a class makes something new; what does not tell may look into containers."""
+    recorder = _recorder
+    if recorder is None:
+        return function
+    if isinstance(function, type):
+        return function if _looks_at_the_stack(function) else functools.partial(_make, function)
+    kind = type(function)
+    if kind is FunctionType or kind is MethodType:
+        inner = function.__func__ if kind is MethodType else function
+        if _tells(recorder, inner) or _looks_at_the_stack(inner):
+            return function
+        return functools.partial(_call, function)
+    if kind in _IN_C and not _looks_at_the_stack(function):
+        return functools.partial(_call, function)
     return function
 
 
-def _container_call(
-    function: Any, thing: Any, kind: type, name_of: str, /, *arguments: Any, **named: Any
+def _tells(recorder: Recorder, function: Any) -> bool:
+    """Whether what this function does is seen, or nothing to look at: made by ``exec``, or ours."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return False
+    if id(code) in recorder.telling or code.co_filename in _GENERATED:
+        return True
+    module = function.__module__
+    return isinstance(module, str) and module.startswith("isomodel.")
+
+
+def _looks_at_the_stack(function: Any) -> bool:
+    return str(getattr(function, "__module__", "")).partition(".")[0] in STACK_READERS
+
+
+def _call_into(function: Any, thing: Any, /, *arguments: Any, **named: Any) -> Any:
+    """A method that does not tell, of an object that may keep anything in itself."""
+    if _recorder is not None:
+        _recorder.touch(thing, _REST, write=True)
+    return _call(function, *arguments, **named)
+
+
+def _call_on(
+    function: Any, thing: Any, traits: Traits, name_of: str, /, *arguments: Any, **named: Any
 ) -> Any:
-    recorder = _active.recorder
+    """A method of a container or future."""
+    recorder = _recorder
     if recorder is None:
         return function(*arguments, **named)
     for argument in arguments:
-        _read(recorder, argument)
-    if kind in (*MAPPINGS, *SETS) and arguments:
-        key = arguments[0]
-        if name_of in KEYED_READS[kind]:
-            recorder.read_key(thing, key)
-            result = function(*arguments, **named)
-            if not is_fixed(result) and key in thing:
-                recorder.reached(result, recorder.label(thing), recorder.key(key))
-            return result
-        if name_of in KEYED_WRITES[kind]:
-            existed = key in thing
-            try:
-                return function(*arguments, **named)
-            finally:
-                exists = key in thing
-                if (name_of == "setdefault" and existed) or (not existed and not exists):
-                    recorder.read_key(thing, key)
-                else:
-                    recorder.write_key(thing, key, existed=existed, exists=exists)
+        value(argument)
+    kind: Any = traits.kind
     reads = name_of in READS[kind]
-    if kind in CONTAINERS:
-        (recorder.read_all if reads else recorder.write_all)(thing)
-    else:
-        recorder.touch((recorder.label(thing), "*"), write=not reads)
+    size = traits.size
+    if size is None:
+        recorder.touch(thing, _REST, write=not reads)
+        return function(*arguments, **named)
+    if traits.keyed and arguments:
+        if name_of in KEYED_READS[kind]:
+            return _read_key_by(recorder, function, thing, arguments, named)
+        if name_of in KEYED_WRITES[kind]:
+            return _write_key_by(recorder, function, thing, size, arguments, named)
+    (recorder.read_all if reads else recorder.write_all)(thing)
     result = function(*arguments, **named)
-    if not reads and kind in CONTAINERS and kind not in SEQUENCES:
+    if not reads and traits.keyed:
         recorder.write_all(thing)
     return result
 
 
-def called(function: Any) -> Any:
-    """What is called: a class makes something new, a built-in function may look into containers."""
-    recorder = _active.recorder
-    if recorder is None:
-        return function
-    if isinstance(function, type):
-        return functools.partial(_make, function)
-    if isinstance(function, BuiltinFunctionType):
-        return functools.partial(_builtin_call, function)
-    return function
+def _read_key_by(
+    recorder: Recorder, function: Any, thing: Any, arguments: tuple[Any, ...], named: Any
+) -> Any:
+    result = function(*arguments, **named)
+    recorder.read_key(thing, arguments[0])
+    if not is_fixed(result) and not (len(arguments) > 1 and result is arguments[1]):
+        recorder.reached(result, thing, recorder.key(arguments[0]))
+    return result
+
+
+def _write_key_by(
+    recorder: Recorder,
+    function: Any,
+    thing: Any,
+    size: Callable[[Any], int],
+    arguments: tuple[Any, ...],
+    named: Any,
+) -> Any:
+    """Where nothing came or went, the method has only looked (``__setitem__`` apart)."""
+    before = size(thing)
+    try:
+        result = function(*arguments, **named)
+    except KeyError:
+        recorder.read_key(thing, arguments[0])
+        raise
+    if size(thing) != before:
+        recorder.write_key(thing, arguments[0], moved=True)
+    elif function.__name__ == "__setitem__":
+        recorder.write_key(thing, arguments[0], moved=False)
+    else:
+        recorder.read_key(thing, arguments[0])
+    if not is_fixed(result) and function.__name__ == "setdefault":
+        recorder.reached(result, thing, recorder.key(arguments[0]))
+    return result
 
 
 def _make(kind: Any, /, *arguments: Any, **named: Any) -> Any:
-    recorder = _active.recorder
-    if recorder is not None and kind.__module__ in ("builtins", "collections", "_collections"):
+    recorder = _recorder
+    if recorder is not None and kind.__module__ not in recorder.modules:
+        tell = truth if kind is bool else value
         for argument in arguments:
-            _read(recorder, argument)
+            tell(argument)
     made = kind(*arguments, **named)
-    if recorder is not None and _active.recorder is recorder and not is_fixed(made):
+    if recorder is not None and recorder is _recorder and not TRAITS[type(made)].silent:
         recorder.label(made)
     return made
 
 
-def _builtin_call(function: Any, /, *arguments: Any, **named: Any) -> Any:
-    recorder = _active.recorder
-    if recorder is not None:
+def _call(function: Any, /, *arguments: Any, **named: Any) -> Any:
+    """A function that does not tell of its accesses."""
+    if _recorder is not None:
         name_of = function.__name__
-        if function in _BY_NAME and isinstance(arguments[1], str):
+        if len(arguments) > 1 and function in _BY_NAME and isinstance(arguments[1], str):
             return _BY_NAME[function](*arguments, **named)
-        tell = value if name_of in HARMLESS and function is not next else writes
-        for argument in arguments:
-            if kind_of(argument) not in FUTURES:
-                tell(argument)
+        if name_of in _ATTRIBUTE_WRITERS and type(function) in _WRAPPERS:
+            bound = type(function) is MethodWrapperType
+            of = (function.__self__, *arguments) if bound else arguments
+            writes_attribute(*of[:2])
+        elif function is builtins.next and arguments:
+            _recorder.touch(arguments[0], _REST, write=True)
+        elif name_of in SIZES:
+            truth(*arguments)
+        else:
+            tell = value if name_of in HARMLESS or name_of in FORMATS else writes
+            for argument in (*arguments, *named.values()):
+                if kind_of(argument) not in FUTURES:
+                    tell(argument)
     return function(*arguments, **named)
 
 
@@ -390,9 +528,6 @@ def _getattr(thing: Any, name_of: str, *default: Any) -> Any:
     except AttributeError:
         if not default:
             raise
-        if _active.recorder is not None and _has_state(thing):
-            recorder = _active.recorder
-            recorder.touch((recorder.label(thing), name_of), write=False)
         return default[0]
 
 
@@ -416,6 +551,9 @@ _BY_NAME: Mapping[Any, Callable[..., Any]] = {
     builtins.hasattr: _hasattr,
 }
 
+_WRAPPERS = (MethodWrapperType, WrapperDescriptorType)
+_ATTRIBUTE_WRITERS = ("__setattr__", "__delattr__")
+
 HOOKS: Mapping[str, Callable[..., Any]] = {
     hook.__name__: hook
     for hook in (
@@ -429,12 +567,14 @@ HOOKS: Mapping[str, Callable[..., Any]] = {
         changed_place,
         contains,
         value,
+        truth,
+        awaited,
         writes,
+        matched,
         iterated,
         born,
         name,
         binds,
-        first,
         changed,
         method,
         called,

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import CodeType
 from typing import Any, cast
+
+from isomodel.tracking.names import NameLabel, shared_names
 
 MARK = "\0isomodel:"
 
@@ -44,14 +46,24 @@ _UNTOUCHED = frozenset(
 )
 """Calls by these names are left alone: they read no container, or look at the calling frame."""
 
-_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 _DELAYS = (ast.Await, ast.Yield, ast.YieldFrom, ast.AsyncFor, ast.AsyncWith)
 
 
-def compiled(source: str, filename: str, hooks: Mapping[str, Callable[..., Any]]) -> CodeType:
-    """The module's code with hooks in it; raises SyntaxError as ``compile`` does."""
+def compiled(
+    source: str,
+    filename: str,
+    hooks: Mapping[str, Callable[..., Any]],
+    *,
+    module: str = "",
+    elsewhere: frozenset[str] = frozenset(),
+) -> CodeType:
+    """The module's code with hooks in it; raises SyntaxError as ``compile`` does.
+
+    ``module`` is its name, ``elsewhere`` are variables of it that other modules bind.
+    """
     tree = ast.parse(source, filename)
-    tree = ast.fix_missing_locations(Rewriter(_shared_names(tree), filename).visit(tree))
+    rewriter = Rewriter(shared_names(tree, module or filename, elsewhere))
+    tree = ast.fix_missing_locations(rewriter.visit(tree))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "'str' object is not callable": it will not be one
         code = compile(tree, filename, "exec", dont_inherit=True)
@@ -69,64 +81,29 @@ def _with_hooks(code: CodeType, hooks: Mapping[str, Callable[..., Any]]) -> Code
     return code.replace(co_consts=tuple(map(put, code.co_consts)))
 
 
-def _shared_names(tree: ast.AST) -> frozenset[str]:
-    """Names that one function binds and another one sees.
-
-    By name only, whichever function they are in: calling too many shared is harmless.
-    """
-    bound: dict[str, int] = {}
-    declared: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Global, ast.Nonlocal)):
-            declared.update(node.names)
-    for function in ast.walk(tree):
-        if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            continue
-        inner: set[str] = set()
-        times: dict[str, int] = {}
-        for node, depth in _walk(function):
-            if not isinstance(node, ast.Name):
-                continue
-            if depth:
-                inner.add(node.id)
-            elif not isinstance(node.ctx, ast.Load):
-                times[node.id] = times.get(node.id, 0) + 1
-        for name, count in times.items():
-            if name in inner and count > 1:
-                bound[name] = count
-    return frozenset(declared | bound.keys())
-
-
-def _walk(function: ast.AST) -> list[tuple[ast.AST, int]]:
-    """What is inside this function, each node with how many functions deeper it is."""
-    found: list[tuple[ast.AST, int]] = []
-    todo: list[tuple[ast.AST, int]] = [(child, 0) for child in ast.iter_child_nodes(function)]
-    while todo:
-        node, depth = todo.pop()
-        found.append((node, depth))
-        deeper = depth + isinstance(node, _SCOPES)
-        todo += [(child, deeper) for child in ast.iter_child_nodes(node)]
-    return found
-
-
 def _delays(node: ast.AST) -> bool:
     """Whether other tasks may run while this is evaluated."""
-    return any(isinstance(inner, _DELAYS) for inner in ast.walk(node))
+    return any(
+        isinstance(inner, _DELAYS) or (isinstance(inner, ast.comprehension) and inner.is_async)
+        for inner in ast.walk(node)
+    )
 
 
 class Rewriter(ast.NodeTransformer):
-    """See the module's text. ``shared`` are names whose bindings count as accesses."""
+    """See the module's text. ``shared`` has the labels of names whose bindings count, by id."""
 
-    def __init__(self, shared: frozenset[str], filename: str) -> None:
+    def __init__(self, shared: Mapping[int, NameLabel]) -> None:
         self._shared = shared
-        self._file = filename.replace("\\", "/").rpartition("/")[2]
         self._classes: list[str] = []
         self._functions = 0
 
     # Scopes
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        """Attributes with two leading underscores are the class's own."""
+        """Attributes with two leading underscores are the class's own; its body is left alone."""
+        node.decorator_list = [self.visit(each) for each in node.decorator_list]
+        node.bases = [self.visit(each) for each in node.bases]
+        node.keywords = [self.visit(each) for each in node.keywords]
         self._classes.append(node.name)
         functions, self._functions = self._functions, 0
         node.body = [self.visit(child) for child in node.body]
@@ -135,7 +112,7 @@ class Rewriter(ast.NodeTransformer):
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        """Only bodies are rewritten: defaults, decorators and annotations run where they run."""
+        """Its body is rewritten; annotations are left alone."""
         return self._function(node)
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
@@ -143,17 +120,23 @@ class Rewriter(ast.NodeTransformer):
         return self._function(node)
 
     def _function(self, node: Any) -> ast.AST:
+        self._defaults(node.args)
+        node.decorator_list = [self.visit(each) for each in node.decorator_list]
         self._functions += 1
-        body: list[ast.stmt] = []
-        for child in node.body:
-            visited = self.visit(child)
-            body += visited if isinstance(visited, list) else [visited]
-        node.body = body
+        node.body = self._body(node.body)
         self._functions -= 1
         return cast(ast.AST, node)
 
+    def _defaults(self, arguments: ast.arguments) -> None:
+        """They are evaluated where the function is made, by whoever makes it."""
+        arguments.defaults = [self.visit(each) for each in arguments.defaults]
+        arguments.kw_defaults = [
+            None if each is None else self.visit(each) for each in arguments.kw_defaults
+        ]
+
     def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
         """A function, too."""
+        self._defaults(node.args)
         self._functions += 1
         node.body = self.visit(node.body)
         self._functions -= 1
@@ -163,8 +146,11 @@ class Rewriter(ast.NodeTransformer):
         """The annotation of a local name is never evaluated, that of anything else harmless."""
         if not self._functions or node.value is None:
             return self.generic_visit(node) if not self._functions else node
+        value = self.visit(node.value)
+        if isinstance(node.target, ast.Name):
+            value = self._bound(node.target, value)
         node.target = self.visit(node.target)
-        node.value = self.visit(node.value)
+        node.value = value
         return node
 
     # Reading
@@ -196,9 +182,13 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         """A name that several functions bind is as good as an attribute."""
-        if self._functions and node.id in self._shared and isinstance(node.ctx, ast.Load):
-            return self._hook("name", node, node, self._label(node))
+        if self._functions and isinstance(node.ctx, ast.Load):
+            return self._seen(node, node)
         return node
+
+    def _seen(self, named: ast.Name, read: ast.expr) -> ast.expr:
+        label = self._shared.get(id(named))
+        return read if label is None else self._hook("name", read, read, _constant(label))
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         """``k in c`` reads one key; other comparisons may read all of both."""
@@ -224,17 +214,18 @@ class Rewriter(ast.NodeTransformer):
         return node
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
-        """Truth of a container is read of it."""
+        """The truth of a container is whether there is anything in it."""
         if not self._functions:
             return self.generic_visit(node)
-        node.values = [self._value(each) for each in node.values]
+        node.values = [self._truth(self.visit(each)) for each in node.values]
         return node
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
-        """``not c`` reads ``c``."""
-        if not self._functions:
-            return self.generic_visit(node)
-        node.operand = self._value(node.operand)
+        """``not c`` asks for the truth of ``c``."""
+        self.generic_visit(node)
+        if self._functions:
+            told = self._truth if isinstance(node.op, ast.Not) else self._told
+            node.operand = told(node.operand)
         return node
 
     def visit_If(self, node: ast.If) -> ast.AST:
@@ -284,15 +275,21 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_ListComp(self, node: ast.ListComp) -> ast.AST:
         """A new list."""
-        return self._display(node)
+        return self._comprehension(node)
 
     def visit_SetComp(self, node: ast.SetComp) -> ast.AST:
         """A new set."""
-        return self._display(node)
+        return self._comprehension(node)
 
     def visit_DictComp(self, node: ast.DictComp) -> ast.AST:
         """A new dict."""
-        return self._display(node)
+        return self._comprehension(node)
+
+    def _comprehension(self, node: Any) -> ast.AST:
+        if not self._functions:
+            return self.generic_visit(node)
+        visited = self._iterates(node) if _delays(node) else self.generic_visit(node)
+        return self._hook("born", node, cast(ast.expr, visited))
 
     def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.AST:
         """What is formatted is read."""
@@ -301,34 +298,73 @@ class Rewriter(ast.NodeTransformer):
 
     def visit_Await(self, node: ast.Await) -> ast.AST:
         """Whoever awaits a future reads its result."""
-        node.value = self._value(node.value)
+        self.generic_visit(node)
+        if self._functions:
+            node.value = self._hook("awaited", node.value, node.value)
         return node
 
     def visit_Match(self, node: ast.Match) -> ast.AST:
-        """Patterns look into their subject: all of it, for us."""
+        """Patterns look into their subject, as deep as they are: at all of it, for us."""
         if not self._functions:
             return self.generic_visit(node)
-        node.subject = self._value(node.subject)
+        depth = max(map(_depth, node.cases))
+        subject = self.visit(node.subject)
+        node.subject = self._hook("matched", subject, subject, ast.Constant(depth))
         for case in node.cases:
-            case.guard = None if case.guard is None else self._value(case.guard)
+            case.guard = None if case.guard is None else self._truth(self.visit(case.guard))
             case.body = self._body(case.body)
         return node
 
     def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
-        """What a comprehension iterates over is read."""
+        """What a comprehension iterates over is read, and the truth of what filters."""
         self.generic_visit(node)
-        if self._functions and not node.is_async:
-            node.iter = self._hook("value", node.iter, node.iter)
+        if self._functions:
+            if not node.is_async:
+                node.iter = self._hook("value", node.iter, node.iter)
+            node.ifs = [self._truth(each) for each in node.ifs]
         return node
+
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> ast.AST:
+        """It reads whenever it is asked for more."""
+        return self._iterates(node)
+
+    def _iterates(self, node: Any) -> ast.expr:
+        self.generic_visit(node)
+        for generator in node.generators:
+            if self._functions and not generator.is_async:
+                generator.iter = self._hook("iterated", generator.iter, *generator.iter.args)
+        return cast(ast.expr, node)
 
     def visit_For(self, node: ast.For) -> ast.AST:
         """A loop that waits in between reads anew each time round."""
         if not self._functions:
             return self.generic_visit(node)
         waits = any(map(_delays, node.body))
-        self.generic_visit(node)
+        told = self._bindings([node.target])
+        node.target = self.visit(node.target)
+        node.iter = self.visit(node.iter)
         node.iter = self._hook("iterated" if waits else "value", node.iter, node.iter)
+        node.body = told + self._body(node.body)
+        node.orelse = self._body(node.orelse)
         return node
+
+    def visit_AsyncFor(self, node: ast.AsyncFor) -> ast.AST:
+        """Its target may be a shared name."""
+        return self._binding_block(node, [node.target])
+
+    def visit_With(self, node: ast.With) -> ast.AST:
+        """Its targets may be shared names."""
+        return self._binding_block(node, [item.optional_vars for item in node.items])
+
+    def visit_AsyncWith(self, node: ast.AsyncWith) -> ast.AST:
+        """Its targets may be shared names."""
+        return self._binding_block(node, [item.optional_vars for item in node.items])
+
+    def _binding_block(self, node: Any, targets: Sequence[ast.expr | None]) -> ast.AST:
+        told = self._bindings(targets) if self._functions else []
+        self.generic_visit(node)
+        node.body = told + node.body
+        return cast(ast.AST, node)
 
     # Calls
 
@@ -358,6 +394,9 @@ class Rewriter(ast.NodeTransformer):
             assert isinstance(target, ast.Subscript)
             container, key = self.visit(target.value), self.visit(target.slice)
             return self._statement(self._hook("set_item", node, value, container, key), node)
+        unpacks = any(isinstance(each, (ast.Tuple, ast.List)) for each in node.targets)
+        if unpacks and not isinstance(value, ast.Tuple):
+            value = self._told(value)
         for name in (n for t in node.targets for n in ast.walk(t)):
             if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
                 value = self._bound(name, value)
@@ -379,10 +418,9 @@ class Rewriter(ast.NodeTransformer):
         target, value, where = node.target, self._value(node.value), node
         operator = ast.Constant(type(node.op).__name__)
         if isinstance(target, ast.Name):
-            if target.id in self._shared:
-                read = self.visit(ast.copy_location(ast.Name(target.id, ast.Load()), target))
-                changed = self._hook("changed", node, self._hook("first", node, read), value)
-                changed.args.append(operator)
+            if id(target) in self._shared:
+                read = self._seen(target, _at(ast.Name(target.id, ast.Load()), target))
+                changed = self._hook("changed", node, read, value, operator)
                 bound = self._bound(target, changed)
                 return ast.copy_location(ast.Assign([target], bound), node)
             node.value = value
@@ -413,7 +451,9 @@ class Rewriter(ast.NodeTransformer):
             assert isinstance(target, ast.Subscript)
             container, key = self.visit(target.value), self.visit(target.slice)
             return self._statement(self._hook("del_item", node, container, key), node)
-        return self.generic_visit(node)
+        told = self._bindings(node.targets)
+        self.generic_visit(node)
+        return [node, *told]
 
     # Helpers
 
@@ -427,7 +467,7 @@ class Rewriter(ast.NodeTransformer):
     def _tested(self, node: Any) -> ast.AST:
         self.generic_visit(node)
         if self._functions:
-            node.test = self._value(node.test, visited=True)
+            node.test = self._truth(node.test)
         return cast(ast.AST, node)
 
     def _display(self, node: Any) -> ast.AST:
@@ -436,21 +476,35 @@ class Rewriter(ast.NodeTransformer):
             return self._hook("born", node, node)
         return cast(ast.AST, node)
 
-    def _value(self, node: ast.expr, *, visited: bool = False) -> ast.expr:
+    def _value(self, node: ast.expr) -> ast.expr:
         """This expression, told as a read of all of it should it be a container."""
-        inner: ast.expr = node if visited else self.visit(node)
-        plain = (ast.Constant, ast.Compare, ast.JoinedStr, ast.Lambda)
-        if not self._functions or isinstance(inner, plain):
-            return inner
-        return self._hook("value", inner, inner)
+        return self._told(self.visit(node))
+
+    def _told(self, visited: ast.expr) -> ast.expr:
+        if not self._functions or isinstance(visited, _NO_CONTAINERS):
+            return visited
+        return self._hook("value", visited, visited)
+
+    def _truth(self, visited: ast.expr) -> ast.expr:
+        """This expression, told as a question whether there is anything in it."""
+        plain = (*_NO_CONTAINERS, ast.BoolOp, ast.UnaryOp)
+        if isinstance(visited, plain) or _hook_of(visited) == "contains":
+            return visited
+        return self._hook("truth", visited, visited)
 
     def _bound(self, name: ast.Name, value: ast.expr) -> ast.expr:
-        if name.id not in self._shared:
-            return value
-        return self._hook("binds", name, value, self._label(name))
+        label = self._shared.get(id(name))
+        return value if label is None else self._hook("binds", name, value, _constant(label))
 
-    def _label(self, name: ast.Name) -> ast.expr:
-        return ast.Constant(f"{self._file}:{name.id}")
+    def _bindings(self, targets: Sequence[ast.expr | None]) -> list[ast.stmt]:
+        """Statements that tell of the names that these targets have bound."""
+        return [
+            self._statement(self._bound(name, ast.Constant(None)), name)
+            for target in targets
+            if target is not None
+            for name in ast.walk(target)
+            if isinstance(name, ast.Name) and id(name) in self._shared
+        ]
 
     def _hook(self, name: str, where: ast.AST, *arguments: ast.expr) -> ast.Call:
         hook = _at(ast.Constant(MARK + name), where)
@@ -464,6 +518,27 @@ class Rewriter(ast.NodeTransformer):
             owner = self._classes[-1].lstrip("_")
             return f"_{owner}{name}" if owner else name
         return name
+
+
+_NO_CONTAINERS = (ast.Constant, ast.Compare, ast.JoinedStr, ast.Lambda)
+
+
+def _depth(pattern: ast.AST) -> int:
+    """How many patterns are inside each other here."""
+    inner = max(map(_depth, ast.iter_child_nodes(pattern)), default=0)
+    return inner + isinstance(pattern, ast.pattern)
+
+
+def _hook_of(node: ast.expr) -> str:
+    """The name of the hook that this calls; empty for anything else."""
+    function = node.func if isinstance(node, ast.Call) else None
+    value = function.value if isinstance(function, ast.Constant) else None
+    return value.removeprefix(MARK) if isinstance(value, str) else ""
+
+
+def _constant(label: Any) -> ast.expr:
+    """The same tuple of tuples of strings, as one constant."""
+    return ast.Constant(label)
 
 
 def _at(node: Any, where: ast.AST) -> Any:

@@ -1,8 +1,11 @@
-"""Scope: which modules a program consists of, and the functions in them.
+"""Scope: which modules a program consists of, the functions in them, and what stands in them.
 
-What the program's author wrote (neither the standard library's, nor installed, nor ours), the
-installed packages that these modules name, and the standard library's own primitives for
-synchronisation, which are Python code like any other.
+What the program's author wrote, the installed packages that these modules name, and the standard
+library's own primitives for synchronisation, which are Python code like any other.
+
+The author's modules are those that can be reached by name from where the program begins, with
+what else is loaded of their packages; neither the standard library's, nor installed, nor ours. A
+module that is loaded only later is not among them.
 """
 
 from __future__ import annotations
@@ -14,10 +17,12 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import FunctionType, MethodType, ModuleType
+from types import FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
 
 import isomodel
+from isomodel.tracking.containers import TRAITS
+from isomodel.tracking.recorder import Label
 
 PRIMITIVES = (
     "asyncio.locks",
@@ -30,6 +35,10 @@ PRIMITIVES = (
 MOST_FILES = 400
 """Of installed packages; the rest is left alone, and what it does to containers not seen."""
 
+MOST_PARTS = 1_000
+"""Of a container in which functions are looked for; what is larger holds data."""
+
+_CACHED = type(functools.lru_cache(len))
 _LIBRARY = str(Path(asyncio.__file__).parent.parent)
 _INSTALLED = tuple({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})
 _OURS = str(Path(isomodel.__file__).parent)
@@ -38,8 +47,7 @@ _BUILT_IN = str(Path(_OURS, "targets", "factory"))
 
 def modules_of(roots: Iterable[Any]) -> tuple[ModuleType, ...]:
     """The modules of the program to which these functions or classes belong."""
-    names = {getattr(root, "__module__", "") for root in roots}
-    own = [module for name, module in _loaded() if name in names or _is_own(module)]
+    own = _own_modules({str(getattr(root, "__module__", "")) for root in roots})
     found = dict.fromkeys(own)
     for package in sorted(_named_packages(own)):
         for name, module in _loaded():
@@ -48,6 +56,78 @@ def modules_of(roots: Iterable[Any]) -> tuple[ModuleType, ...]:
     for name in PRIMITIVES:
         found.setdefault(sys.modules[name])
     return tuple(module for module in found if _has_source(module))
+
+
+def _own_modules(roots: set[str]) -> list[ModuleType]:
+    """These modules and what of the author's can be reached from them, in order of loading."""
+    loaded = dict(_loaded())
+    own = {name for name, module in loaded.items() if _is_own(module)}
+    found: set[str] = set()
+    todo = sorted(roots & loaded.keys())
+    while todo:
+        name = todo.pop()
+        if name in found:
+            continue
+        found.add(name)
+        package = name.partition(".")[0]
+        near = {each for each in own if "." in each and each.partition(".")[0] == package}
+        todo += ((_named_in(loaded[name]) | near) & own) - found
+    return [module for name, module in loaded.items() if name in found]
+
+
+def _named_in(module: ModuleType) -> set[str]:
+    """The modules of which something is in the namespace of this one."""
+    names: set[str] = set()
+    for thing in list(vars(module).values()):
+        home = thing.__name__ if isinstance(thing, ModuleType) else _home(thing)
+        if isinstance(home, str):
+            names.add(home)
+    return names
+
+
+def _home(thing: Any) -> Any:
+    """The module of a function or class, or of the class of anything else."""
+    if isinstance(thing, (type, FunctionType)):
+        return thing.__module__
+    return type(thing).__module__
+
+
+class Standing:
+    """Objects that are there before the program begins, each with the label of its place.
+
+    They are kept alive, so that their ids stay theirs.
+    """
+
+    def __init__(self) -> None:
+        self.labels: dict[int, Label] = {}
+        self._objects: list[Any] = []
+
+    def add(self, thing: Any, label: Label) -> None:
+        """Take note of it, unless it has another place already."""
+        traits = TRAITS[type(thing)]
+        if not (traits.silent or traits.named or id(thing) in self.labels):
+            self.labels[id(thing)] = label
+            self._objects.append(thing)
+
+
+def standing_of(modules: Iterable[ModuleType], functions: Iterable[FunctionType]) -> Standing:
+    """What these modules, and the closures and defaults of these functions, refer to."""
+    standing = Standing()
+    for module in modules:
+        for name, thing in vars(module).items():
+            if not name.startswith("__"):
+                standing.add(thing, (("module", module.__name__), name))
+    for function in functions:
+        label = ("function", f"{function.__module__}.{function.__qualname__}")
+        for number, thing in enumerate(function.__defaults__ or ()):
+            standing.add(thing, (label, number))
+        for name, thing in (function.__kwdefaults__ or {}).items():
+            standing.add(thing, (label, name))
+        cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+        for name, cell in cells:
+            with contextlib.suppress(ValueError):  # not bound yet
+                standing.add(cell.cell_contents, (label, name))
+    return standing
 
 
 def functions_of(modules: Iterable[ModuleType], roots: Iterable[Any] = ()) -> list[FunctionType]:
@@ -103,12 +183,16 @@ def _parts(thing: Any) -> Iterable[Any]:
         return (thing.__func__,)
     if isinstance(thing, functools.partial):
         return (thing.func, *thing.args)
-    if isinstance(thing, functools.cached_property):
+    if isinstance(thing, (functools.cached_property, functools.partialmethod)):
         return (thing.func,)
-    if isinstance(thing, (tuple, list)) and len(thing) < 100:
+    if isinstance(thing, functools.singledispatchmethod):
+        return (thing.func, *thing.dispatcher.registry.values())
+    if isinstance(thing, _CACHED):
+        return (thing.__wrapped__,)
+    if isinstance(thing, (tuple, list)) and len(thing) < MOST_PARTS:
         return thing
-    if isinstance(thing, dict) and len(thing) < 100:
-        return thing.values()
+    if isinstance(thing, (dict, MappingProxyType)) and len(thing) < MOST_PARTS:
+        return list(thing.values())
     return ()
 
 
@@ -133,13 +217,7 @@ def _is_own(module: ModuleType) -> bool:
 
 def _named_packages(modules: Iterable[ModuleType]) -> set[str]:
     """Installed packages of which something is in the namespace of one of these modules."""
-    names: set[str] = set()
-    for module in modules:
-        for thing in list(vars(module).values()):
-            name = thing.__name__ if isinstance(thing, ModuleType) else None
-            name = name or getattr(thing, "__module__", None)
-            if isinstance(name, str):
-                names.add(name.partition(".")[0])
+    names = {name.partition(".")[0] for module in modules for name in _named_in(module)}
     installed = {
         name.partition(".")[0]
         for name, module in _loaded()

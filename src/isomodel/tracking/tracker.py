@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from isomodel.tracking import hooks
-from isomodel.tracking.recorder import Recorder
-from isomodel.tracking.scope import modules_of
+from isomodel.tracking.recorder import Recorder, Runner
+from isomodel.tracking.scope import Standing, modules_of, standing_of
 from isomodel.tracking.swap import Swap
 
 
@@ -20,7 +20,10 @@ class Tracker:
 
     def __init__(self, roots: Iterable[Any]) -> None:
         roots = tuple(roots)
-        self._swap = Swap(modules_of(roots), roots)
+        modules = modules_of(roots)
+        self._swap = Swap(modules, roots)
+        self._modules = frozenset(module.__name__ for module in modules)
+        self._standing: Standing | None = None
 
     @property
     def missed(self) -> tuple[str, ...]:
@@ -28,13 +31,23 @@ class Tracker:
         return tuple(self._swap.missed)
 
     @contextlib.contextmanager
-    def recording(self, who: Callable[[], tuple[str, int]]) -> Iterator[Recorder]:
-        """Record inside the block; ``who`` tells the running task and which step of it this is."""
-        recorder = Recorder(who)
+    def recording(self, who: Callable[[], Runner]) -> Iterator[Recorder]:
+        """Record inside the block; ``who`` gives the running task.
+
+        Inside another recording, that one pauses.
+        """
         with self._swap:
-            hooks.activate(recorder)
+            if self._standing is None:
+                self._standing = standing_of(self._swap.modules, self._swap.functions)
+            recorder = Recorder(
+                who,
+                standing=self._standing.labels,
+                telling=self._swap.telling,
+                modules=self._modules,
+            )
+            before = hooks.activate(recorder)
             try:
                 yield recorder
             finally:
-                hooks.activate(None)
+                hooks.activate(before)
                 recorder.forget()
