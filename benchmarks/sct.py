@@ -168,16 +168,16 @@ def _campaigns(quick: bool) -> Iterator[Campaigns]:
                 yield Campaigns(kernel, policy, all_of_them, QUICK_CAP)
         return
     for kernel in (*LARGE, *small):
-        yield from _in_pieces(kernel, "SURW", CAMPAIGNS)
+        yield from _in_pieces(kernel, "SURW", CAMPAIGNS, 5)
     for kernel in small:
         for policy in others:
-            yield from _in_pieces(kernel, policy, CAMPAIGNS)
+            yield from _in_pieces(kernel, policy, CAMPAIGNS, 2)
     for kernel in LARGE:
         for policy in others:
-            yield from _in_pieces(kernel, policy, FEW)
+            yield from _in_pieces(kernel, policy, FEW, 1)
 
 
-def _in_pieces(kernel: str, policy: str, count: int, size: int = 5) -> Iterator[Campaigns]:
+def _in_pieces(kernel: str, policy: str, count: int, size: int) -> Iterator[Campaigns]:
     for first in range(0, count, size):
         yield Campaigns(kernel, policy, tuple(range(first, min(first + size, count))))
 
