@@ -168,18 +168,22 @@ def _campaigns(quick: bool) -> Iterator[Campaigns]:
                 yield Campaigns(kernel, policy, all_of_them, QUICK_CAP)
         return
     for kernel in (*LARGE, *small):
-        yield from _in_pieces(kernel, "SURW", CAMPAIGNS)
-    for kernel in small:
-        for policy in others:
-            yield from _in_pieces(kernel, policy, CAMPAIGNS)
-    for kernel in LARGE:
-        for policy in others:
-            yield from _in_pieces(kernel, policy, FEW)
+        for numbers in _pieces(CAMPAIGNS, 5):
+            yield Campaigns(kernel, "SURW", numbers)
+    for numbers in _pieces(CAMPAIGNS, 2):  # a few of each before more of any
+        for kernel in small:
+            for policy in others:
+                yield Campaigns(kernel, policy, numbers)
+    for numbers in _pieces(FEW, 1):
+        for kernel in LARGE:
+            for policy in others:
+                yield Campaigns(kernel, policy, numbers)
 
 
-def _in_pieces(kernel: str, policy: str, count: int, size: int = 5) -> Iterator[Campaigns]:
+def _pieces(count: int, size: int) -> Iterator[tuple[int, ...]]:
+    """The numbers below ``count``, so many at a time."""
     for first in range(0, count, size):
-        yield Campaigns(kernel, policy, tuple(range(first, min(first + size, count))))
+        yield tuple(range(first, min(first + size, count)))
 
 
 def _summary(kernels: Sequence[str], results: Results, count: int) -> Iterator[Row]:

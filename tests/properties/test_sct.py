@@ -173,6 +173,18 @@ def test_join_raises_what_a_thread_raised_though_others_wait_for_ever() -> None:
     assert ended(main, Threads(), Default()) == "raised"
 
 
+def test_a_full_run_is_to_make_every_campaign_once() -> None:
+    made = [
+        (each.kernel, each.policy, number)
+        for each in sct._campaigns(quick=False)
+        for number in each.numbers
+    ]
+    assert len(set(made)) == len(made)
+    small, others = len(SMALL), len(sct.POLICIES) - 1
+    assert len(made) == 20 * (20 + small * others) + 3 * 3 * others
+    assert {kernel for kernel, policy, _ in made if policy == "SURW"} == set(KERNELS)
+
+
 def test_every_kernel_has_its_published_figures() -> None:
     assert set(sct.PUBLISHED) == set(KERNELS)
     assert all(len(figures) == len(sct.COLUMNS) for figures in sct.PUBLISHED.values())
