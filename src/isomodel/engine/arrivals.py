@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import heapq
+from asyncio import Future
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -28,8 +30,36 @@ copy_context = contextvars.copy_context
 class Arrivals(NoRealIO):
     """The part of the loop that knows what is pending, and asks the scheduler."""
 
+    __slots__ = (
+        "_arrivals",
+        "_cancels",
+        "_every_choice",
+        "_fails",
+        "_overdue",
+        "_patient",
+        "_posts",
+        "_ready",
+        "_running",
+        "_scheduler",
+        "_timers",
+        "errors",
+        "fired",
+        "idles",
+        "last",
+        "log",
+        "max_steps",
+        "met",
+        "now",
+        "root",
+        "steps",
+        "trace",
+        "uncontrolled",
+    )
+
     overdue_comes_next = True
     """Whether a timer that was set to no later than now runs in the next iteration for sure."""
+
+    _serial = 0
 
     def __init__(
         self,
@@ -45,16 +75,19 @@ class Arrivals(NoRealIO):
         self.steps = 0
         self.idles = 0
         self.uncontrolled: list[Issue] = []
+        self.errors: list[str] = []
         self.log: list[Arrival] | None = [] if record else None
         self.trace: list[Step] | None = [] if record else None
+        self._running = False
         self.root = Owner("", "", Part(""), root=True)
         self.last = Actor("", self.root)
         self.fired: list[Fault] = []
         self.met: dict[Fault, None] = {}
         self._every_choice = every_choice
-        self.scheduler = scheduler
-        self._fails: set[tuple[str, int]] = set()
+        self._scheduler = scheduler
+        self._patient = not every_choice and getattr(scheduler, "patient", False)
         self._cancels: list[Fault] = []
+        self._fails: set[tuple[str, int]] = set()
         for fault in faults:
             if fault.kind == "fail":
                 self._fails.add((fault.task, fault.at))
@@ -65,8 +98,14 @@ class Arrivals(NoRealIO):
         self._posts: list[Post] = []
         self._timers: list[tuple[float, int, Timer]] = []
         self._overdue: list[Timer] = []
-        self._serial = 0
-        self._go_on = GoOn(self.root)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Make what the other parts of the loop need: an ``__init__`` in each costs far more."""
+
+    @functools.cached_property
+    def _go_on(self) -> GoOn:
+        return GoOn(self.root)
 
     @property
     def scheduler(self) -> Scheduler:
@@ -83,6 +122,10 @@ class Arrivals(NoRealIO):
     def owner(self) -> Owner:
         """Whose work is running now."""
         return OWNER.get(self.root)
+
+    def label(self) -> str:
+        """The label of the operation that is running now, "" outside any."""
+        return OWNER.get(self.root).label
 
     def arrive(
         self,
@@ -108,7 +151,7 @@ class Arrivals(NoRealIO):
         self, name: str, latency: float, fails: type[BaseException] | None
     ) -> asyncio.Future[None]:
         """A future that the arrival of this I/O completes, or fails where a fault says so."""
-        future: asyncio.Future[None] = asyncio.Future(loop=self)
+        future: asyncio.Future[None] = Future(loop=self)
         owner = OWNER.get(self.root)
         nth = owner.io_count
         owner.io_count = nth + 1
@@ -200,7 +243,7 @@ class Arrivals(NoRealIO):
                 break
         else:
             return arrivals
-        self._arrivals = arrivals = [handle for handle in arrivals if not handle.is_off()]
+        arrivals[:] = [handle for handle in arrivals if not handle.is_off()]
         return arrivals
 
     def _live_posts(self) -> list[Post]:
@@ -267,8 +310,8 @@ class Arrivals(NoRealIO):
         if timers[0][2] is until:
             heapq.heappop(timers)
         else:  # an alone run may repeat its joint run's order
-            self._timers = [entry for entry in timers if entry[2] is not until]
-            heapq.heapify(self._timers)
+            timers[:] = [entry for entry in timers if entry[2] is not until]
+            heapq.heapify(timers)
 
     # Records
 

@@ -26,10 +26,12 @@ copy_context = contextvars.copy_context
 class PortableLoop(ControlledLoop):
     """One execution in which any runnable task may take the next step."""
 
+    __slots__ = ("_stepped", "_steps", "_turns", "_turns_of_last", "_waiting_steps")
+
     overdue_comes_next = False
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def _begin(self) -> None:
+        super()._begin()
         self._steps: list[TaskStep] = []
         self._turns = 0
         self._turns_of_last = 0

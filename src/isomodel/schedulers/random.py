@@ -72,15 +72,14 @@ class RandomWalk:
         return first + int(self._draw() * (end - first))
 
     def _highest(self, options: Sequence[Option], first: int, end: int) -> int:
-        best, highest = first, -1.0
+        best, highest = first, -1
         for index in range(first, end):
             option = options[index]
             priority = option.priority
             if priority < 0:  # as _draw, which this is the busiest caller of
-                self._state = state = (
+                self._state = priority = option.priority = (
                     self._state * 6364136223846793005 + 1442695040888963407
                 ) & _WORD
-                priority = option.priority = (state >> 11) * 2.0**-53
             if priority > highest:
                 best, highest = index, priority
         return best
