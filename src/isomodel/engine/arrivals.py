@@ -37,6 +37,7 @@ class Arrivals(NoRealIO):
         "_fails",
         "_overdue",
         "_patient",
+        "_pick",
         "_posts",
         "_ready",
         "_running",
@@ -86,6 +87,7 @@ class Arrivals(NoRealIO):
         self._every_choice = every_choice
         self._scheduler = scheduler
         self._patient = not every_choice and getattr(scheduler, "patient", False)
+        self._pick = getattr(scheduler, "pick", self._choose)
         self._cancels: list[Fault] = []
         self._fails: set[tuple[str, int]] = set()
         for fault in faults:
@@ -116,6 +118,7 @@ class Arrivals(NoRealIO):
     def scheduler(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
         self._patient = not self._every_choice and getattr(scheduler, "patient", False)
+        self._pick = getattr(scheduler, "pick", self._choose)
 
     # Arrivals
 

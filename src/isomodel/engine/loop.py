@@ -233,12 +233,14 @@ class ControlledLoop(Tasks):
         return self._exception_handler
 
     def _run_handle(self, handle: Handle) -> None:
-        callback = handle.callback
+        callback, args, context = handle.callback, handle.args, handle.context
         try:
-            if handle.context is None:
-                callback(*handle.args)
+            if context is None:
+                callback(*args)
+            elif len(args) == 1:  # nearly always, and unpacking is slow
+                context.run(callback, args[0])
             else:
-                handle.context.run(callback, *handle.args)
+                context.run(callback, *args)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:

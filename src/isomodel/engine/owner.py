@@ -74,9 +74,8 @@ class Owner(Struct, eq=False):
         """``name``, with a number from its second use on."""
         counts = self.counts
         kind = "task " + name
-        number = counts.get(kind, 0)
-        counts[kind] = number + 1
-        return name if number == 0 else f"{name}#{number + 1}"
+        counts[kind] = number = counts.get(kind, 0) + 1
+        return name if number == 1 else f"{name}#{number}"
 
 
 OWNER: ContextVar[Owner] = ContextVar("isomodel_owner")

@@ -84,12 +84,14 @@ class StockLoop(ControlledLoop):
                     continue
                 elif recording:
                     self._count(handle)
-                context = handle.context
+                context, args = handle.context, handle.args
                 try:
                     if context is None:
-                        callback(*handle.args)
+                        callback(*args)
+                    elif len(args) == 1:  # nearly always, and unpacking is slow
+                        context.run(callback, args[0])
                     else:
-                        context.run(callback, *handle.args)
+                        context.run(callback, *args)
                 except (KeyboardInterrupt, SystemExit):
                     raise
                 except BaseException as error:
@@ -119,9 +121,12 @@ class StockLoop(ControlledLoop):
         Simulated I/O, which would be alone in its iteration, happens at once.
         """
         arrivals = self._live_arrivals()
-        if not arrivals:
+        if len(arrivals) > 1:
+            option = arrivals.pop(self._pick(arrivals))
+        elif arrivals:
+            option = arrivals.pop()
+        else:
             return False
-        option = arrivals.pop(self._choose(arrivals) if len(arrivals) > 1 else 0)
         if self.log is not None:
             self._record(option)
         if option.callback is complete:

@@ -57,7 +57,10 @@ class Tasks(Executors):
             task: ControlledTask = _new(ControlledTask)
             task.actor = actor
             actor.reference = ref(task)
-            _init(task, coro, loop=self, name=name or actor.name, **options)
+            if options:
+                _init(task, coro, loop=self, name=name or actor.name, **options)
+            else:
+                _init(task, coro, loop=self, name=name or actor.name)
             return task
         actor = self._new_actor(name_for(coro), owner)
         if actor.owner is not owner and context is None:
