@@ -28,7 +28,7 @@ PRICE = 0.9
 CASES = ("g conflicting", "g independent")
 FIDELITIES = ("isomodel stock", "isomodel portable")
 SLOWER = ("frontrun", "simloop", "simloom")
-"""Peers left out of a quick run: all of them have been behind seedloop in every full one."""
+"""Peers left out of a quick run: measured, they make a third of what seedloop makes, or less."""
 SAMPLE = {
     "isomodel stock": 2_000,
     "isomodel portable": 2_000,
