@@ -97,6 +97,43 @@ def test_recording_changes_nothing(kind: Any, program: Any, seed: int, faults: A
     assert bare.all == recorded.all
 
 
+class Hidden:
+    """A scheduler of which the loop cannot know that it is patient, or how else to ask it."""
+
+    def __init__(self, scheduler: Any) -> None:
+        self._scheduler = scheduler
+
+    def choose(self, options: Any, last: Any) -> int:
+        """What the scheduler chooses."""
+        chosen: int = self._scheduler.choose(options, last)
+        return chosen
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+@settings(max_examples=60, deadline=None)
+@given(PROGRAMS, SEEDS, FAULTS)
+def test_the_short_ways_for_a_patient_scheduler_change_nothing(
+    kind: Any, program: Any, seed: int, faults: Any
+) -> None:
+    short = Ran(kind, RandomWalk(seed), program, faults)
+    long = Ran(kind, Hidden(RandomWalk(seed)), program, faults)
+    assert short.all == long.all
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+def test_a_pick_that_is_not_what_choose_would_answer_shows(kind: Any) -> None:
+    """The near miss of the test above: the loops do take the short way."""
+
+    class Lying(Default):
+        patient = True
+
+        def pick(self, options: Any) -> int:
+            return len(options) - 1
+
+    program = [[("io",), ("io",)], [("io",), ("io",)]]
+    assert Ran(kind, Lying(), program).all != Ran(kind, Hidden(Lying()), program).all
+
+
 @pytest.mark.parametrize("kind", LOOPS)
 @pytest.mark.parametrize("walk", [RandomWalk, fidelity.Wild])
 @settings(max_examples=60, deadline=None)

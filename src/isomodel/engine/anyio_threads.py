@@ -14,6 +14,8 @@ _BACKEND = "anyio._backends._asyncio"
 def adopt() -> None:
     """Have the workers that anyio starts on a controlled loop run as those of executors do."""
     backend = sys.modules.get(_BACKEND)
+    if backend is None:
+        return
     worker: Any = getattr(backend, "WorkerThread", None)
     if worker is None or getattr(worker.start, "is_ours", False):
         return

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import heapq
+from asyncio import Future
 from collections import deque
 from collections.abc import Callable, Collection
 from typing import Any
@@ -31,8 +33,38 @@ LONG = 60.0
 class Arrivals(NoRealIO):
     """The part of the loop that knows what is pending, and asks the scheduler."""
 
+    __slots__ = (
+        "_arrivals",
+        "_asks_always",
+        "_cancels",
+        "_every_choice",
+        "_overdue",
+        "_patient",
+        "_pick",
+        "_planned",
+        "_posts",
+        "_ready",
+        "_running",
+        "_scheduler",
+        "_timers",
+        "errors",
+        "fired",
+        "idles",
+        "last",
+        "log",
+        "max_steps",
+        "met",
+        "now",
+        "root",
+        "steps",
+        "trace",
+        "uncontrolled",
+    )
+
     overdue_comes_next = True
     """Whether a timer that was set to no later than now runs in the next iteration for sure."""
+
+    _serial = 0
 
     def __init__(
         self,
@@ -48,15 +80,19 @@ class Arrivals(NoRealIO):
         self.steps = 0
         self.idles = 0
         self.uncontrolled: list[Issue] = []
+        self.errors: list[str] = []
         self.log: list[Arrival] | None = [] if record else None
         self.trace: list[Step] | None = [] if record else None
+        self._running = False
         self.root = Owner("", "", Part(""), root=True)
         self.last = Actor("", self.root)
         self.fired: list[Fault] = []
         self.met: dict[Fault, None] = {}
         self._every_choice = every_choice
         self._asks_always = False
-        self.scheduler = scheduler
+        self._scheduler = scheduler
+        self._patient = not every_choice and getattr(scheduler, "patient", False)
+        self._pick = getattr(scheduler, "pick", self._choose)
         self._planned = {fault for fault in faults if fault.kind in OF_IO}
         self._cancels = [fault for fault in faults if fault.kind not in OF_IO]
         self._ready: deque[Handle] = deque()
@@ -64,8 +100,14 @@ class Arrivals(NoRealIO):
         self._posts: list[Post] = []
         self._timers: list[tuple[float, int, Timer]] = []
         self._overdue: list[Timer] = []
-        self._serial = 0
-        self._go_on = GoOn(self.root)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Make what the other parts of the loop need: an ``__init__`` in each costs far more."""
+
+    @functools.cached_property
+    def _go_on(self) -> GoOn:
+        return GoOn(self.root)
 
     @property
     def scheduler(self) -> Scheduler:
@@ -77,6 +119,7 @@ class Arrivals(NoRealIO):
         self._scheduler = scheduler
         impatient = self._every_choice or self._asks_always
         self._patient = not impatient and getattr(scheduler, "patient", False)
+        self._pick = getattr(scheduler, "pick", self._choose)
 
     @property
     def asks_always(self) -> bool:
@@ -94,6 +137,10 @@ class Arrivals(NoRealIO):
     def owner(self) -> Owner:
         """Whose work is running now."""
         return OWNER.get(self.root)
+
+    def label(self) -> str:
+        """The label of the operation that is running now, "" outside any."""
+        return OWNER.get(self.root).label
 
     def arrive(
         self,
@@ -119,7 +166,7 @@ class Arrivals(NoRealIO):
         self, name: str, latency: float, fails: type[BaseException] | None
     ) -> asyncio.Future[None]:
         """A future that the arrival of this I/O completes, or fails where a fault says so."""
-        future: asyncio.Future[None] = asyncio.Future(loop=self)
+        future: asyncio.Future[None] = Future(loop=self)
         owner = OWNER.get(self.root)
         nth = owner.io_count
         owner.io_count = nth + 1
@@ -256,7 +303,7 @@ class Arrivals(NoRealIO):
                 break
         else:
             return arrivals
-        self._arrivals = arrivals = [handle for handle in arrivals if not handle.is_off()]
+        arrivals[:] = [handle for handle in arrivals if not handle.is_off()]
         return arrivals
 
     def _live_posts(self) -> list[Post]:
@@ -326,8 +373,8 @@ class Arrivals(NoRealIO):
         if timers[0][2] is until:
             heapq.heappop(timers)
         else:  # an alone run may repeat its joint run's order
-            self._timers = [entry for entry in timers if entry[2] is not until]
-            heapq.heapify(self._timers)
+            timers[:] = [entry for entry in timers if entry[2] is not until]
+            heapq.heapify(timers)
 
     # Records
 

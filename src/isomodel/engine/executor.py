@@ -14,6 +14,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import contextvars
+import functools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -90,14 +91,22 @@ class Pool:
 class Executors(Arrivals):
     """The part of the loop that stands in for threads."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    __slots__ = ("_thread",)
+
+    _line: Line | None = None
+    _futures = 0
+    _default_executor: Any = None
+
+    def _begin(self) -> None:
         self._thread = threading.get_ident()
-        self._line: Line | None = None
-        self._lines: dict[int, Line] = {}
-        self._pools: dict[Any, Pool] = {}
-        self._futures = 0
-        self._default_executor: Any = None
+
+    @functools.cached_property
+    def _lines(self) -> dict[int, Line]:
+        return {}
+
+    @functools.cached_property
+    def _pools(self) -> dict[Any, Pool]:
+        return {}
 
     def call_soon_threadsafe(  # type: ignore[override]
         self,

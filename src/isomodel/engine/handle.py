@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
-    from isomodel.engine.executor import Line
     from isomodel.engine.owner import Actor, Owner
 
 
-class Handle:
+class Handle(Struct, weakref=True, eq=False):
     """A callback that is to be called, as asyncio's Handle.
 
-    ``context`` None calls it as it is. ``callback`` None: it was cancelled.
+    ``context`` None calls it as it is. ``callback`` None: it was cancelled. (A struct, like all
+    here, because nothing else is made so often, and an ``__init__`` costs as much again.)
     """
 
-    __slots__ = ("__weakref__", "args", "callback", "context")
-
-    def __init__(
-        self, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
-    ) -> None:
-        self.callback: Any = callback
-        self.args = args
-        self.context = context
+    callback: Any
+    args: tuple[Any, ...]
+    context: Context | None
 
     def cancel(self) -> None:
         """Never call it; what it refers to is free at once."""
@@ -49,28 +45,12 @@ class Pending(Handle):
     happens. ``priority`` is for the scheduler, below 0 at first.
     """
 
-    __slots__ = ("actor", "future", "kind", "number", "owner", "priority")
-
-    def __init__(
-        self,
-        callback: Callable[..., object],
-        args: tuple[Any, ...],
-        context: Context | None,
-        actor: Actor,
-        owner: Owner,
-        kind: str,
-        number: int,
-        future: asyncio.Future[Any] | None = None,
-    ) -> None:
-        self.callback = callback
-        self.args = args
-        self.context = context
-        self.actor = actor
-        self.owner = owner
-        self.kind = kind
-        self.number = number
-        self.future = future
-        self.priority = -1.0
+    actor: Actor
+    owner: Owner
+    kind: str
+    number: int
+    future: asyncio.Future[Any] | None = None
+    priority: float = -1.0
 
     @property
     def key(self) -> str:
@@ -85,8 +65,6 @@ class Pending(Handle):
 class Jump(Pending):
     """A jump of the clock. It comes like a cancellation: at once, if the schedule says no more."""
 
-    __slots__ = ()
-
     @property
     def key(self) -> str:
         """Whose timer it is that makes it possible."""
@@ -96,8 +74,7 @@ class Jump(Pending):
 class Post(Pending):
     """What comes from the thread that is ``line``."""
 
-    __slots__ = ("line",)
-    line: Line
+    line: Any = None
 
 
 class Timer(Pending):
@@ -106,8 +83,7 @@ class Timer(Pending):
     Its kind is "timer" while time has to pass for it, and "due" once its time has come.
     """
 
-    __slots__ = ("time",)
-    time: float
+    time: float = 0.0
 
     @property
     def key(self) -> str:
@@ -122,31 +98,22 @@ class Timer(Pending):
 class Latency(Timer):
     """A timer after which an arrival is possible: nothing of the program's own."""
 
-    __slots__ = ()
-
     @property
     def key(self) -> str:
         """Apart from the program's timers, which keep their numbers without it."""
         return f"{self.owner.label} latency {self.number}"
 
 
-class TaskStep(Pending):
-    """The next step of a task, where any task may be next.
+class TaskStep(Handle):
+    """An option: the next step of a task, where any task may be next.
 
     It is queued while its task is still being made, so ``actor`` and ``owner`` come later.
     """
 
-    __slots__ = ()
-
-    def __init__(
-        self, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
-    ) -> None:
-        self.callback = callback
-        self.args = args
-        self.context = context
-        self.kind = "step"
-        self.priority = -1.0
-        self.actor: Any = None
+    actor: Any = None
+    owner: Any = None
+    kind: str = "step"
+    priority: float = -1.0
 
     @property
     def key(self) -> str:

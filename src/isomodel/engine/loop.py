@@ -12,11 +12,12 @@ A fresh loop is made for every execution: that costs microseconds and leaks noth
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import sys
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from isomodel.engine import anyio_threads
@@ -26,6 +27,7 @@ from isomodel.engine.owner import name_for
 from isomodel.engine.refusals import NotSimulated
 from isomodel.engine.tasks import Tasks
 from isomodel.values.execution import Issue
+from isomodel.values.facts import Fact
 
 __all__ = ["Blocked", "ControlledLoop", "NotSimulated", "OutOfSteps"]
 
@@ -55,16 +57,17 @@ class ControlledLoop(Tasks):
     included. ``errors`` are what the exception handler was told, the program's own or not.
     """
 
+    __slots__ = ()
+
     slow_callback_duration = 0.1
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.errors: list[str] = []
-        self._exception_handler: Any = None
-        self._closed = False
-        self._running = False
-        self._stopping: bool | None = None
-        self._asyncgens: dict[int, weakref.ref[Any]] = {}
+    _exception_handler: Any = None
+    _closed = False
+    _stopping: bool | None = None
+
+    @functools.cached_property
+    def _asyncgens(self) -> dict[int, weakref.ref[Any]]:
+        return {}
 
     def call_soon(  # type: ignore[override]
         self,
@@ -79,8 +82,8 @@ class ControlledLoop(Tasks):
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self)
 
-    def get_debug(self) -> bool:
-        return False
+    get_debug: Any = bool
+    """False; the C code asks once for every task and future, and calls no frame for this."""
 
     def set_debug(self, enabled: bool) -> None:
         pass
@@ -100,21 +103,43 @@ class ControlledLoop(Tasks):
         self._closed = True
         self._forget()
 
-    def running(self) -> Running:
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
         """Be the running loop inside the block."""
-        return Running(self)
+        outside = self._enter()
+        try:
+            yield
+        finally:
+            self._leave(*outside)
+
+    def _enter(self) -> tuple[Any, Any]:
+        """Become the running loop, whose asynchronous generators are its own; what was before."""
+        outside = asyncio._get_running_loop(), sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(self._asyncgen_begins, self._asyncgen_dropped)
+        asyncio._set_running_loop(self)
+        self._running = True
+        anyio_threads.adopt()
+        return outside
+
+    def _leave(self, loop: Any, hooks: Any) -> None:
+        self._running = False
+        asyncio._set_running_loop(loop)
+        sys.set_asyncgen_hooks(*hooks)
 
     def run(self, main: Coroutine[Any, Any, Any]) -> Any:
         """Run ``main`` to its end; returns its result or raises what it raised.
 
         Raises Blocked when nothing can ever happen again, OutOfSteps past ``max_steps``.
         """
-        with Running(self):
+        outside = self._enter()
+        try:
             actor = self._new_actor(name_for(main), self.root)
             actor.owner.root = True  # each task it starts is on its own, as operations are
             task = self._make(main, actor, actor.name, actor.owner.context, {})
             self.drive(task.done)
             return task.result()
+        finally:
+            self._leave(*outside)
 
     def settle(self) -> None:
         """Let everything happen that can without time passing."""
@@ -166,6 +191,18 @@ class ControlledLoop(Tasks):
         if asyncio._get_running_loop() is not None:
             raise RuntimeError("Cannot run the event loop while another loop is running")
 
+    # The world of a program that is no target (engine.world.World); its I/O is the loop's own
+
+    def note(self, fact: Fact) -> None:
+        """Programs have no invariants to judge facts."""
+
+    def watch(self, thing: Any, what: str) -> None:
+        """Programs have no last operation."""
+
+    def acting_as(self, user: str) -> contextlib.AbstractContextManager[None]:
+        """Raise RuntimeError, for want of users."""
+        raise RuntimeError("acting_as needs a target: a program has no users")
+
     # Errors
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
@@ -197,12 +234,14 @@ class ControlledLoop(Tasks):
         return self._exception_handler
 
     def _run_handle(self, handle: Handle) -> None:
-        callback = handle.callback
+        callback, args, context = handle.callback, handle.args, handle.context
         try:
-            if handle.context is None:
-                callback(*handle.args)
+            if context is None:
+                callback(*args)
+            elif len(args) == 1:  # nearly always, and unpacking is slow
+                context.run(callback, args[0])
             else:
-                handle.context.run(callback, *handle.args)
+                context.run(callback, *args)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
@@ -251,29 +290,6 @@ class ControlledLoop(Tasks):
 
     async def create_unix_server(self, *args: Any, **options: Any) -> Any:
         return await self.network.create_unix_server(*args, **options)
-
-
-class Running:
-    """The block in which a loop is the running one, and its generators are its own."""
-
-    __slots__ = ("_before", "_hooks", "_loop")
-
-    def __init__(self, loop: ControlledLoop) -> None:
-        self._loop = loop
-
-    def __enter__(self) -> None:
-        loop = self._loop
-        self._hooks = sys.get_asyncgen_hooks()
-        self._before = asyncio._get_running_loop()
-        sys.set_asyncgen_hooks(loop._asyncgen_begins, loop._asyncgen_dropped)
-        asyncio._set_running_loop(loop)
-        loop._running = True
-        anyio_threads.adopt()
-
-    def __exit__(self, *error: object) -> None:
-        self._loop._running = False
-        asyncio._set_running_loop(self._before)
-        sys.set_asyncgen_hooks(*self._hooks)
 
 
 def _name(callback: Any) -> str:

@@ -200,7 +200,7 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
             asyncio._set_running_loop(before)
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[None]:  # type: ignore[override]
+    def running(self) -> Iterator[None]:
         """Be the running loop inside the block."""
         before = asyncio._get_running_loop()
         asyncio._set_running_loop(self)

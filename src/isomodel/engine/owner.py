@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from contextvars import Context, ContextVar
 from typing import Any
 
+from msgspec import Struct
+
 
 class Part:
     """Users judged together, and how many steps their tasks have taken, each at what time.
@@ -39,7 +41,7 @@ class Part:
         return now
 
 
-class Owner:
+class Owner(Struct, eq=False):
     """An operation of a user, or background work: what arrivals and tasks belong to.
 
     ``counts`` numbers its arrivals by kind and its tasks by name; both are stable, whatever
@@ -47,15 +49,12 @@ class Owner:
     becomes an owner of its own.
     """
 
-    __slots__ = ("counts", "io_count", "label", "part", "root", "user")
-
-    def __init__(self, label: str, user: str, part: Part, *, root: bool = False) -> None:
-        self.label = label
-        self.user = user
-        self.part = part
-        self.root = root
-        self.counts: dict[str, int] = {}
-        self.io_count = 0
+    label: str
+    user: str
+    part: Part
+    root: bool = False
+    counts: dict[str, int] = {}
+    io_count: int = 0
 
     @property
     def context(self) -> Context:
@@ -75,9 +74,8 @@ class Owner:
         """``name``, with a number from its second use on."""
         counts = self.counts
         kind = "task " + name
-        number = counts.get(kind, 0)
-        counts[kind] = number + 1
-        return name if number == 0 else f"{name}#{number + 1}"
+        counts[kind] = number = counts.get(kind, 0) + 1
+        return name if number == 1 else f"{name}#{number}"
 
 
 OWNER: ContextVar[Owner] = ContextVar("isomodel_owner")

@@ -16,7 +16,7 @@ from typing import Any
 
 from isomodel.engine.handle import Handle, TaskStep
 from isomodel.engine.loop import FAIR, Blocked, ControlledLoop, OutOfSteps
-from isomodel.engine.owner import STEP_TYPE, WAKEUP_TYPE, ControlledTask, task_of
+from isomodel.engine.owner import STEP_TYPE, WAKEUP_NAME, WAKEUP_TYPE, ControlledTask, task_of
 from isomodel.values.execution import Arrival
 from isomodel.values.trace import Step
 
@@ -26,11 +26,14 @@ copy_context = contextvars.copy_context
 class PortableLoop(ControlledLoop):
     """One execution in which any runnable task may take the next step."""
 
+    __slots__ = ("_nameless", "_stepped", "_steps", "_turns", "_turns_of_last", "_waiting_steps")
+
     overdue_comes_next = False
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def _begin(self) -> None:
+        super()._begin()
         self._steps: list[TaskStep] = []
+        self._nameless: list[TaskStep] = []
         self._turns = 0
         self._turns_of_last = 0
         self._stepped = False
@@ -46,13 +49,25 @@ class PortableLoop(ControlledLoop):
         if context is None:
             context = copy_context()
         kind = type(callback)
-        if (kind is WAKEUP_TYPE or kind is STEP_TYPE) and task_of(callback) is not None:
-            step = TaskStep(callback, args, context)
-            self._steps.append(step)
-            return step
+        if kind is WAKEUP_TYPE or kind is STEP_TYPE:
+            task = callback.__self__  # type: ignore[attr-defined]
+            if type(task) is not ControlledTask:
+                if task_of(callback) is not None:
+                    return self._queue_foreign(TaskStep(callback, args, context))
+            elif kind is STEP_TYPE or callback.__name__ == WAKEUP_NAME:
+                actor = task.actor
+                step = TaskStep(callback, args, context, actor, actor.owner)
+                self._steps.append(step)
+                return step
         handle = Handle(callback, args, context)
         self._ready.append(handle)
         return handle
+
+    def _queue_foreign(self, step: TaskStep) -> TaskStep:
+        """Make it an option whose actor is not known yet: its task is still being made."""
+        self._steps.append(step)
+        self._nameless.append(step)
+        return step
 
     def drive(self, done: Callable[[], bool]) -> None:
         """Run until ``done()``; raises Blocked or OutOfSteps."""
@@ -79,23 +94,26 @@ class PortableLoop(ControlledLoop):
         steps = self._steps
         if not steps:
             self.idles += not self._ready
-        elif steps[-1].actor is None:
+        elif self._nameless:
             self._find_actors()
         if self._stepped:
             self._waiting_steps = len(steps)
             self._stepped = False
         self._turns += 1
+        choose = self._choose
         if self._ready or self._turns > FAIR or self._turns_of_last > FAIR:
             options = self._fair_options()
-        elif self._arrivals or self._timers or self._posts or self._cancels:
+        elif self._timers or self._posts or self._cancels:
             options = [*steps, *self._others()]
         else:
-            options = steps.copy()
+            options = [*steps, *self._live_arrivals()]
+            if len(options) > 1:
+                choose = self._pick
         if not options:
             if self._ready or self._threads_sent():
                 return
             raise Blocked("; ".join(self.waiting()))
-        option = options[self._choose(options)]
+        option = options[choose(options)]
         if type(option) is TaskStep:
             steps.remove(option)
             self._begin_step(option)
@@ -105,17 +123,12 @@ class PortableLoop(ControlledLoop):
             self._take(option)
 
     def _find_actors(self) -> None:
-        """Tell the steps queued last whose they are: their tasks are made by now."""
-        for step in reversed(self._steps):
-            if step.actor is not None:
-                return
-            task: Any = step.callback.__self__
-            if type(task) is ControlledTask:
-                step.actor = task.actor
-            else:
-                assert step.context is not None
-                step.actor = step.context.run(self._actor, task)
+        """Tell the steps whose they are that were queued last: their tasks are made by now."""
+        for step in reversed(self._nameless):
+            assert step.context is not None
+            step.actor = step.context.run(self._actor, step.callback.__self__)
             step.owner = step.actor.owner
+        self._nameless.clear()
 
     def _others(self) -> list[Any]:
         """What may happen instead of a step."""
@@ -155,3 +168,4 @@ class PortableLoop(ControlledLoop):
     def _forget(self) -> None:
         super()._forget()
         self._steps.clear()
+        self._nameless.clear()

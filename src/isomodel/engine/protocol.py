@@ -49,6 +49,8 @@ class Scheduler(Protocol):
 
     One that has an attribute ``patient``, and that is true, always answers "go on" at once
     where only arrivals and timers not yet due could join what is ready; it need not be asked.
+    One that has a method ``pick`` may be asked by it, with the options alone, where all of them
+    are steps and arrivals: the answer that ``choose`` would give, for less.
     """
 
     def choose(self, options: Sequence[Option], last: Actor) -> int:

@@ -35,6 +35,8 @@ class _Refused:
 class NoRealIO(asyncio.AbstractEventLoop):
     """A loop without an operating system beneath it."""
 
+    __slots__ = ()
+
     uncontrolled: list[Issue]
 
     add_reader: Any = _Refused()

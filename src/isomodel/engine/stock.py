@@ -32,20 +32,23 @@ from isomodel.values.trace import Step
 class StockLoop(ControlledLoop):
     """One execution in which ready callbacks run first-in first-out."""
 
+    __slots__ = ()
+
     def drive(self, done: Callable[[], bool]) -> None:
         """Run until ``done()``; raises Blocked or OutOfSteps."""
-        ready = self._ready
-        posts = self._posts
+        ready, arrivals, posts = self._ready, self._arrivals, self._posts
+        timers, overdue, cancels = self._timers, self._overdue, self._cancels
         patient = self._patient
         recording = self.log is not None
+        limit = self.max_steps
         turns = 0
         while not done():
             if not ready:
                 self.idles += 1
                 turns = 0
-                if not patient or self._timers or posts or self._cancels or self._overdue:
+                if not patient or timers or posts or cancels or overdue:
                     self._poll()
-                elif self._admit_one() and not ready:
+                elif arrivals and self._admit_one() and not ready:
                     continue
                 if not ready:
                     if self._threads_sent():
@@ -54,19 +57,15 @@ class StockLoop(ControlledLoop):
             elif turns >= FAIR:
                 self._poll(hurried=True)
                 turns = 0
-            elif (
-                not patient
-                or self._cancels
-                or self._overdue
-                or (self._timers and self._timers[0][0] <= self.now)
-            ):
+            elif not patient or cancels or overdue or (timers and timers[0][0] <= self.now):
                 self._poll()
             turns += 1
-            count = len(ready)
-            self.steps += count
-            if self.steps > self.max_steps:
+            batch = len(ready)
+            self.steps += batch
+            if self.steps > limit:
                 raise OutOfSteps
-            for _ in range(count):
+            while batch:
+                batch -= 1
                 handle = ready.popleft()
                 callback = handle.callback
                 kind = type(callback)
@@ -85,12 +84,14 @@ class StockLoop(ControlledLoop):
                     continue
                 elif recording:
                     self._count(handle)
-                context = handle.context
+                context, args = handle.context, handle.args
                 try:
                     if context is None:
-                        callback(*handle.args)
+                        callback(*args)
+                    elif len(args) == 1:  # nearly always, and unpacking is slow
+                        context.run(callback, args[0])
                     else:
-                        context.run(callback, *handle.args)
+                        context.run(callback, *args)
                 except (KeyboardInterrupt, SystemExit):
                     raise
                 except BaseException as error:
@@ -120,9 +121,12 @@ class StockLoop(ControlledLoop):
         Simulated I/O, which would be alone in its iteration, happens at once.
         """
         arrivals = self._live_arrivals()
-        if not arrivals:
+        if len(arrivals) > 1:
+            option = arrivals.pop(self._pick(arrivals))
+        elif arrivals:
+            option = arrivals.pop()
+        else:
             return False
-        option = arrivals.pop(self._choose(arrivals) if len(arrivals) > 1 else 0)
         if self.log is not None:
             self._record(option)
         if option.callback is complete:

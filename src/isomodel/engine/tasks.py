@@ -30,15 +30,18 @@ _loops = itertools.count()
 class Tasks(Executors):
     """The part of the loop that makes tasks."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    __slots__ = ("_actors", "_boundaries", "_cancel_handles", "_number")
+
+    _task_factory: Any = None
+    _foreign: weakref.WeakKeyDictionary[asyncio.Task[Any], Actor] | None = None
+
+    def _begin(self) -> None:
+        super()._begin()
         self._actors: dict[str, Actor] = {}
-        # only the low bits of a hash decide the order of a set, and collisions look higher
-        self._numbers = itertools.count(next(_loops) % 2**20 << 40)
-        self._task_factory: Any = None
-        self._foreign: weakref.WeakKeyDictionary[asyncio.Task[Any], Actor] | None = None
         self._cancel_handles: dict[Fault, Pending] = {}
         self._boundaries: dict[Fault, Boundary] = {}
+        # only the low bits of a hash decide the order of a set, and collisions look higher
+        self._number = next(_loops) % 2**20 << 40
 
     def create_task(
         self,
@@ -56,7 +59,10 @@ class Tasks(Executors):
             task: ControlledTask = _new(ControlledTask)
             task.actor = actor
             actor.reference = ref(task)
-            _init(task, coro, loop=self, name=name or actor.name, **options)
+            if options:
+                _init(task, coro, loop=self, name=name or actor.name, **options)
+            else:
+                _init(task, coro, loop=self, name=name or actor.name)
             return task
         actor = self._new_actor(name_for(coro), owner)
         if actor.owner is not owner and context is None:
@@ -94,8 +100,12 @@ class Tasks(Executors):
 
     def pending_tasks(self) -> list[asyncio.Task[Any]]:
         """Tasks that are not done, in the order in which they were made."""
-        alive = (actor.reference() for actor in self._actors.values())
-        return [task for task in alive if task is not None and not task.done()]
+        pending = []
+        for actor in self._actors.values():
+            task = actor.reference()
+            if task is not None and not task.done():
+                pending.append(task)
+        return pending
 
     def step_counts(self) -> list[tuple[str, int]]:
         """The tasks made so far but the main one, each with the steps it has taken."""
@@ -161,7 +171,8 @@ class Tasks(Executors):
         actors = self._actors
         if name in actors:  # two owners of one label, or a label used twice
             name = next(n for i in itertools.count(2) if (n := f"{name}~{i}") not in actors)
-        actor = actors[name] = Actor(name, owner, next(self._numbers))
+        actor = actors[name] = Actor(name, owner, self._number)
+        self._number += 1
         return actor
 
     def _actor(self, task: asyncio.Task[Any]) -> Actor:

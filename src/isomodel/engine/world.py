@@ -38,21 +38,11 @@ def current() -> World | None:
     return _current
 
 
-class entered:
-    """Make ``world`` the current execution inside the block."""
-
-    __slots__ = ("_before", "_world")
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def __enter__(self) -> None:
-        global _current
-        self._before, _current = _current, self._world
-
-    def __exit__(self, *error: object) -> None:
-        global _current
-        _current = self._before
+def enter(world: World | None) -> World | None:
+    """Make ``world`` the current execution; returns the one before it, to be entered again."""
+    global _current
+    before, _current = _current, world
+    return before
 
 
 def io(

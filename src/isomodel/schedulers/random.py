@@ -42,14 +42,16 @@ class RandomWalk:
     ``company`` says that arrivals shall share a tick more often.
     """
 
-    __slots__ = ("_haste", "_join", "_state", "_walk", "patient")
+    __slots__ = ("_haste", "_join", "_latencies", "_state", "patient")
 
     def __init__(self, seed: int, *, company: bool = False) -> None:
-        self._state = scrambled(seed)
-        self._walk = WALKS[int(self._draw() * len(WALKS))]
         joins = JOIN_OF_FAULTS if company else JOIN
-        self._join = joins[int(self._draw() * len(joins))]
-        self._haste = HASTE[int(self._draw() * len(HASTE))]
+        first = _following(scrambled(seed))
+        second = _following(first)
+        self._state = third = _following(second)
+        self._latencies = WALKS[first * len(WALKS) >> 64] == "latencies"
+        self._join = joins[second * len(joins) >> 64]
+        self._haste = HASTE[third * len(HASTE) >> 64]
         self.patient = not self._join
 
     def choose(self, options: Sequence[Option], last: Actor) -> int:
@@ -67,33 +69,36 @@ class RandomWalk:
             end -= 1
             if end <= first:
                 return 0
-        if self._walk == "latencies":
-            return self._highest(options, first, end)
-        return first + int(self._draw() * (end - first))
+        return first + self.pick(options[first:end])
 
-    def _highest(self, options: Sequence[Option], first: int, end: int) -> int:
-        best, highest = first, -1.0
-        for index in range(first, end):
-            option = options[index]
+    def pick(self, options: Sequence[Option]) -> int:
+        """One of these steps and arrivals."""
+        if not self._latencies:
+            return int(self._draw() * len(options))
+        best, highest = options[0], -1.0
+        for option in options:
             priority = option.priority
-            if priority < 0:  # as _draw, which this is the busiest caller of
-                self._state = state = (
+            if priority < 0:  # as _following, which this is the busiest caller of
+                self._state = priority = option.priority = (
                     self._state * 6364136223846793005 + 1442695040888963407
                 ) & _WORD
-                priority = option.priority = (state >> 11) * 2.0**-53
             if priority > highest:
-                best, highest = index, priority
-        return best
+                best, highest = option, priority
+        return options.index(best)
 
     def _draw(self) -> float:
-        """A number from [0, 1).
-
-        A linear congruential generator (Knuth's MMIX constants), of whose 64 bits the upper 53
-        are used: good enough to choose by, where seeding the standard generator, whose state
-        is 2.5 kB, takes as long as a tenth of a small execution.
-        """
-        self._state = state = (self._state * 6364136223846793005 + 1442695040888963407) & _WORD
+        """A number from [0, 1)."""
+        self._state = state = _following(self._state)
         return (state >> 11) * 2.0**-53
+
+
+def _following(state: int) -> int:
+    """The next 64 bits, of which the upper ones are good enough to choose by.
+
+    A linear congruential generator (Knuth's MMIX constants): seeding the standard generator,
+    whose state is 2.5 kB, takes as long as a tenth of a small execution.
+    """
+    return (state * 6364136223846793005 + 1442695040888963407) & _WORD
 
 
 def scrambled(seed: int) -> int:

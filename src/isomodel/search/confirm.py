@@ -16,7 +16,7 @@ from isomodel.engine.ordinary import Moment, OrdinaryLoop, RecordedLoop
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.recording import Recording
 from isomodel.schedulers.replay import Replay
-from isomodel.search.execute import MAX_STEPS, controlled, evidence
+from isomodel.search.execute import MAX_STEPS, controlled, evidence, session
 from isomodel.search.judge import Judge
 from isomodel.search.program import FAILED, FAILURE, Main, run_on
 from isomodel.search.run import Run
@@ -63,9 +63,12 @@ def confirm_program(main: Main, schedule: Schedule, *, seed: int = 0) -> Confirm
     """Run a program on the ordinary event loop under a schedule that makes it fail."""
     replay = Replay(schedule.choices)
     recorded = RecordedLoop(replay, faults=schedule.faults, max_steps=MAX_STEPS, record=True)
-    ended, why = run_on(main, recorded, seed)
-    loop = OrdinaryLoop(Default(), recorded.moments, faults=schedule.faults, max_steps=MAX_STEPS)
-    how, reason = run_on(main, loop, seed)
+    with session():
+        ended, why = run_on(main, recorded, seed)
+        loop = OrdinaryLoop(
+            Default(), recorded.moments, faults=schedule.faults, max_steps=MAX_STEPS
+        )
+        how, reason = run_on(main, loop, seed)
     finding = Finding(FAILURE, reason) if how in FAILED and (how, reason) == (ended, why) else None
     return Confirmation(
         finding is not None,

@@ -15,7 +15,7 @@ from isomodel.engine.loop import ControlledLoop
 from isomodel.engine.portable import PortableLoop
 from isomodel.engine.protocol import Scheduler
 from isomodel.engine.stock import StockLoop
-from isomodel.engine.world import entered
+from isomodel.engine.world import enter
 from isomodel.schedulers.projected import Projected
 from isomodel.schedulers.recording import Recording
 from isomodel.schedulers.replay import Replay
@@ -154,11 +154,13 @@ def controlled(run: Run, around: Around = contextlib.nullcontext) -> tuple[Issue
     loop = run.loop
     if gc.get_count()[0] > 20_000:
         gc.collect(1)
-    with _control.installed(), entered(run):
-        _control.begin(run.scenario.seed, loop.time, lambda: loop.owner().label)
+    with _control.installed():
+        _control.begin(run.scenario.seed, loop.time, loop.label)
+        before = enter(run)
         try:
             run.everything(around)
         finally:
+            enter(before)
             issues = _control.end()
     return (*issues, *loop.uncontrolled)
 

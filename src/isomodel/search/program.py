@@ -16,13 +16,12 @@ import msgspec
 from isomodel.engine.control import Control
 from isomodel.engine.loop import Blocked, ControlledLoop, OutOfSteps
 from isomodel.engine.protocol import Scheduler
-from isomodel.engine.world import entered
+from isomodel.engine.world import enter
 from isomodel.schedulers.recording import Recording
 from isomodel.search.execute import LOOPS, session
 from isomodel.search.plans import Plan, ScheduleSearch
 from isomodel.search.portfolio import Share
 from isomodel.search.run import Around
-from isomodel.values.facts import Fact
 from isomodel.values.schedule import Fault, Fidelity, Schedule
 from isomodel.values.verdict import Finding, Verdict
 
@@ -50,25 +49,6 @@ class ProgramOutcome(msgspec.Struct, frozen=True):
     shares: tuple[Share, ...] = ()
 
 
-class _Bare:
-    """The world of a program: simulated I/O only."""
-
-    __slots__ = ("io", "loop")
-
-    def __init__(self, loop: ControlledLoop) -> None:
-        self.loop = loop
-        self.io = loop.io
-
-    def note(self, fact: Fact) -> None:
-        """Programs have no invariants to judge facts."""
-
-    def watch(self, thing: Any, what: str) -> None:
-        """Programs have no last operation."""
-
-    def acting_as(self, user: str) -> Any:
-        raise RuntimeError("acting_as needs a target: a program has no users")
-
-
 def run_program(
     main: Main,
     scheduler: Scheduler,
@@ -91,19 +71,14 @@ def run_on(
     main: Main, loop: ControlledLoop, seed: int, around: Around = contextlib.nullcontext
 ) -> tuple[str, str]:
     """Run it once on this loop: how it ended, and why."""
-    world: Any = _Bare(loop)
-    with _control.installed(), entered(world):
-        _control.begin(seed, loop.time, _whose(loop))
-        try:
-            ended, why = _run(main, loop, around)
-        finally:
-            issues = _control.end()
-            loop.uncontrolled.extend(issues)
+    _control.begin(seed, loop.time, loop.label)
+    before = enter(loop)
+    try:
+        ended, why = _run(main, loop, around)
+    finally:
+        enter(before)
+        loop.uncontrolled += _control.end()
     return ended, why
-
-
-def _whose(loop: ControlledLoop) -> Callable[[], str]:
-    return lambda: loop.owner().label
 
 
 def _run(main: Main, loop: ControlledLoop, around: Around) -> tuple[str, str]:
