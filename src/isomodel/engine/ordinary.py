@@ -42,8 +42,9 @@ APART = 1e-8
 class Moment(msgspec.Struct, frozen=True):
     """Something that came from outside: at which poll of the loop, under which key, when.
 
-    Without a key, only time passes. ``after`` is 0 for what comes with the poll. What threads send may come later: 1 when timers
-    have joined, 2 and more when so many callbacks but one have run with something to come.
+    Without a key, only time passes. ``after`` is 0 for what comes with the poll. What threads send
+    may come later: 1 when timers have joined, 2 and more when so many callbacks but one have run
+    with something to come.
     """
 
     poll: int
