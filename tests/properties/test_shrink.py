@@ -18,7 +18,9 @@ from isomodel.search.cases import rejudge
 from isomodel.search.edit import kept, without
 from isomodel.search.execute import session
 from isomodel.search.explore import Budget, Explorer, Outcome
+from isomodel.search.generate import pools_of
 from isomodel.search.shrink import Shrinker, _OutOfTime
+from isomodel.search.smaller import Smaller
 from isomodel.search.smallest import smallest
 from isomodel.targets.declare import spec_of
 from isomodel.values.case import Case, Size
@@ -279,6 +281,22 @@ def test_the_toy_of_the_benchmark_shrinks_to_its_minimum() -> None:
     for seed in range(4):
         case = shrunk(Toy, seed, oracles="invariants")
         assert case.size == MINIMUM, seed
+        assert len(case.schedule.choices) == MINIMUM.switches  # none that only sets the scene
+
+
+def test_edits_never_give_one_label_to_two_operations() -> None:
+    spec = spec_of(Overdrawn)
+    edits = Smaller(spec, pools_of(spec))
+    with session():
+        explorer = Explorer(spec)
+        for index in range(100):
+            scenario = explorer.draw(index).scenario
+            for _, fewer in edits.without_operation(scenario):
+                if len(fewer.users) > 1:
+                    for _, merged in edits.merged(fewer):
+                        labels = [operation.label for operation in merged.operations]
+                        assert len(set(labels)) == len(labels) == len(fewer.operations)
+                        assert len(merged.users) == len(fewer.users) - 1
 
 
 def test_a_shrunk_case_names_users_operations_and_secrets_from_the_start() -> None:
@@ -290,8 +308,6 @@ def test_a_shrunk_case_names_users_operations_and_secrets_from_the_start() -> No
 
 
 def test_the_least_scenarios_come_in_order_of_size_and_stay_below_it() -> None:
-    from isomodel.search.generate import pools_of
-
     spec = spec_of(Overdrawn)
     sizes = [
         (len(scenario.users), len(scenario.operations))
