@@ -12,6 +12,7 @@ import pytest
 
 from isomodel import Secret, io, observe, operation
 from isomodel.bridges.explain import explain
+from isomodel.bridges.regression import source
 from isomodel.engine.ordinary import Moment, OrdinaryLoop, RecordedLoop
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.replay import Replay
@@ -361,4 +362,5 @@ def test_a_hunt_says_whether_what_it_found_shows_on_the_ordinary_loop(tmp_path: 
     assert result.case.confirmed == {"stock": True, "asyncio": True}
     assert cases.load(Path(result.file)) == result.case
     assert "confirmed on the ordinary event loop" in explain(result.case)
+    assert "showed on the ordinary event loop" in " ".join(source(result.case).split())
     assert confirm_case(result.case, cases=tmp_path).confirmed

@@ -32,8 +32,9 @@ from isomodel.engine.stock import StockLoop
 from isomodel.values.schedule import Fault
 from isomodel.values.trace import Step
 
-LATENCY = 0.000_5
-"""Seconds that the selector waits for each arrival; its order rests on the gate, not on them."""
+LATENCY = 0.001
+"""Seconds that the selector waits where nothing is ready; the order rests on the gate, not on them.
+"""
 
 APART = 1e-8
 """Seconds between timers that were set to one time; ten times the resolution of asyncio's clock."""

@@ -193,7 +193,8 @@ class Shrinker:
         return best
 
     def _traded(self, best: Attempt) -> Attempt:
-        """The same failure with another argument in place of a fault or an operation.
+        """The same failure with another argument in place of a fault or an operation, or with one
+        operation repeated in place of two.
 
         What an injected error or many operations set off, a refused argument often does, too.
         """
@@ -219,6 +220,8 @@ class Shrinker:
             rest = kept(schedule, {other.label for other in fewer.operations})
             for changed in others(fewer):
                 yield changed, rest
+        for changed in self._edits.repeated(scenario):
+            yield changed, kept(schedule, {operation.label for operation in changed.operations})
 
     # Whether a scenario can still fail
 

@@ -70,6 +70,26 @@ class Smaller:
                         yield replaced(scenario, _with_argument(operation, name, value))
                         yield _everywhere(scenario, operation.name, name, value)
 
+    def repeated(self, scenario: Scenario) -> Iterator[Scenario]:
+        """With another of its operations once more, in place of one and those that need it.
+
+        What takes a handle, and then its use, to go wrong may go wrong without one as well.
+        """
+        for operation in scenario.operations:
+            fewer = without(scenario, operation.label)
+            if len(fewer.operations) > len(scenario.operations) - 2:
+                continue
+            kept = {other.label for other in fewer.operations}
+            for other in fewer.operations:
+                copy = msgspec.structs.replace(other, label=operation.label, user=operation.user)
+                copy = msgspec.structs.replace(copy, args=self._remarked(copy))
+                operations = tuple(
+                    copy if each is operation else each
+                    for each in scenario.operations
+                    if each is operation or each.label in kept
+                )
+                yield msgspec.structs.replace(scenario, operations=operations)
+
     def rearranged(self, scenario: Scenario) -> Iterator[Scenario]:
         """With another user first, or two neighbouring operations of one in the other order."""
         for user in scenario.users[1:]:
