@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import anyio
+import anyio.to_thread
 import msgspec
 import pytest
 
 from isomodel import Secret, io, observe, operation
 from isomodel.bridges.explain import explain
+from isomodel.bridges.regression import source
 from isomodel.engine.ordinary import Moment, OrdinaryLoop, RecordedLoop
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.replay import Replay
@@ -143,6 +146,100 @@ def test_without_its_defect_the_same_order_breaks_nothing_there(path: Path) -> N
     assert not told.confirmed
 
 
+class Net:
+    """Streams over the in-memory network."""
+
+    scopes = True
+
+    async def start(self) -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while line := await reader.readline():
+                writer.write(line.upper())
+                await writer.drain()
+            writer.close()
+
+        self.server = await asyncio.start_server(serve, "localhost", 7)
+
+    @operation
+    async def echo(self, user: str, text: Secret) -> str:
+        reader, writer = await asyncio.open_connection("localhost", 7)
+        try:
+            writer.write(text.encode() + b"\n")
+            async with asyncio.timeout(3):
+                return (await reader.readline()).decode()
+        finally:
+            writer.close()
+
+    @operation
+    async def pause(self, user: str) -> float:
+        await asyncio.sleep(1)
+        return asyncio.get_running_loop().time()
+
+
+class Threads:
+    """Worker threads, and tasks of a group."""
+
+    cancels = "any"
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    @operation
+    async def work(self, user: str) -> int:
+        def bump() -> int:
+            self.count += 1
+            return self.count
+
+        return await asyncio.to_thread(bump)
+
+    @operation
+    async def both(self, user: str) -> int:
+        async with asyncio.TaskGroup() as group:
+            one = group.create_task(asyncio.to_thread(lambda: 1))
+            group.create_task(asyncio.to_thread(lambda: 2))
+        return one.result()
+
+
+class Streams:
+    """A task group, a stream and a time limit of anyio's."""
+
+    scopes = True
+
+    @operation
+    async def use(self, user: str) -> list[int]:
+        send, receive = anyio.create_memory_object_stream[int](1)
+
+        async def produce() -> None:
+            async with send:
+                for number in range(3):
+                    await send.send(number)
+                    await io("produce")
+
+        async with anyio.create_task_group() as group, receive:
+            group.start_soon(produce)
+            seen = [number async for number in receive]
+        with anyio.move_on_after(2):
+            await anyio.sleep(3)
+        return seen
+
+    @operation
+    async def thread(self, user: str) -> int:
+        return await anyio.to_thread.run_sync(lambda: 3)
+
+
+@pytest.mark.parametrize("target", [Net, Threads, Streams])
+def test_so_it_does_with_networks_threads_and_anyio(target: type) -> None:
+    spec = spec_of(target)
+    with session():
+        explorer = Explorer(spec, seed=3, fidelities=("stock",))
+        for index in range(100, 160):
+            found = explorer.run(explorer.draw(index), record=True)
+            simulated, ordinary, parted = on_ordinary(spec, found.scenario, found.schedule)
+            assert (parted, ordinary.trace) == ("", simulated.trace), index
+            assert ordinary.arrivals == simulated.arrivals, index
+            assert ordinary.observations == simulated.observations, index
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_ordinary_loop_takes_the_very_steps_that_were_simulated(seed: int) -> None:
     spec = resolve(FACTORY)
@@ -265,4 +362,5 @@ def test_a_hunt_says_whether_what_it_found_shows_on_the_ordinary_loop(tmp_path: 
     assert result.case.confirmed == {"stock": True, "asyncio": True}
     assert cases.load(Path(result.file)) == result.case
     assert "confirmed on the ordinary event loop" in explain(result.case)
+    assert "showed on the ordinary event loop" in " ".join(source(result.case).split())
     assert confirm_case(result.case, cases=tmp_path).confirmed

@@ -354,6 +354,41 @@ def test_a_slow_io_outlasts_every_timer_that_is_set_when_it_begins() -> None:
     assert late.schedule.faults == slow
 
 
+class Server:
+    """A client with a time limit, over the in-memory network."""
+
+    async def start(self) -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while line := await reader.readline():
+                writer.write(line.upper())
+            writer.close()
+
+        self.server = await asyncio.start_server(serve, "localhost", 7)
+
+    @operation
+    async def use(self, user: str) -> str:
+        reader, writer = await asyncio.open_connection("localhost", 7)
+        try:
+            async with asyncio.timeout(3):
+                writer.write(b"hello\n")
+                return (await reader.readline()).decode()
+        finally:
+            writer.close()
+
+
+def test_what_comes_over_the_network_may_be_slow_too() -> None:
+    spec = spec_of(Server)
+    with session():
+        ends = [
+            execute(
+                spec, ONE, Default(), fidelity="stock", faults=(Fault("slow", "alice.1", at),)
+            ).observations["alice"][0][1:]
+            for at in range(4)
+        ]
+    assert ("ok", "HELLO\n") in ends
+    assert ("fail", {"error": "TimeoutError", "message": ""}) in ends
+
+
 @pytest.mark.parametrize("kind", ORDER)
 def test_what_a_fault_breaks_under_stock_it_breaks_on_the_ordinary_loop(kind: str) -> None:
     planted = {

@@ -13,15 +13,20 @@ from benchmarks.toy import MINIMUM, Toy
 from isomodel import Secret, io, note, observe, operation
 from isomodel.bridges.explain import explain
 from isomodel.facts import Issued
+from isomodel.schedulers.fifo import Default
 from isomodel.search import cases
 from isomodel.search.cases import rejudge
 from isomodel.search.edit import kept, without
-from isomodel.search.execute import session
+from isomodel.search.execute import execute, session
 from isomodel.search.explore import Budget, Explorer, Outcome
+from isomodel.search.generate import pools_of
+from isomodel.search.judge import Judge
 from isomodel.search.shrink import Shrinker, _OutOfTime
+from isomodel.search.smaller import Smaller
 from isomodel.search.smallest import smallest
 from isomodel.targets.declare import spec_of
 from isomodel.values.case import Case, Size
+from isomodel.values.scenario import Operation, Scenario
 from isomodel.values.schedule import Fidelity
 
 SEEDS = range(5)
@@ -279,6 +284,77 @@ def test_the_toy_of_the_benchmark_shrinks_to_its_minimum() -> None:
     for seed in range(4):
         case = shrunk(Toy, seed, oracles="invariants")
         assert case.size == MINIMUM, seed
+        assert len(case.schedule.choices) == MINIMUM.switches  # none that only sets the scene
+
+
+def test_edits_never_give_one_label_to_two_operations() -> None:
+    spec = spec_of(Overdrawn)
+    edits = Smaller(spec, pools_of(spec))
+    with session():
+        explorer = Explorer(spec)
+        for index in range(100):
+            scenario = explorer.draw(index).scenario
+            for _, fewer in edits.without_operation(scenario):
+                if len(fewer.users) > 1:
+                    for _, merged in edits.merged(fewer):
+                        labels = [operation.label for operation in merged.operations]
+                        assert len(set(labels)) == len(labels) == len(fewer.operations)
+                        assert len(merged.users) == len(fewer.users) - 1
+
+
+class Slots:
+    """Two slots, of which each failure loses one: an overdraft, or a session used too late."""
+
+    def __init__(self) -> None:
+        self.free = 2
+
+    @operation(amount=st.integers(1, 9))
+    async def pay(self, user: str, amount: int) -> str:
+        while not self.free:
+            await asyncio.Event().wait()
+        await io("bank")
+        if amount > 5:
+            self.free -= 1
+            raise ValueError("too much")
+        return "paid"
+
+    @operation(makes="session")
+    async def open(self, user: str) -> float:
+        return asyncio.get_running_loop().time()
+
+    @operation
+    async def use(self, user: str, session: float) -> str:
+        await io("query")
+        if asyncio.get_running_loop().time() > session:
+            self.free -= 1
+            raise ValueError("too late")
+        return "used"
+
+    @operation
+    async def rest(self, user: str) -> str:
+        await asyncio.sleep(1)
+        return "rested"
+
+
+def test_one_operation_repeated_stands_in_for_two_that_need_each_other() -> None:
+    spec = spec_of(Slots)
+    program = (
+        Operation("alice.1", "alice", "pay", {"amount": 9}),
+        Operation("alice.2", "alice", "open"),
+        Operation("alice.3", "alice", "rest", {}, True),
+        Operation("alice.4", "alice", "use", {"session": {"made": "alice.2"}}),
+        Operation("alice.5", "alice", "pay", {"amount": 1}),
+    )
+    repeated = list(Smaller(spec, pools_of(spec)).repeated(Scenario(program)))
+    assert repeated
+    assert all(len(scenario.operations) < len(program) for scenario in repeated)
+    with session():
+        execution = execute(spec, Scenario(program), Default(), fidelity="stock")
+        (finding,) = Judge(spec)(execution, lambda: execution).findings
+        case = Shrinker(spec).shrink(execution, finding)
+    assert finding.property == "liveness"
+    assert case.size == Size(1, 3, 0, 0)
+    assert {operation.name for operation in case.scenario.operations} == {"pay"}
 
 
 def test_a_shrunk_case_names_users_operations_and_secrets_from_the_start() -> None:
@@ -290,8 +366,6 @@ def test_a_shrunk_case_names_users_operations_and_secrets_from_the_start() -> No
 
 
 def test_the_least_scenarios_come_in_order_of_size_and_stay_below_it() -> None:
-    from isomodel.search.generate import pools_of
-
     spec = spec_of(Overdrawn)
     sizes = [
         (len(scenario.users), len(scenario.operations))

@@ -114,10 +114,11 @@ def _docstring(case: Case, title: str) -> list[str]:
     finding = case.finding
     where = f" in {finding.operation}" if finding.operation else ""
     fidelity = case.schedule.fidelity
+    ordinary = " It showed on the ordinary event loop, too." * bool(case.confirmed.get("asyncio"))
     paragraphs = (
         f"{headline or f'{finding.property} broke{where}'}.",
         f"{finding.property}: {_lasting(finding.message)}.",
-        f"{size(case.size)}; found under {fidelity}: {ORDERS[fidelity]}.",
+        f"{size(case.size)}; found under {fidelity}: {ORDERS[fidelity]}.{ordinary}",
     )
     lines = [line for each in paragraphs for line in ("", *_prose(each, WIDTH))][1:]
     space = " " * lines[0].startswith('"')

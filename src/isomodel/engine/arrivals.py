@@ -155,6 +155,8 @@ class Arrivals(NoRealIO):
         It runs as ``owner``'s, by default the one that is running now.
         """
         owner = owner or OWNER.get(self.root)
+        if self._planned and kind != "start":  # the network
+            latency += self._delayed(owner, owner.count("network"))
         handle = Pending(callback, args, owner.context, self.last, owner, kind, owner.count(kind))
         if latency > 0:
             self._delay(handle, latency)
@@ -180,8 +182,7 @@ class Arrivals(NoRealIO):
             if fails is not None and self._strikes("fail", owner.label, nth):
                 handle.callback = _fail
                 handle.args = (future, fails(f"injected failure of {name}"))
-            if self._strikes("slow", owner.label, nth):
-                latency += self._long()
+            latency += self._delayed(owner, nth)
         if latency > 0:
             self._delay(handle, latency)
         else:
@@ -209,9 +210,14 @@ class Arrivals(NoRealIO):
         fault = Fault(kind, label, at)
         if fault not in self._planned:
             return False
+        self._planned.discard(fault)
         self.fired.append(fault)
         self.met[fault] = None
         return True
+
+    def _delayed(self, owner: Owner, at: int) -> float:
+        """By how many seconds this I/O is slower than it would be."""
+        return self._long() if self._strikes("slow", owner.label, at) else 0.0
 
     def _long(self) -> float:
         """More seconds than until any timer that is pending, and at least ``LONG``."""

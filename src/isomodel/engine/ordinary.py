@@ -32,19 +32,26 @@ from isomodel.engine.stock import StockLoop
 from isomodel.values.schedule import Fault
 from isomodel.values.trace import Step
 
-LATENCY = 0.000_5
-"""Seconds that the selector waits for each arrival; its order rests on the gate, not on them."""
+LATENCY = 0.001
+"""Seconds that the selector waits where nothing is ready; the order rests on the gate, not on them.
+"""
 
 APART = 1e-8
 """Seconds between timers that were set to one time; ten times the resolution of asyncio's clock."""
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """Something that came from outside: at which poll of the loop, under which key, when."""
+    """Something that came from outside: at which poll of the loop, under which key, when.
+
+    Without a key, only time passes. ``after`` is 0 for what comes with the poll. What threads send
+    may come later: 1 when timers have joined, 2 and more when so many callbacks but one have run
+    with something to come.
+    """
 
     poll: int
     key: str
     time: float
+    after: int = 0
 
 
 class RecordedLoop(StockLoop):
@@ -54,21 +61,25 @@ class RecordedLoop(StockLoop):
         super().__init__(*args, **options)
         self.moments: list[Moment] = []
         self._polls = 0
-        self._between = 0
+        self._after = 0
 
     def _poll(self, *, hurried: bool = False) -> None:
         self._polls += 1
+        self._after = 0
         super()._poll(hurried=hurried)
+        self._after = 1
 
     def _admit_posts(self) -> None:
-        self._between = 1  # no gate in the selector can do this: it comes at the next poll
+        self._after += 1
         super()._admit_posts()
-        self._between = 0
 
     def _take(self, option: Pending) -> None:
         super()._take(option)
-        if not isinstance(option, Latency):
-            self.moments.append(Moment(self._polls + self._between, option.key, self.now))
+        key = "" if isinstance(option, Latency) else option.key
+        after = self._after if isinstance(option, Post) else 0
+        self.moments.append(Moment(self._polls, key, self.now, after))
+        if self._after == 0 and key and isinstance(option, Timer | Jump):
+            self._after = 1
 
 
 class _Reached(Exception):
@@ -117,9 +128,10 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
         self.set_debug(False)
         selector.gate = self._gate
         self.parted = ""
-        self._order = deque(order)
+        self._order = deque(sorted(order, key=lambda moment: (moment.poll, moment.after)))
         self._rings = False
         self._polls = 0
+        self._after = 0
         self._instant: float | None = None
         self._until: Callable[[], bool] = lambda: False
         self._set: dict[str, tuple[asyncio.TimerHandle, Timer]] = {}
@@ -155,7 +167,19 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
             self.now = actor.owner.part.step(self.now)
             assert self.trace is not None
             self.trace.append(Step(self.now, actor.name, "step"))
-        callback(*args)
+        self._call(callback, *args)
+
+    def _call(self, callback: Callable[..., object], *args: Any) -> None:
+        """Call it; before the first, and after each, threads may send something."""
+        if self._after == 0:
+            self._after = 1
+            self._let_in()
+        try:
+            callback(*args)
+        finally:
+            if self._posts:
+                self._after += 1
+                self._let_in()
 
     def call_at(  # type: ignore[override]
         self,
@@ -183,7 +207,7 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
     def _ring(self, timer: Timer) -> None:
         self.steps += 1
         self._count(timer)
-        timer.callback(*timer.args)
+        self._call(timer.callback, *timer.args)
 
     # Running
 
@@ -245,6 +269,7 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
         if self.steps > self.max_steps:
             raise OutOfSteps
         self._polls += 1
+        self._after = 0
         idle = not self._ready
         self.idles += idle
         if self._cancels:
@@ -273,10 +298,13 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
                 self._fires(handle, timer)
 
     def _let_in(self) -> None:
-        while not self.parted and self._order and self._order[0].poll <= self._polls:
+        now = (self._polls, self._after)
+        while not self.parted and self._order:
+            if (self._order[0].poll, self._order[0].after) > now:
+                break
             moment = self._order.popleft()
             self.now = max(self.now, moment.time)
-            if not self._arrives(moment.key):
+            if moment.key and not self._arrives(moment.key):
                 self.parted = f"at {self.now:g} s, {moment.key!r} was not there to arrive"
 
     def _arrives(self, key: str) -> bool:
@@ -314,9 +342,9 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
 
     def _comes_in(self, option: Pending) -> None:
         self.steps += 1
-        self._count(option)
         if option.callback is not None:
-            option.callback(*option.args)
+            self._count(option)
+            self._call(option.callback, *option.args)
 
     def _go_on_alone(self) -> None:
         """Nothing is ready, and the record has nothing for this poll."""

@@ -9,6 +9,7 @@ error of the simulation.
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 
 import msgspec
 
@@ -53,7 +54,7 @@ def confirm(case: Case, spec: TargetSpec) -> Confirmation:
     finding = Judge(spec, case.armed).same(execution, case.finding, ordinary)
     return Confirmation(
         finding is not None,
-        _why(case.schedule, len(order), missed, parted, finding),
+        _why(case.schedule, order, missed, parted, finding),
         execution,
         finding,
     )
@@ -72,7 +73,7 @@ def confirm_program(main: Main, schedule: Schedule, *, seed: int = 0) -> Confirm
     finding = Finding(FAILURE, reason) if how in FAILED and (how, reason) == (ended, why) else None
     return Confirmation(
         finding is not None,
-        _why(schedule, len(recorded.moments), replay.diverged, loop.parted, finding),
+        _why(schedule, recorded.moments, replay.diverged, loop.parted, finding),
         None,
         finding,
     )
@@ -98,10 +99,15 @@ def _ordinary(
 
 
 def _why(
-    schedule: Schedule, arrivals: int, missed: int, parted: str, finding: Finding | None
+    schedule: Schedule,
+    order: Sequence[Moment],
+    missed: int,
+    parted: str,
+    finding: Finding | None,
 ) -> str:
     """How much was forced, or why it did not fail."""
     loop = f"asyncio.SelectorEventLoop of Python {platform.python_version()}"
+    arrivals = sum(1 for moment in order if moment.key)
     forced = f"{loop}, {arrivals} arrivals held back until their turn"
     if finding is not None:
         return f"{forced}; {parted}, and it failed all the same" if parted else forced

@@ -105,7 +105,8 @@ class Shrinker:
             if best.schedule.fidelity == "portable":
                 best, complete = self._as_stock(found, best) or (best, complete)
             best = self._plain(self._faultless(best))
-            best = self._renamed(self._tidied(self._separated(best)))
+            best = self._in_order(self._tidied(self._separated(best)))
+            best = self._renamed(best)
         except _OutOfTime:
             best, complete, cut_short = self._smallest, False, True
         if not self._beyond_doubt(best):
@@ -192,7 +193,8 @@ class Shrinker:
         return best
 
     def _traded(self, best: Attempt) -> Attempt:
-        """The same failure with another argument in place of a fault or an operation.
+        """The same failure with another argument in place of a fault or an operation, or with one
+        operation repeated in place of two.
 
         What an injected error or many operations set off, a refused argument often does, too.
         """
@@ -218,6 +220,8 @@ class Shrinker:
             rest = kept(schedule, {other.label for other in fewer.operations})
             for changed in others(fewer):
                 yield changed, rest
+        for changed in self._edits.repeated(scenario):
+            yield changed, kept(schedule, {operation.label for operation in changed.operations})
 
     # Whether a scenario can still fail
 
@@ -380,6 +384,19 @@ class Shrinker:
                     and len(attempt.schedule.choices) < len(best.schedule.choices)
                 ):
                     best, progress = attempt, True
+                    break
+        return best
+
+    def _in_order(self, best: Attempt) -> Attempt:
+        """The same with operations listed as they come, which takes fewer choices to tell."""
+        progress = True
+        while progress and len(best.schedule.choices) > best.execution.switches:
+            progress = False
+            for scenario in self._edits.rearranged(best.scenario):
+                limits = Limits(TRIAL, below=best.cost + 1, first=True, joins=False)
+                found, _ = self._search(scenario, best, limits)
+                if found and len(found.schedule.choices) < len(best.schedule.choices):
+                    best, progress = found, True
                     break
         return best
 

@@ -70,15 +70,37 @@ class Smaller:
                         yield replaced(scenario, _with_argument(operation, name, value))
                         yield _everywhere(scenario, operation.name, name, value)
 
+    def repeated(self, scenario: Scenario) -> Iterator[Scenario]:
+        """With another of its operations once more, in place of one and those that need it.
+
+        What takes a handle, and then its use, to go wrong may go wrong without one as well.
+        """
+        for operation in scenario.operations:
+            fewer = without(scenario, operation.label)
+            if len(fewer.operations) > len(scenario.operations) - 2:
+                continue
+            kept = {other.label for other in fewer.operations}
+            for other in fewer.operations:
+                copy = msgspec.structs.replace(other, label=operation.label, user=operation.user)
+                copy = msgspec.structs.replace(copy, args=self._remarked(copy))
+                operations = tuple(
+                    copy if each is operation else each
+                    for each in scenario.operations
+                    if each is operation or each.label in kept
+                )
+                yield msgspec.structs.replace(scenario, operations=operations)
+
     def rearranged(self, scenario: Scenario) -> Iterator[Scenario]:
-        """With two neighbouring operations of one user in the other order."""
+        """With another user first, or two neighbouring operations of one in the other order."""
+        for user in scenario.users[1:]:
+            mine = [operation for operation in scenario.operations if operation.user == user]
+            rest = [operation for operation in scenario.operations if operation.user != user]
+            yield msgspec.structs.replace(scenario, operations=(*mine, *rest))
         for user in scenario.users:
             mine = [operation for operation in scenario.operations if operation.user == user]
             for first, second in pairwise(mine):
-                handles = [made_by(value) for value in second.args.values()]
-                if first.label not in handles and not (first.beside or second.beside):
-                    swapped = {first.label: second, second.label: first}
-                    operations = tuple(swapped.get(o.label, o) for o in scenario.operations)
+                if first.label not in [made_by(value) for value in second.args.values()]:
+                    operations = tuple(_swapped(o, first, second) for o in scenario.operations)
                     yield msgspec.structs.replace(scenario, operations=operations)
 
     def numbered_anew(self, scenario: Scenario) -> tuple[Scenario, dict[str, str]]:
@@ -97,7 +119,7 @@ class Smaller:
 
     def _merged(self, scenario: Scenario, user: str, into: str) -> Scenario:
         """The scenario in which ``into`` does beside its own what ``user`` did."""
-        taken = sum(operation.user == into for operation in scenario.operations)
+        taken = max(_number(o.label) for o in scenario.operations if o.user == into)
         mine = [operation.label for operation in scenario.operations if operation.user == user]
         labels = {operation.label: operation.label for operation in scenario.operations}
         labels.update({label: f"{into}.{taken + 1 + i}" for i, label in enumerate(mine)})
@@ -118,7 +140,7 @@ class Smaller:
 
     def _remarked(self, operation: Operation) -> dict[str, Any]:
         """The arguments with secrets that belong to the operation's user."""
-        number = int(operation.label.rpartition(".")[2])
+        number = _number(operation.label)
         secret = {a.name for a in self._spec.operations[operation.name].arguments if a.secret}
         return {
             name: secret_for(operation.user, number) if name in secret else value
@@ -134,6 +156,16 @@ class Smaller:
             for simpler in sorted(values[:rank][:3], key=lambda v: len(repr(v))):
                 if simpler != value and len(repr(simpler)) <= len(repr(value)):
                     yield _with_argument(operation, name, simpler)
+
+
+def _swapped(operation: Operation, first: Operation, second: Operation) -> Operation:
+    """What stands in the place of ``operation`` once two are swapped; ``beside`` stays there."""
+    other = {first.label: second, second.label: first}.get(operation.label, operation)
+    return msgspec.structs.replace(other, beside=operation.beside)
+
+
+def _number(label: str) -> int:
+    return int(label.rpartition(".")[2])
 
 
 def _with_argument(operation: Operation, name: str, value: Any) -> Operation:

@@ -47,7 +47,8 @@ class Fault(msgspec.Struct, frozen=True):
     ``timeout``: likewise, by a caller's time limit (``asyncio.timeout``) that passes.
     ``scope``: likewise, by a caller that leaves anyio's cancel scope.
     ``fail``: its simulated I/O number ``at`` (from 0) raises what that I/O declares.
-    ``slow``: that I/O takes longer than every timer that is pending when it begins.
+    ``slow``: that I/O, or what comes for it over the network under that number, takes longer
+    than every timer that is pending when it begins.
     ``jump``: while its timer number ``at`` (from 0) is pending, the clock jumps so far that
     every pending timer is due at once.
     """
