@@ -185,5 +185,5 @@ def test_the_scope_is_the_program_its_packages_and_the_primitives() -> None:
 def test_functions_are_found_in_every_wrapper(module: Any) -> None:
     found = {function.__name__ for function in functions_of([module])}
 
-    assert found >= {"one", "inner", "prop", "make", "static", "cached", "remembered", "<lambda>"}
+    assert found >= {"one", "prop", "make", "static", "cached", "remembered", "<lambda>"}
     assert all(isinstance(each, FunctionType) for each in functions_of([module]))
