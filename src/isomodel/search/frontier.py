@@ -10,7 +10,7 @@ is known grows with each execution that is observed.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import combinations, pairwise
 
 from isomodel.schedulers.held import Event, Hold
@@ -21,7 +21,10 @@ TRIES = 2
 """How often to try for an order that has not come up: some cannot."""
 
 REDRAWS = 30
-"""How many interleavings to draw before one that was tried is tried again."""
+"""How many interleavings to draw before looking for one that was not tried, from the last on."""
+
+LOOKED_AT = 500
+"""How many to look at then, in lexicographic order, before one that was tried is tried again."""
 
 REMEMBERED = 5_000
 """Orders that are not tried again."""
@@ -46,6 +49,7 @@ class Frontier:
         self._pairs: dict[tuple[Event, Event], None] = {}
         self._orders: dict[Order, None] = {}
         self._classes: set[int] = set()
+        self._exhausted = False
 
     def learn(self, holds: Holds, touches: Sequence[Touch]) -> bool:
         """Take note of an execution with these holds; whether it showed anything new."""
@@ -79,10 +83,7 @@ class Frontier:
         """Holds for one interleaving of all conflicting events; None without any."""
         if not self._pairs:
             return None
-        for _ in range(REDRAWS):
-            order = tuple(self._interleaving(source))
-            if len(self._pairs) > FEW or self._class_of(order) not in self._classes:
-                break
+        order = self._untried(source)
         self._note(order)
         return tuple(
             Hold(second, first) for first, second in pairwise(order) if first.task != second.task
@@ -110,6 +111,7 @@ class Frontier:
                     self._pairs[min(one, other), max(one, other)] = None
         if len(self._pairs) == before:
             return False
+        self._exhausted = False
         if len(self._pairs) <= FEW:
             self._classes = {self._class_of(order) for order in self._orders}
         return True
@@ -127,14 +129,36 @@ class Frontier:
             tuple(place.get(one, end) < place.get(other, end) for one, other in self._pairs)
         )
 
-    def _interleaving(self, source: random.Random) -> Iterator[Event]:
-        """Each task's events in their order, otherwise in any, all equally likely."""
+    def _untried(self, source: random.Random) -> Order:
+        """Each task's events in their order, otherwise in any, all equally likely at first."""
         steps: dict[str, set[int]] = {}
         for pair in self._pairs:
             for event in pair:
                 steps.setdefault(event.task, set()).add(event.step)
         tasks = [task for task in sorted(steps) for _ in steps[task]]
-        source.shuffle(tasks)
-        upcoming = {task: iter(sorted(numbers)) for task, numbers in steps.items()}
-        for task in tasks:
-            yield Event(task, next(upcoming[task]))
+        order: Order = ()
+        for attempt in range(REDRAWS + LOOKED_AT * (not self._exhausted)):
+            if attempt < REDRAWS:
+                source.shuffle(tasks)
+                start = tasks.copy()
+            else:
+                _advance(tasks)
+                if tasks == start:
+                    self._exhausted = True
+                    break
+            upcoming = {task: iter(sorted(numbers)) for task, numbers in steps.items()}
+            order = tuple(Event(task, next(upcoming[task])) for task in tasks)
+            if len(self._pairs) > FEW or self._class_of(order) not in self._classes:
+                break
+        return order
+
+
+def _advance(items: list[str]) -> None:
+    """To the next permutation in lexicographic order; from the last one, to the first."""
+    pivot = next((i for i in reversed(range(len(items) - 1)) if items[i] < items[i + 1]), None)
+    if pivot is None:
+        items.reverse()
+        return
+    swap = next(i for i in reversed(range(len(items))) if items[i] > items[pivot])
+    items[pivot], items[swap] = items[swap], items[pivot]
+    items[pivot + 1 :] = reversed(items[pivot + 1 :])

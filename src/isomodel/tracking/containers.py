@@ -25,10 +25,13 @@ from types import (
     FunctionType,
     GeneratorType,
     MappingProxyType,
+    MethodDescriptorType,
     MethodType,
+    MethodWrapperType,
     ModuleType,
     SimpleNamespace,
     TracebackType,
+    WrapperDescriptorType,
 )
 from typing import Any
 from uuid import UUID
@@ -243,6 +246,8 @@ STACK_READERS = frozenset(
 """Modules whose functions look at who called them: nobody may stand in between."""
 
 _NAMED = (ModuleType, type, FunctionType)
+_BOUND = (MethodType, BuiltinFunctionType, MethodWrapperType)
+_IN_C = (BuiltinFunctionType, MethodWrapperType, MethodDescriptorType, WrapperDescriptorType)
 _PLAIN = (SimpleNamespace,)
 _OURS = "isomodel."
 _LAYER = "isomodel.targets.factory"
@@ -258,12 +263,15 @@ class Traits:
     tells of their end. ``named``: their name says which they are. ``opaque``: they have state of
     which the attributes do not tell. ``silent``: nothing about them is recorded. ``fields``: tells
     what is looked at where an object is read as a whole; None for one that tells itself.
+    ``bound``: they are methods of an object; ``in_c``: callable, and written in C.
     """
 
     __slots__ = (
+        "bound",
         "fields",
         "fixed",
         "has_dict",
+        "in_c",
         "keyed",
         "kind",
         "mortal",
@@ -284,6 +292,8 @@ class Traits:
         self.opaque = self.kind is None and not plain and not made
         self.keyed = self.kind in (*MAPPINGS, *SETS)
         self.mortal = kind.__weakrefoffset__ != 0
+        self.bound = issubclass(kind, _BOUND)
+        self.in_c = issubclass(kind, _IN_C)
         self.has_dict = kind.__dictoffset__ != 0
         self.size: Callable[[Any], int] | None = None if self.kind is None else _size(self.kind)
         self.fields: Callable[[Any], Iterable[str]] | None = None

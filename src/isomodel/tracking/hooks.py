@@ -14,9 +14,7 @@ import functools
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from types import (
-    BuiltinFunctionType,
     FunctionType,
-    MethodDescriptorType,
     MethodType,
     MethodWrapperType,
     ModuleType,
@@ -59,15 +57,11 @@ _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
 _REST = "(rest)"
 """Stands for the state of an object that its attributes do not show."""
 
-_BOUND = (MethodType, BuiltinFunctionType, MethodWrapperType)
-_IN_C = (BuiltinFunctionType, MethodWrapperType, MethodDescriptorType, WrapperDescriptorType)
 _INERT = (FunctionType, type, ModuleType)
 """Values that an attribute keeps for good."""
 
 _GENERATED = ("<string>",)
 """File names of the methods that ``dataclasses`` and ``collections`` make."""
-
-_dict_of = object.__getattribute__
 
 _recorder: Recorder | None = None
 
@@ -110,22 +104,31 @@ def attribute_place(thing: Any, name: str) -> tuple[Any, ...]:
 def _got(recorder: Recorder, thing: Any, name: str, value: Any) -> None:
     """Tell of an attribute that was read, and of the class's where the object has none."""
     kind = type(value)
-    if kind in _BOUND and value.__self__ is thing:
+    if TRAITS[kind].bound and value.__self__ is thing:
         return
     traits = TRAITS[type(thing)]
     owner: Any = thing
     if traits.named:
-        if kind in _INERT:
+        if kind in _INERT or TRAITS[kind].in_c:
             return
         if isinstance(thing, type):
             owner = _class_with(thing.__mro__ or (), name) or thing
-    elif not (traits.has_dict and name in _dict_of(thing, "__dict__")):
+    elif not (traits.has_dict and name in _dict_of(thing)):
         owner = _class_with(type(thing).__mro__, name) or thing
     recorder.touch(thing, name, write=False)
     if owner is not thing:
         recorder.touch(owner, name, write=False)
     if not TRAITS[kind].fixed:
         recorder.reached(value, owner, name)
+
+
+def _dict_of(thing: Any) -> Mapping[str, Any]:
+    """The attributes that this object keeps itself, asked for behind the back of its class."""
+    try:
+        found: Mapping[str, Any] = object.__getattribute__(thing, "__dict__")
+    except AttributeError:  # one in C that hides it
+        return {}
+    return found
 
 
 def _class_with(classes: tuple[type, ...], name: str) -> type | None:
@@ -277,7 +280,7 @@ def _look_into(recorder: Recorder, thing: Any, depth: int) -> None:
     elif isinstance(thing, (tuple, frozenset)):
         inside = thing
     elif not (traits.silent or traits.named):
-        names = [*_dict_of(thing, "__dict__")] if traits.has_dict else []
+        names = [*_dict_of(thing)] if traits.has_dict else []
         names += [name for kind in type(thing).__mro__ for name in _slots(kind)]
         inside = [attribute(thing, name) for name in names if hasattr(thing, name)]
     if depth > 1:
@@ -366,7 +369,7 @@ def method(thing: Any, name_of: str) -> Any:
     if recorder is None:
         return function
     kind = type(function)
-    if type(thing) is super and kind in _BOUND:
+    if type(thing) is super and TRAITS[kind].bound:
         thing = function.__self__
     traits = TRAITS[type(thing)]
     if kind is MethodType and not traits.silent and _tells(recorder, function.__func__):
@@ -375,12 +378,12 @@ def method(thing: Any, name_of: str) -> Any:
         if name_of == "create_future":
             return functools.partial(_make, function)
         return functools.partial(_call, function) if name_of in FORMATS else function
-    if kind in _BOUND and function.__self__ is thing:
+    if TRAITS[kind].bound and function.__self__ is thing:
         if traits.kind is not None:
             return functools.partial(_call_on, function, thing, traits, name_of)
         if not traits.named and name_of not in _ATTRIBUTE_WRITERS:
             return functools.partial(_call_into, function, thing)
-    elif not (kind in _INERT and traits.named):
+    else:
         _got(recorder, thing, name_of, function)
     return called(function)
 
@@ -398,7 +401,7 @@ def called(function: Any) -> Any:
         if _tells(recorder, inner) or _looks_at_the_stack(inner):
             return function
         return functools.partial(_call, function)
-    if kind in _IN_C and not _looks_at_the_stack(function):
+    if TRAITS[kind].in_c and not _looks_at_the_stack(function):
         return functools.partial(_call, function)
     return function
 
@@ -512,7 +515,7 @@ def _call(function: Any, /, *arguments: Any, **named: Any) -> Any:
             writes_attribute(*of[:2])
         elif function is builtins.next and arguments:
             _recorder.touch(arguments[0], _REST, write=True)
-        elif name_of in SIZES:
+        elif name_of in SIZES and len(arguments) == 1:
             truth(*arguments)
         else:
             tell = value if name_of in HARMLESS or name_of in FORMATS else writes
