@@ -1,0 +1,251 @@
+"""Reach: what a step could touch without any tracked object noticing.
+
+A bare container (in a local variable, a closure, a module) tells nobody that it is used. So a
+step counts as having read every one that its task could reach, and as having written those whose
+content has changed when the step is over. Something of an unknown type counts as written.
+"""
+
+from __future__ import annotations
+
+import operator
+import sys
+import types
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from isomodel.engine.tracking.boxes import BOXES, SetBox, boxed, hook
+from isomodel.engine.tracking.kinds import (
+    ATOM,
+    BOX,
+    OPAQUE,
+    PASS,
+    PLAIN,
+    RAW,
+    TRACKED,
+    Kinds,
+    inside,
+)
+from isomodel.engine.tracking.sink import READ, WHOLE, WRITE, Label, Sink
+
+DEPTH = 12
+"""How many values that cannot change are looked through one inside the other."""
+
+Reached = dict[Label, int]
+"""What a task can touch unseen in its next step, and how."""
+
+
+class Reach:
+    """Looks through what is handed out, and compares what cannot note changes itself."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.kinds = Kinds()
+        self._sink = sink
+        self._raws: dict[int, tuple[Any, str, Any]] = {}
+        self._lists: dict[int, tuple[Any, tuple[Any, ...]]] = {}
+
+    def clear(self) -> None:
+        """Forget what was met: nothing of an execution is kept alive after it."""
+        self._raws.clear()
+        self._lists.clear()
+
+    def listen(self) -> None:
+        """Be asked when a box hands out something."""
+        hook.handed = self.handed_by_box
+
+    # Handing out
+
+    def handed_by_attribute(self, holder: Any, label: str, name: str, value: Any) -> Any:
+        """What an attribute hands out; a box for a container that only this attribute refers to.
+
+        Called with one reference to ``value`` in the caller, which ``SOLE`` allows for.
+        """
+        kind = self.kinds[type(value)]
+        if kind == PLAIN:
+            count = sys.getrefcount(value)
+            if count == SOLE:
+                return self._box_in_attribute(holder, f"{label}.{name}", name, value)
+            if count < SOLE:  # made for this access
+                return value
+        self._notice(value, f"{label}.{name}")
+        return value
+
+    def handed_by_box(self, value: Any, holder: Any, key: Any, extra: int) -> Any:
+        """The same for an item of a box."""
+        kind = self.kinds[type(value)]
+        if kind <= TRACKED:
+            return value
+        label = f"{holder.label}[{key!r:.60}]" if type(key) is str else f"{holder.label}[]"
+        if kind == PLAIN and key is not None and sys.getrefcount(value) == SOLE + extra:
+            box = boxed(value, label)
+            dict.__setitem__(holder, key, box)
+            return self._handed_box(box)
+        self._notice(value, label)
+        return value
+
+    def box_in_class(self, holder: type, name: str) -> None:
+        """Put a box in the place of a container that only this class refers to."""
+        value = vars(holder)[name]
+        if sys.getrefcount(value) == SOLE - 1:
+            box = boxed(value, f"class {holder.__qualname__}.{name}")
+            type.__setattr__(holder, name, box)
+
+    def box_in_module(self, names: dict[str, Any], name: str, label: str) -> bool:
+        """The same for a module; whether it was done."""
+        value = names[name]
+        if sys.getrefcount(value) == SOLE - 1:
+            names[name] = boxed(value, label)
+            return True
+        return False
+
+    def _box_in_attribute(self, holder: Any, label: str, name: str, value: Any) -> Any:
+        box = boxed(value, label)
+        try:
+            own = object.__getattribute__(holder, "__dict__")
+        except AttributeError:
+            own = {}
+        if own.get(name) is value:
+            own[name] = box
+            return self._handed_box(box)
+        for cls in type(holder).__mro__:
+            there = vars(cls).get(name)
+            if there is value:
+                box.label = f"class {cls.__qualname__}.{name}"
+                type.__setattr__(cls, name, box)
+                return self._handed_box(box)
+            if type(there) is types.MemberDescriptorType:
+                there.__set__(holder, box)
+                return self._handed_box(box)
+        self._notice(value, label)  # from a place unknown
+        return value
+
+    def _handed_box(self, box: Any) -> Any:
+        """C code reads sets, and changes lists, without asking them."""
+        if type(box) is SetBox:
+            self._sink.touch((box.label, WHOLE), READ)
+        elif isinstance(box, list) and id(box) not in self._lists:
+            self._lists[id(box)] = box, tuple(list.__iter__(box))
+        return box
+
+    def _notice(self, value: Any, label: str) -> None:
+        """The running step can use this value from now on."""
+        sink = self._sink
+        for place, mode in self.reached_from((value,), label).items():
+            sink.touch(place, mode)
+
+    # Looking through
+
+    def reached_from(self, roots: Iterable[Any], label: str) -> Reached:
+        """What can be used through these, without an attribute being read."""
+        kinds = self.kinds
+        found: Reached = {}
+        seen: set[int] = set()
+        level = list(roots)
+        for _ in range(DEPTH):
+            following: list[Any] = []
+            for value in level:
+                kind = kinds[type(value)]
+                if kind <= TRACKED:
+                    continue
+                key = id(value)
+                if key in seen:
+                    continue
+                seen.add(key)
+                if kind == PASS:
+                    following += inside(value)
+                elif kind == BOX:
+                    self._handed_box(value)
+                elif kind == OPAQUE:
+                    found[self._opaque(value, label), WHOLE] = WRITE
+                else:
+                    found[self._raw(value, label), WHOLE] = READ
+                    following += content(value)
+            if not following:
+                return found
+            level = following
+        found[self._sink.label(level), WHOLE] = WRITE
+        return found
+
+    def _opaque(self, value: Any, label: str) -> str:
+        kind = type(value)
+        self._sink.meet(kind)
+        if id(value) in self._raws:
+            return self._raws[id(value)][1]
+        known = f"{label}:{self._sink.number(kind.__qualname__)}"
+        self._raws[id(value)] = value, known, None
+        return known
+
+    def _raw(self, value: Any, label: str) -> str:
+        known = self._raws.get(id(value))
+        if known is not None:
+            return known[1]
+        if type(value) is types.CellType:
+            self._box_in_cell(value, label)
+        name = f"{label}:{self._sink.number(type(value).__qualname__)}"
+        self._raws[id(value)] = value, name, content(value)
+        return name
+
+    def _box_in_cell(self, cell: Any, label: str) -> None:
+        try:
+            value = cell.cell_contents
+        except ValueError:
+            return
+        if type(value) in BOXES and sys.getrefcount(value) == SOLE - 1:
+            number = self._sink.number("closure")
+            cell.cell_contents = boxed(value, f"{self._sink.who}:{number}")
+
+    # Comparing
+
+    def compare(self) -> None:
+        """Note as written, by the step that ends, what has changed since the last comparison."""
+        touch = self._sink.touch
+        for key, (value, label, before) in self._raws.items():
+            if before is not None:
+                now = content(value)
+                if len(now) != len(before) or not all(map(operator.is_, now, before)):
+                    touch((label, WHOLE), WRITE)
+                    self._raws[key] = value, label, now
+        if self._lists:
+            for box, items in self._lists.values():
+                here = tuple(list.__iter__(box))
+                if len(here) != len(items) or not all(map(operator.is_, here, items)):
+                    touch((box.label, WHOLE), WRITE)
+            self._lists.clear()
+
+
+def content(value: Any) -> list[Any]:
+    """What this raw container holds now, in its order."""
+    kind = type(value)
+    if kind is types.CellType:
+        try:
+            return [value.cell_contents]
+        except ValueError:
+            return []
+    if kind is bytearray:
+        return [*bytes(value)]
+    if isinstance(value, dict):
+        return [*dict.keys(value), *dict.values(value)]
+    plain: Any
+    for plain in (list, set, deque):
+        if isinstance(value, plain):
+            return list(plain.__iter__(value))
+    return list(value)  # an array
+
+
+def _sole() -> int:
+    """What ``sys.getrefcount`` says where one place alone refers to a container."""
+    holder: list[list[Any]] = [[]]
+
+    def handed(holder: Any, label: str, name: str, value: Any) -> int:
+        return sys.getrefcount(value)
+
+    def gets() -> int:
+        value = holder[0]
+        return handed(None, "", "", value)
+
+    return gets()
+
+
+SOLE = _sole()
+
+__all__ = ["ATOM", "RAW", "Reach", "Reached"]
