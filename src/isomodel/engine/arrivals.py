@@ -122,7 +122,7 @@ class Arrivals(NoRealIO):
             fault = Fault("fail", owner.label, nth)
             self.fired.append(fault)
             self.met[fault] = None
-            handle.callback = _fail
+            handle.callback = fail
             handle.args = (future, fails(f"injected failure of {name}"))
         if latency > 0:
             self._delay(handle, latency)
@@ -314,6 +314,7 @@ def complete(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def _fail(future: asyncio.Future[None], error: BaseException) -> None:
+def fail(future: asyncio.Future[None], error: BaseException) -> None:
+    """What it does where a fault makes it fail."""
     if not future.done():
         future.set_exception(error)

@@ -38,7 +38,7 @@ class ProgramOutcome(msgspec.Struct, frozen=True):
     execution: int = 0
 
 
-class _Bare:
+class Bare:
     """The world of a program: simulated I/O only."""
 
     __slots__ = ("io", "loop")
@@ -54,6 +54,7 @@ class _Bare:
         """Programs have no last operation."""
 
     def acting_as(self, user: str) -> Any:
+        """Refuse: there is nobody to act as."""
         raise RuntimeError("acting_as needs a target: a program has no users")
 
 
@@ -68,7 +69,7 @@ def run_program(
 ) -> tuple[str, str, ControlledLoop]:
     """Run it once: how it ended (``ok raised hang busy cancelled``), why, and its loop."""
     loop = LOOPS[fidelity](scheduler, faults=faults, max_steps=max_steps)
-    world: Any = _Bare(loop)
+    world: Any = Bare(loop)
     with entered(world):
         _control.begin(seed, loop.time, _whose(loop))
         try:
@@ -95,11 +96,11 @@ def _run(main: Main, loop: ControlledLoop) -> tuple[str, str]:
     except (Exception, SystemExit) as error:
         return "raised", f"{type(error).__name__}: {error}"
     finally:
-        _dismiss(loop)
+        dismiss(loop)
     return "ok", ""
 
 
-def _dismiss(loop: ControlledLoop) -> None:
+def dismiss(loop: ControlledLoop) -> None:
     """End what the program left behind, so that the next execution starts clean."""
     pending = loop.pending_tasks()
     if pending:

@@ -71,6 +71,15 @@ class Box:
         if sink is not None:
             sink.touch((self.label, WHOLE), READ)
 
+    def _gives_all(self) -> None:
+        """Note that the whole is read, and that all it holds is handed out."""
+        sink = here.sink
+        if sink is not None:
+            sink.touch((self.label, WHOLE), READ)
+            for place, item in enumerate(self.kind.__iter__(self)):
+                if type(item) not in _ATOMS:
+                    hook.handed(item, self, place, 1)
+
     def _writes(self) -> None:
         sink = here.sink
         if sink is not None:
@@ -119,6 +128,7 @@ class DictBox(_Keyed, dict[Any, Any]):
 
     def _plain(self) -> Any:
         self._reads_in_order(dict.__len__(self))
+        self._boxed_values()
         return {key: dict.__getitem__(self, key) for key in dict.__iter__(self)}
 
     # Reading
@@ -245,6 +255,7 @@ class SetBox(_Keyed, set[Any]):
 
     def _plain(self) -> Any:
         self._reads_in_order(set.__len__(self))
+        self._gives_all()
         return set(set.__iter__(self))
 
     def __contains__(self, key: object) -> bool:
@@ -257,6 +268,7 @@ class SetBox(_Keyed, set[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         self._reads_in_order(set.__len__(self))
+        self._gives_all()
         return set.__iter__(self)
 
     def __repr__(self) -> str:
@@ -295,7 +307,7 @@ class ListBox(Box, list[Any]):
         return list
 
     def _plain(self) -> Any:
-        self._reads()
+        self._gives_all()
         return list(list.__iter__(self))
 
     def __radd__(self, other: Any) -> Any:
@@ -313,7 +325,7 @@ class DequeBox(Box, deque[Any]):
         return deque
 
     def _plain(self) -> Any:
-        self._reads()
+        self._gives_all()
         return deque(deque.__iter__(self), self.maxlen)
 
     def __repr__(self) -> str:
@@ -336,7 +348,19 @@ def _giving(kind: type, name: str, *, also_writes: bool) -> Any:
 
     def method(self: Any, *args: Any, **named: Any) -> Any:
         (self._writes if also_writes else self._reads)()
-        return _handed(original(self, *args, **named), self, None)
+        place = None if also_writes or not args else args[0]
+        return _handed(original(self, *args, **named), self, place)
+
+    return method
+
+
+def _giving_all(kind: type, name: str) -> Any:
+    """A method that hands out all items."""
+    original = getattr(kind, name)
+
+    def method(self: Any, *args: Any) -> Any:
+        self._gives_all()
+        return original(self, *args)
 
     return method
 
@@ -359,18 +383,20 @@ def _through_a_plain_copy(name: str) -> Any:
 
 
 def _fill(
-    box: type[Box], reads: Iterable[str], gives: Iterable[str], writes: Iterable[str]
+    box: type[Box], reads: Iterable[str], hands: Iterable[str], writes: Iterable[str]
 ) -> None:
     plain = box.kind
     for name in reads:
-        setattr(box, name, _reading(plain, name))
-    for name in gives:
+        gives = name in _ALL
+        setattr(box, name, _giving_all(plain, name) if gives else _reading(plain, name))
+    for name in hands:
         also = name.startswith("pop")
         setattr(box, name, _giving(plain, name, also_writes=also))
     for name in writes:
         setattr(box, name, _writing(plain, name))
 
 
+_ALL = ("__iter__", "__reversed__", "__add__", "__mul__", "__rmul__")
 _COMPARED = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
 _fill(
     ListBox,

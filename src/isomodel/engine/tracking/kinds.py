@@ -124,8 +124,7 @@ class Kinds(dict[type, int]):
         if kind in BOXES:
             return PLAIN
         if issubclass(kind, asyncio.Future):
-            noted = getattr(kind, "notes_itself", False) or kind.__name__ == "_GatheringFuture"
-            return TRACKED if noted else OPAQUE
+            return TRACKED if getattr(kind, "notes_itself", False) else OPAQUE
         if issubclass(kind, _ATOMS) or kind.__module__ == "typing":
             return ATOM
         if issubclass(kind, _RAWS):

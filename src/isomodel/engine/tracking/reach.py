@@ -7,6 +7,7 @@ content has changed when the step is over. Something of an unknown type counts a
 
 from __future__ import annotations
 
+import asyncio
 import operator
 import sys
 import types
@@ -16,7 +17,6 @@ from typing import Any
 
 from isomodel.engine.tracking.boxes import BOXES, SetBox, boxed, hook
 from isomodel.engine.tracking.kinds import (
-    ATOM,
     BOX,
     OPAQUE,
     PASS,
@@ -43,11 +43,13 @@ class Reach:
         self._sink = sink
         self._raws: dict[int, tuple[Any, str, Any]] = {}
         self._lists: dict[int, tuple[Any, tuple[Any, ...]]] = {}
+        self._gathers: list[Any] = []
 
     def clear(self) -> None:
         """Forget what was met: nothing of an execution is kept alive after it."""
         self._raws.clear()
         self._lists.clear()
+        self._gathers.clear()
 
     def listen(self) -> None:
         """Be asked when a box hands out something."""
@@ -67,7 +69,7 @@ class Reach:
                 return self._box_in_attribute(holder, f"{label}.{name}", name, value)
             if count < SOLE:  # made for this access
                 return value
-        self._notice(value, f"{label}.{name}")
+        self.notice(value, f"{label}.{name}")
         return value
 
     def handed_by_box(self, value: Any, holder: Any, key: Any, extra: int) -> Any:
@@ -75,12 +77,19 @@ class Reach:
         kind = self.kinds[type(value)]
         if kind <= TRACKED:
             return value
-        label = f"{holder.label}[{key!r:.60}]" if type(key) is str else f"{holder.label}[]"
-        if kind == PLAIN and key is not None and sys.getrefcount(value) == SOLE + extra:
+        label = f"{holder.label}[{key!r:.60}]" if type(key) in (str, int) else f"{holder.label}[]"
+        if kind == PLAIN and sys.getrefcount(value) == SOLE + extra:
             box = boxed(value, label)
-            dict.__setitem__(holder, key, box)
+            if isinstance(holder, dict):
+                dict.__setitem__(holder, key, box)
+            elif isinstance(holder, list) and type(key) is int:
+                list.__setitem__(holder, key, box)
+                self._replaced(holder, value, box)
+            else:
+                self.notice(value, label)
+                return value
             return self._handed_box(box)
-        self._notice(value, label)
+        self.notice(value, label)
         return value
 
     def box_in_class(self, holder: type, name: str) -> None:
@@ -116,7 +125,7 @@ class Reach:
             if type(there) is types.MemberDescriptorType:
                 there.__set__(holder, box)
                 return self._handed_box(box)
-        self._notice(value, label)  # from a place unknown
+        self.notice(value, label)  # from a place unknown
         return value
 
     def _handed_box(self, box: Any) -> Any:
@@ -127,16 +136,38 @@ class Reach:
             self._lists[id(box)] = box, tuple(list.__iter__(box))
         return box
 
-    def _notice(self, value: Any, label: str) -> None:
+    def _replaced(self, holder: Any, value: Any, box: Any) -> None:
+        """An item of this list has become a box, which is no change."""
+        if id(holder) in self._lists:
+            before = self._lists[id(holder)][1]
+            now = tuple(box if item is value else item for item in before)
+            self._lists[id(holder)] = holder, now
+
+    def notice(self, value: Any, label: str) -> None:
         """The running step can use this value from now on."""
         sink = self._sink
-        for place, mode in self.reached_from((value,), label).items():
+        for place, mode in self.reached_from((value,), label, numbered=False).items():
             sink.touch(place, mode)
+
+    def read_all(self, value: Any, label: str) -> None:
+        """The running step hands this to somebody who reads all of it."""
+        self.notice(value, label)
+        kind = self.kinds[type(value)]
+        if kind == BOX:
+            self._sink.touch((value.label, WHOLE), READ)
+        if kind in (BOX, PLAIN, RAW) or type(value) is tuple:
+            for part in content(value):
+                if part is not value:
+                    self.read_all(part, label)
 
     # Looking through
 
-    def reached_from(self, roots: Iterable[Any], label: str) -> Reached:
-        """What can be used through these, without an attribute being read."""
+    def reached_from(self, roots: Iterable[Any], label: str, *, numbered: bool = True) -> Reached:
+        """What can be used through these, without an attribute being read.
+
+        What is met for the first time is called by ``label``, with a number where these are not
+        one attribute or item: its number among what is met in the frames of one task.
+        """
         kinds = self.kinds
         found: Reached = {}
         seen: set[int] = set()
@@ -155,10 +186,12 @@ class Reach:
                     following += inside(value)
                 elif kind == BOX:
                     self._handed_box(value)
+                elif type(value).__name__ == "_GatheringFuture":
+                    found.update(self._gathering(value))
                 elif kind == OPAQUE:
-                    found[self._opaque(value, label), WHOLE] = WRITE
+                    found[self._opaque(value, label, numbered), WHOLE] = WRITE
                 else:
-                    found[self._raw(value, label), WHOLE] = READ
+                    found[self._raw(value, label, numbered), WHOLE] = READ
                     following += content(value)
             if not following:
                 return found
@@ -166,22 +199,23 @@ class Reach:
         found[self._sink.label(level), WHOLE] = WRITE
         return found
 
-    def _opaque(self, value: Any, label: str) -> str:
+    def _opaque(self, value: Any, label: str, numbered: bool) -> str:
         kind = type(value)
         self._sink.meet(kind)
         if id(value) in self._raws:
             return self._raws[id(value)][1]
-        known = f"{label}:{self._sink.number(kind.__qualname__)}"
+        known = f"{label}:{self._sink.number(kind.__qualname__)}" if numbered else label
         self._raws[id(value)] = value, known, None
         return known
 
-    def _raw(self, value: Any, label: str) -> str:
+    def _raw(self, value: Any, label: str, numbered: bool) -> str:
         known = self._raws.get(id(value))
         if known is not None:
             return known[1]
         if type(value) is types.CellType:
             self._box_in_cell(value, label)
-        name = f"{label}:{self._sink.number(type(value).__qualname__)}"
+        kind = type(value).__qualname__
+        name = f"{label}:{self._sink.number(kind)}" if numbered else label
         self._raws[id(value)] = value, name, content(value)
         return name
 
@@ -193,6 +227,32 @@ class Reach:
         if type(value) in BOXES and sys.getrefcount(value) == SOLE - 1:
             number = self._sink.number("closure")
             cell.cell_contents = boxed(value, f"{self._sink.who}:{number}")
+
+    # What only counts down
+
+    def gathers(self, callback: Any) -> None:
+        """A callback is added to a future; if it is that of ``gather``, it will count down."""
+        if _is_of_gather(callback) and callback not in self._gathers:
+            self._sink.label(callback)
+            self._gathers.append(callback)
+
+    def counts_down(self, callback: Any, args: tuple[Any, ...]) -> Label | None:
+        """What is counted, if this callback only counts that one more task has ended well."""
+        if _is_of_gather(callback):
+            label = (self._sink.label(callback), "count")
+        elif getattr(callback, "__func__", None) is _ENDED_IN_GROUP:
+            label = (self._sink.label(callback.__self__), "_tasks")
+        else:
+            return None
+        return label if len(args) == 1 and _ended_well(args[0]) else None
+
+    def _gathering(self, future: Any) -> Reached:
+        """Whoever has the future of a ``gather`` sees what was counted."""
+        for callback in self._gathers:
+            for cell in callback.__closure__:
+                if content(cell) == [future]:
+                    return {(self._sink.label(callback), "count"): READ}
+        return {}
 
     # Comparing
 
@@ -211,6 +271,27 @@ class Reach:
                 if len(here) != len(items) or not all(map(operator.is_, here, items)):
                     touch((box.label, WHOLE), WRITE)
             self._lists.clear()
+
+
+_ENDED_IN_GROUP: Any = asyncio.TaskGroup._on_task_done
+
+
+def _is_of_gather(callback: Any) -> bool:
+    code = getattr(callback, "__code__", None)
+    return code is not None and (code.co_qualname, callback.__module__) == (
+        "gather.<locals>._done_callback",
+        "asyncio.tasks",
+    )
+
+
+def _ended_well(future: Any) -> bool:
+    stock: Any = asyncio.Future
+    return (
+        isinstance(future, asyncio.Future)
+        and stock.done(future)
+        and not stock.cancelled(future)
+        and future._exception is None
+    )
 
 
 def content(value: Any) -> list[Any]:
@@ -247,5 +328,3 @@ def _sole() -> int:
 
 
 SOLE = _sole()
-
-__all__ = ["ATOM", "RAW", "Reach", "Reached"]

@@ -35,9 +35,10 @@ Touched = dict[Label, int]
 
 
 def commute(one: Touched, other: Touched) -> bool:
-    """Whether two steps that touched these can be exchanged without anybody noticing."""
-    if EVERYTHING in one or EVERYTHING in other:
-        return False
+    """Whether two steps that touched these can be exchanged without anybody noticing.
+
+    Both must have an entry for ``EVERYTHING``.
+    """
     if len(other) < len(one):
         one, other = other, one
     for label, mode in one.items():
