@@ -161,19 +161,29 @@ class Tracked:
         """Collect from now on. With a ``loop``, a step ends where it has gone on to another."""
         self.sink.begin()
         self.reach.clear()
+        self.reach.resting = False
         self._log.clear()
         self._loop, self._last, self._step = loop, None, -1
         here.sink = self.sink if loop is None else _Following(self)  # type: ignore[assignment]
 
-    def turn(self, who: str) -> Touched:
-        """Another step begins, of ``who``; what the one that ends has touched."""
-        self.reach.compare()
-        self._globals.compare()
+    def turn(self, who: str, *, compare: bool = True) -> Touched:
+        """Another step begins, of ``who``; what the one that ends has touched.
+
+        Without ``compare`` nothing has run since the last turn.
+        """
         sink = self.sink
+        if compare:
+            self.reach.compare()
+            self._globals.compare()
         touched = sink.touched
         sink.touched = {}
         sink.who = who
         return touched
+
+    def rest(self) -> None:
+        """From here on only notice who sees which order; keep nothing alive."""
+        self.reach.clear()
+        self.reach.resting = True
 
     def end(self) -> tuple[Access, ...]:
         """Stop collecting; what was collected, in order."""
@@ -222,6 +232,17 @@ class _Following:
         """Note an access of the running step."""
         self._follow()
         self._sink.touch(label, mode)
+
+    @property
+    def labels(self) -> dict[int, str]:
+        """The labels of objects; asked for before each access."""
+        self._follow()
+        return self._sink.labels
+
+    @property
+    def touched(self) -> Touched:
+        """What the running step has touched."""
+        return self._sink.touched
 
     def label(self, thing: Any) -> str:
         """The label of this object."""

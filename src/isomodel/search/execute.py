@@ -88,7 +88,7 @@ def execute(
     schedule = Schedule(fidelity, tuple(recording.choices) if recording else (), tuple(loop.met))
     switches = recording.switches if recording else 0
     diverged = scheduler.diverged if isinstance(scheduler, Replay) else 0
-    return _evidence(run, schedule, issues, switches, diverged)
+    return evidence(run, schedule, issues, switches, diverged)
 
 
 def replay(
@@ -132,7 +132,7 @@ def execute_alone(
     run = Run(spec, scenario, loop, armed=armed, forced=alone.forced, clocks=alone.clocks)
     issues = _controlled(run)
     diverged = projected.diverged if isinstance(projected, Projected) else 0
-    return _evidence(run, Schedule(fidelity, (), tuple(loop.met)), issues, 0, diverged)
+    return evidence(run, Schedule(fidelity, (), tuple(loop.met)), issues, 0, diverged)
 
 
 class _Unset:
@@ -160,9 +160,10 @@ def _controlled(run: Run) -> tuple[Any, ...]:
     return (*issues, *loop.uncontrolled)
 
 
-def _evidence(
+def evidence(
     run: Run, schedule: Schedule, issues: tuple[Any, ...], switches: int, diverged: int
 ) -> Execution:
+    """All that this run has left behind."""
     loop = run.loop
     ended: Literal["done", "deadlock", "step limit", "crash"] = run.ended  # type: ignore[assignment]
     return Execution(

@@ -139,7 +139,9 @@ class DictBox(_Keyed, dict[Any, Any]):
 
     def get(self, key: Any, default: Any = None) -> Any:
         self._reads_key(key)
-        return _handed(dict.get(self, key, default), self, key)
+        if not dict.__contains__(self, key):
+            return default
+        return _handed(dict.__getitem__(self, key), self, key)
 
     def __contains__(self, key: object) -> bool:
         self._reads_key(key)

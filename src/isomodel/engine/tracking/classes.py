@@ -17,7 +17,7 @@ from typing import Any
 from isomodel.engine.tracking.boxes import BOXES, unboxed
 from isomodel.engine.tracking.kinds import is_plain_class
 from isomodel.engine.tracking.reach import Reach
-from isomodel.engine.tracking.sink import READ, WHOLE, WRITE, Sink, here
+from isomodel.engine.tracking.sink import READ, UPDATE, WHOLE, WRITE, Sink, here
 
 _ABSENT = object()
 _NEW: Any = object.__new__
@@ -119,13 +119,16 @@ class Classes:
                     sink.is_read_as_a_whole(type(self))
                     sink.touch((sink.label(self), WHOLE), WRITE)
                 return value
-            if type(value) is MethodType and value.__self__ is self and value.__name__ == name:
+            kind = type(value)
+            if kind is MethodType and value.__self__ is self and value.__name__ == name:
                 return value
-            label = sink.label(self)
-            sink.touch((label, name), READ)
+            label = sink.labels.get(id(self)) or sink.label(self)
+            place = (label, name)
+            if sink.touched.setdefault(place, READ) == UPDATE:
+                sink.touched[place] = WRITE
             if opened and type(self) in opened:
                 sink.touch((label, WHOLE), READ)
-            if kinds[type(value)] > 1:
+            if kinds[kind] > 1:
                 return handed(self, label, name, value)
             return value
 

@@ -75,6 +75,9 @@ _PASSES_BY_NAME = frozenset(
      "FutureIter", "async_generator_wrapped_value", "_asyncio.FutureIter")
 )  # fmt: skip
 
+_OURS = frozenset(("isomodel.targets.guard", "isomodel.targets.declare", "__future__"))
+"""What runs inside a program without being one: the run itself notes what it does."""
+
 _HEAP, _IMMUTABLE = 1 << 9, 1 << 8
 """Flags of CPython's types."""
 
@@ -133,7 +136,7 @@ class Kinds(dict[type, int]):
             return PASS
         if not (self.tracked.isdisjoint(kind.__mro__) and self._for_now.isdisjoint(kind.__mro__)):
             return TRACKED if is_plain_class(kind) else OPAQUE
-        if is_machinery(kind.__module__):
+        if is_machinery(kind.__module__) or kind.__module__ in _OURS:
             return ATOM
         if getattr(getattr(kind, "__struct_config__", None), "frozen", False):
             return PASS

@@ -243,7 +243,7 @@ class TrackedLoop(PortableLoop):
         self.tracked = tracked
         self.guide: Guide = guide
         self.failing: dict[tuple[str, int], None] = {}
-        self._open = False
+        self._open = self._surveyed = False
         self._stepping: TaskStep | None = None
         self._reached: dict[str, Any] = {}
         self._new: list[Any] = []
@@ -257,6 +257,10 @@ class TrackedLoop(PortableLoop):
     def _next(self) -> None:
         if self._open:
             self._close()
+        elif self._guided and not self._surveyed:
+            self._surveyed = True
+            for task in self.pending_tasks():
+                self._look_through(task)
         super()._next()
 
     def _choose(self, options: list[Any]) -> int:
@@ -268,7 +272,7 @@ class TrackedLoop(PortableLoop):
 
     def _begin(self, option: Any) -> None:
         is_step = type(option) is TaskStep
-        self.tracked.turn(option.actor.name if is_step else option.key)
+        self.tracked.turn(option.actor.name if is_step else option.key, compare=False)
         self._open = True
         sink = self.tracked.sink
         if self._ready or self.tracked.blind or "network" in self.__dict__:
@@ -277,6 +281,9 @@ class TrackedLoop(PortableLoop):
             self._stepping = option
             sink.touch((f"task {option.actor.name}", STATE), READ)
             for place, mode in self._reached.get(option.actor.name, {}).items():
+                sink.touch(place, mode)
+            inherited = self.tracked.reach.reached_from(option.context.values(), "context")
+            for place, mode in inherited.items():
                 sink.touch(place, mode)
         elif isinstance(option, Timer):
             sink.touch((option.key, "timer"), WRITE)
@@ -306,6 +313,8 @@ class TrackedLoop(PortableLoop):
         """The part of the execution that is guided is over."""
         if self._open:
             self._close()
+        self._reached.clear()
+        self.tracked.rest()
 
     def _stepped_on(self, step: TaskStep) -> None:
         task = step.actor.reference()
@@ -329,11 +338,8 @@ class TrackedLoop(PortableLoop):
         actor = self._actor(task)
         sink = self.tracked.sink
         before, sink.who = sink.who, actor.name
-        roots = [task.get_coro()]
-        context = task.get_context() if hasattr(task, "get_context") else None
-        if context is not None:
-            roots += context.values()
-        self._reached[actor.name] = self.tracked.reach.reached_from(roots, f"in {actor.name}")
+        reached = self.tracked.reach.reached_from((task.get_coro(),), f"in {actor.name}")
+        self._reached[actor.name] = reached
         sink.who = before
 
     def _run_handle(self, handle: Handle) -> None:

@@ -41,13 +41,18 @@ class Reach:
     def __init__(self, sink: Sink) -> None:
         self.kinds = Kinds()
         self._sink = sink
+        self.resting = False
         self._raws: dict[int, tuple[Any, str, Any]] = {}
+        self._cells: dict[int, tuple[Any, str, Any]] = {}
+        self._compared: dict[int, tuple[Any, str, Any]] = {}
         self._lists: dict[int, tuple[Any, tuple[Any, ...]]] = {}
         self._gathers: list[Any] = []
 
     def clear(self) -> None:
         """Forget what was met: nothing of an execution is kept alive after it."""
         self._raws.clear()
+        self._cells.clear()
+        self._compared.clear()
         self._lists.clear()
         self._gathers.clear()
 
@@ -63,7 +68,12 @@ class Reach:
         Called with one reference to ``value`` in the caller, which ``SOLE`` allows for.
         """
         kind = self.kinds[type(value)]
-        if kind == PLAIN:
+        if kind == BOX:
+            return self._handed_box(value)
+        if kind == PASS:
+            if self._leads_nowhere(value):
+                return value
+        elif kind == PLAIN:
             count = sys.getrefcount(value)
             if count == SOLE:
                 return self._box_in_attribute(holder, f"{label}.{name}", name, value)
@@ -71,6 +81,18 @@ class Reach:
                 return value
         self.notice(value, f"{label}.{name}")
         return value
+
+    def _leads_nowhere(self, value: Any) -> bool:
+        """Whether this is a plain function, a method of a tracked object, or a tuple of atoms."""
+        kind = type(value)
+        if kind is types.MethodType:
+            if self.kinds[type(value.__self__)] > TRACKED:
+                return False
+            value = value.__func__
+            kind = type(value)
+        if kind is types.FunctionType:
+            return not (value.__closure__ or value.__defaults__ or value.__kwdefaults__)
+        return kind is tuple and all(self.kinds[type(part)] <= TRACKED for part in value)
 
     def handed_by_box(self, value: Any, holder: Any, key: Any, extra: int) -> Any:
         """The same for an item of a box."""
@@ -170,6 +192,8 @@ class Reach:
         """
         kinds = self.kinds
         found: Reached = {}
+        if self.resting:
+            return found
         seen: set[int] = set()
         level = list(roots)
         for _ in range(DEPTH):
@@ -205,18 +229,21 @@ class Reach:
         if id(value) in self._raws:
             return self._raws[id(value)][1]
         known = f"{label}:{self._sink.number(kind.__qualname__)}" if numbered else label
-        self._raws[id(value)] = value, known, None
+        self._raws[id(value)] = value, known, None  # it stays where it is while it is known
         return known
 
     def _raw(self, value: Any, label: str, numbered: bool) -> str:
         known = self._raws.get(id(value))
         if known is not None:
             return known[1]
-        if type(value) is types.CellType:
+        is_cell = type(value) is types.CellType
+        if is_cell:
             self._box_in_cell(value, label)
         kind = type(value).__qualname__
         name = f"{label}:{self._sink.number(kind)}" if numbered else label
-        self._raws[id(value)] = value, name, content(value)
+        known_as = value, name, content(value)
+        self._raws[id(value)] = known_as
+        (self._cells if is_cell else self._compared)[id(value)] = known_as
         return name
 
     def _box_in_cell(self, cell: Any, label: str) -> None:
@@ -259,12 +286,19 @@ class Reach:
     def compare(self) -> None:
         """Note as written, by the step that ends, what has changed since the last comparison."""
         touch = self._sink.touch
-        for key, (value, label, before) in self._raws.items():
-            if before is not None:
-                now = content(value)
-                if len(now) != len(before) or not all(map(operator.is_, now, before)):
-                    touch((label, WHOLE), WRITE)
-                    self._raws[key] = value, label, now
+        for key, (value, label, before) in self._cells.items():
+            try:
+                same = before and value.cell_contents is before[0]
+            except ValueError:
+                same = not before
+            if not same:
+                touch((label, WHOLE), WRITE)
+                self._cells[key] = value, label, content(value)
+        for key, (value, label, before) in self._compared.items():
+            now = content(value)
+            if len(now) != len(before) or not all(map(operator.is_, now, before)):
+                touch((label, WHOLE), WRITE)
+                self._compared[key] = value, label, now
         if self._lists:
             for box, items in self._lists.values():
                 here = tuple(list.__iter__(box))

@@ -74,7 +74,8 @@ class Sink:
         self.met: dict[type, None] = {}
         self.learned = False
         self.met_all: dict[type, None] = {}
-        self._known: dict[int, _Known | str] = {}
+        self.labels: dict[int, str] = {}
+        self._known: dict[int, _Known] = {}
         self._counts: dict[tuple[str, str], int] = {}
         self._kept = itertools.count(1)
 
@@ -83,7 +84,7 @@ class Sink:
         self.who = ""
         self.touched = {}
         self._counts.clear()
-        self._known = {key: known for key, known in self._known.items() if type(known) is _Known}
+        self.labels = {key: known.label for key, known in self._known.items()}
 
     def touch(self, label: Label, mode: int) -> None:
         """Note an access of the running step."""
@@ -100,10 +101,7 @@ class Sink:
 
     def label(self, thing: Any) -> str:
         """The label of this object, given now if it has none."""
-        known = self._known.get(id(thing))
-        if known is None:
-            return self.made(thing)
-        return known if isinstance(known, str) else known.label
+        return self.labels.get(id(thing)) or self.made(thing)
 
     def made(self, thing: Any) -> str:
         """Label an object that the running step makes, whatever lay at its address before."""
@@ -114,8 +112,8 @@ class Sink:
 
         An object without room for weak references may lie where another one lay.
         """
-        known = self._known.get(id(thing))
-        if known is None or (outermost and type(known) is str):
+        key = id(thing)
+        if key not in self.labels or (outermost and key not in self._known):
             self.made(thing)
 
     def keep(self, thing: Any) -> str:
@@ -147,10 +145,10 @@ class Sink:
 
     def _give(self, thing: Any, label: str) -> str:
         key = id(thing)
+        self.labels[key] = label
         try:
             known = _Known(thing, cast(Any, self._died))
         except TypeError:  # no room for weak references: relabelled when something is made here
-            self._known[key] = label
             return label
         known.key = key
         known.label = label
@@ -160,6 +158,7 @@ class Sink:
     def _died(self, known: _Known) -> None:
         if self._known.get(known.key) is known:
             del self._known[known.key]
+            self.labels.pop(known.key, None)
 
 
 class Here:

@@ -116,7 +116,8 @@ class _Proof:
                     [Fault("cancel", name, 0) for name, _ in victims], number
                 )
             for plan in plans:
-                needed = tuple(f"{dict(victims)[fault.task]} cancel 0" for fault in plan)
+                owners = dict(victims.keys())
+                needed = tuple(f"{owners[fault.task]} cancel 0" for fault in plan)
                 tree = Tree(needed=needed, reduced=self._reduced)
                 trees.append(tree)
                 while not tree.over:
