@@ -282,9 +282,8 @@ class TrackedLoop(PortableLoop):
             sink.touch((f"task {option.actor.name}", STATE), READ)
             for place, mode in self._reached.get(option.actor.name, {}).items():
                 sink.touch(place, mode)
-            inherited = self.tracked.reach.reached_from(option.context.values(), "context")
-            for place, mode in inherited.items():
-                sink.touch(place, mode)
+            for value in option.context.values():
+                self.tracked.reach.notice(value, "context")
         elif isinstance(option, Timer):
             sink.touch((option.key, "timer"), WRITE)
             sink.touch(TIMERS, WRITE)
@@ -343,7 +342,7 @@ class TrackedLoop(PortableLoop):
         sink.who = before
 
     def _run_handle(self, handle: Handle) -> None:
-        if not self._open or type(handle) is TaskStep:
+        if not self._open or type(handle) is TaskStep or handle.callback is complete:
             super()._run_handle(handle)
             return
         sink, reach = self.tracked.sink, self.tracked.reach

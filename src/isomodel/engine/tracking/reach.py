@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-from isomodel.engine.tracking.boxes import BOXES, SetBox, boxed, hook
+from isomodel.engine.tracking.boxes import BOXES, ListBox, SetBox, boxed, hook
 from isomodel.engine.tracking.kinds import (
     BOX,
     OPAQUE,
@@ -154,7 +154,7 @@ class Reach:
         """C code reads sets, and changes lists, without asking them."""
         if type(box) is SetBox:
             self._sink.touch((box.label, WHOLE), READ)
-        elif isinstance(box, list) and id(box) not in self._lists:
+        elif type(box) is ListBox and id(box) not in self._lists and not self.resting:
             self._lists[id(box)] = box, tuple(list.__iter__(box))
         return box
 
@@ -167,6 +167,8 @@ class Reach:
 
     def notice(self, value: Any, label: str) -> None:
         """The running step can use this value from now on."""
+        if self.kinds[type(value)] <= TRACKED:
+            return
         sink = self._sink
         for place, mode in self.reached_from((value,), label, numbered=False).items():
             sink.touch(place, mode)
@@ -215,12 +217,14 @@ class Reach:
                 elif kind == OPAQUE:
                     found[self._opaque(value, label, numbered), WHOLE] = WRITE
                 else:
-                    found[self._raw(value, label, numbered), WHOLE] = READ
+                    known = self._raws.get(key)
+                    name = known[1] if known else self._raw(value, label, numbered)
+                    found[name, WHOLE] = READ
                     following += content(value)
             if not following:
                 return found
             level = following
-        found[self._sink.label(level), WHOLE] = WRITE
+        self._sink.forget_all()  # too deep to be looked through
         return found
 
     def _opaque(self, value: Any, label: str, numbered: bool) -> str:
@@ -233,9 +237,6 @@ class Reach:
         return known
 
     def _raw(self, value: Any, label: str, numbered: bool) -> str:
-        known = self._raws.get(id(value))
-        if known is not None:
-            return known[1]
         is_cell = type(value) is types.CellType
         if is_cell:
             self._box_in_cell(value, label)
@@ -331,6 +332,8 @@ def _ended_well(future: Any) -> bool:
 def content(value: Any) -> list[Any]:
     """What this raw container holds now, in its order."""
     kind = type(value)
+    if kind is list:
+        return list(value)
     if kind is types.CellType:
         try:
             return [value.cell_contents]

@@ -19,7 +19,7 @@ from isomodel.search.judge import Judge, Oracles
 from isomodel.search.proof.follow import Follow, FollowedLoop
 from isomodel.search.proof.program import whose
 from isomodel.search.proof.run import ProofRun
-from isomodel.search.proof.tree import Diverged, Stop, Tree
+from isomodel.search.proof.tree import Diverged, Limit, Stop, Tree
 from isomodel.search.run import Run
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.execution import Execution, Issue
@@ -72,28 +72,30 @@ class Prover:
         armed: tuple[str, ...] = (),
         oracles: Oracles = "all",
         faults: int = 0,
+        limit: Limit | None = None,
         enough: Callable[[], bool] = lambda: False,
     ) -> None:
         self.spec = spec
         self.judge = Judge(spec, armed, oracles)
-        self._tracked = tracked
+        self.tracked = tracked
         self._armed = armed
-        self._faults = faults
-        self._enough = enough
+        self.faults = faults
+        self.limit = limit
+        self.enough = enough
 
     def prove(self, scenario: Scenario) -> Covered:
         """Explore the scenario, under every plan of faults; ends at the first finding."""
         while True:
             attempt = _Attempt(self, scenario)
-            covered = attempt.run(self._faults)
-            if not (self._tracked.learn() or attempt.learned):
+            covered = attempt.run(self.faults)
+            if not (self.tracked.learn() or attempt.learned):
                 return covered
 
     def execute(self, scenario: Scenario, tree: Tree, plan: tuple[Fault, ...]) -> _Made:
         """One execution under the tree's guidance. Raises Stop where its rest is known."""
-        loop = TrackedLoop(tree, self._tracked, faults=plan, max_steps=MAX_STEPS, record=True)
+        loop = TrackedLoop(tree, self.tracked, faults=plan, max_steps=MAX_STEPS, record=True)
         run = ProofRun(self.spec, scenario, loop, armed=self._armed)
-        self._tracked.begin()
+        self.tracked.begin()
         with entered(run):
             _control.begin(scenario.seed, loop.time, whose(loop))
             try:
@@ -179,7 +181,7 @@ class _Attempt:
         needed = tuple(
             f"{self._victims[fault.task][0]} cancel 0" for fault in plan if fault.kind == "cancel"
         )
-        tree = Tree(needed=needed)
+        tree = Tree(needed=needed, limit=self._prover.limit)
         self._trees.append(tree)
         prover = self._prover
         while not tree.over:
@@ -195,11 +197,11 @@ class _Attempt:
                     self._judge(made, tree, plan)
                 if self._found:
                     return ""
-            if prover._tracked.sink.learned or prover._tracked.sink.met:
-                self.learned = prover._tracked.learn()
+            if prover.tracked.sink.learned or prover.tracked.sink.met:
+                self.learned = prover.tracked.learn()
                 if self.learned:
                     return ""
-            if prover._enough() and not tree.over:
+            if prover.enough() and not tree.over:
                 return "stopped before the end"
         return "some task waited so long that others had to pause" if tree.unfair else ""
 
@@ -219,7 +221,7 @@ class _Attempt:
             if event.kind == "ok":
                 self._succeeded[event.name] = None
                 self._observed = self._observed or event.value not in (None, [], {}, "")
-        if len(plan) < prover._faults:
+        if len(plan) < prover.faults:
             self._meet(made.loop)
 
     def _meet(self, loop: TrackedLoop) -> None:

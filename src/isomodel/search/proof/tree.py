@@ -19,11 +19,13 @@ Deviations from the paper, whose processes are always enabled or blocked for goo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
+import msgspec
+
 from isomodel.engine.owner import Actor
-from isomodel.engine.protocol import Option, default
+from isomodel.engine.protocol import Option, default, is_switch
 from isomodel.engine.tracking.sink import READ, UPDATE, WRITE, Label, Touched, commute
 
 GATE: Label = ("time", "")
@@ -46,6 +48,16 @@ class Diverged(Exception):
     """The same choices led to other options: something in the program is not under control."""
 
 
+class Limit(msgspec.Struct, frozen=True):
+    """How far from the default rule executions may go, where there are too many to see all.
+
+    ``preemptions``: switches away from what could go on. ``delays``: departures of any kind.
+    """
+
+    kind: Literal["preemptions", "delays"]
+    most: int
+
+
 class Node:
     """One point of the execution under way: what could happen, and what did.
 
@@ -59,7 +71,16 @@ class Node:
 
     __slots__ = (
         *("asleep", "back", "before", "chosen", "done", "enabled"),
-        *("holds_time", "is_step", "origin", "overtaken", "passes_time", "touched"),
+        *(
+            "cost",
+            "costs",
+            "holds_time",
+            "is_step",
+            "origin",
+            "overtaken",
+            "passes_time",
+            "touched",
+        ),
     )
 
     def __init__(self, enabled: tuple[str, ...], asleep: dict[str, Touched]) -> None:
@@ -68,6 +89,8 @@ class Node:
         self.chosen = ""
         self.is_step = self.holds_time = self.passes_time = False
         self.origin = -1
+        self.cost = 0
+        self.costs: dict[str, int] = {}
         self.overtaken: tuple[int, ...] = ()
         self.back: set[str] = set()
         self.done: dict[str, Touched] = {}
@@ -79,10 +102,18 @@ class Tree:
     """Explores one program: ``begin``, execute it with this as its guide, ``end``, until ``over``.
 
     ``needed`` names options that have to be taken in each execution (the faults that this tree is
-    about): one in which they vanish is cut off. ``reduced`` False explores every order.
+    about): one in which they vanish is cut off. ``reduced`` False explores every order, and so
+    does a ``limit``, as far as it goes: skipping what is equivalent could skip the cheapest of its
+    class, which alone keeps to the limit.
     """
 
-    def __init__(self, *, needed: tuple[str, ...] = (), reduced: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        needed: tuple[str, ...] = (),
+        reduced: bool = True,
+        limit: Limit | None = None,
+    ) -> None:
         self.executions = 0
         self.cut_off = 0
         self.asleep = 0
@@ -93,9 +124,11 @@ class Tree:
         self.over = False
         self.last_order: list[str] = []
         self._needed = needed
-        self._reduced = reduced
+        self._reduced = reduced and limit is None
+        self._limit = limit
         self._nodes: list[Node] = []
         self._depth = 0
+        self._fresh = 0
         self._last: dict[str, int] = {}
         self._born: dict[str, int] = {}
         self._fronts: dict[Label, _Front] = {}
@@ -105,6 +138,7 @@ class Tree:
     def begin(self) -> None:
         """Start the next execution."""
         self._depth = 0
+        self._fresh = len(self._nodes) - 1  # the races before that are known
         self._last.clear()
         self._born.clear()
         self._fronts.clear()
@@ -220,8 +254,22 @@ class Tree:
             raise Stop("asleep")
         node.chosen = keys[_first(options, awake, last)]
         node.back = {node.chosen} if self._reduced else set(keys)
+        if self._limit is not None:
+            self._price(node, options, last, self._limit)
         self._nodes.append(node)
         return node
+
+    def _price(self, node: Node, options: Sequence[Option], last: Actor, limit: Limit) -> None:
+        """Leave only options that keep to the limit."""
+        before = self._nodes[-1] if self._nodes else None
+        node.cost = before.costs[before.chosen] if before is not None else 0
+        usual = _first(options, list(range(len(options))), last)
+        for index, option in enumerate(options):
+            counts = index != usual and option.kind != "cancel"
+            if limit.kind == "preemptions":
+                counts = counts and is_switch(options, index, usual, last)
+            node.costs[option.key] = node.cost + counts
+        node.back = {key for key, cost in node.costs.items() if cost <= limit.most}
 
     def _asleep_now(self, keys: tuple[str, ...]) -> dict[str, Touched]:
         if not self._nodes or not self._reduced:
@@ -282,8 +330,18 @@ class Tree:
         """Put this transition after those that touched the same before; reverse the races."""
         nodes = self._nodes
         conflicting: set[int] = set()
+        fronts = self._fronts
         for label, mode in touched.items():
-            conflicting.update(self._after(label, mode, depth))
+            front = fronts.get(label)
+            if front is None:
+                fronts[label] = _Front(mode, depth)
+                continue
+            if mode == front.mode and mode != WRITE:
+                front.now.append(depth)
+            else:
+                front.mode, front.before, front.now = mode, front.now, [depth]
+            if front.before:
+                conflicting.update(front.before)
         before = node.before
         racing = []
         for other in sorted(conflicting, reverse=True):
@@ -295,17 +353,9 @@ class Tree:
                 if nodes[place].holds_time:
                     before |= nodes[place].before | 1 << place
         node.before = before
-        if self._reduced:
+        if self._reduced and depth >= self._fresh:
             for other in racing:
                 self._reverse(other, depth)
-
-    def _after(self, label: Label, mode: int, place: int) -> list[int]:
-        """The last transitions that this one has to come after because of this label."""
-        front = self._fronts.get(label)
-        if front is None:
-            self._fronts[label] = _Front(mode, place)
-            return []
-        return front.add(mode, place)
 
     def _reverse(self, earlier: int, later: int) -> None:
         """Have the later one of two racing transitions explored before the earlier one.
@@ -348,9 +398,9 @@ class Tree:
 
 
 class _Front:
-    """The last transitions that touched a label, and those that did before them otherwise.
+    """The last transitions that touched a label, ``now``, and those that did ``before`` otherwise.
 
-    Accesses of one mode commute, unless they write.
+    Accesses of one mode commute, unless they write: so each of ``now`` comes after all ``before``.
     """
 
     __slots__ = ("before", "mode", "now")
@@ -359,14 +409,6 @@ class _Front:
         self.mode = mode
         self.now = [place]
         self.before: list[int] = []
-
-    def add(self, mode: int, place: int) -> list[int]:
-        """This transition touches it, too; those that it has to come after."""
-        if mode == self.mode and mode != WRITE:
-            self.now.append(place)
-        else:
-            self.mode, self.before, self.now = mode, self.now, [place]
-        return self.before
 
 
 def _first(options: Sequence[Option], awake: list[int], last: Actor) -> int:
@@ -377,15 +419,3 @@ def _first(options: Sequence[Option], awake: list[int], last: Actor) -> int:
 
 def _difference(expected: Iterable[str], found: Iterable[str]) -> str:
     return f"expected {', '.join(expected)}; found {', '.join(found)}"
-
-
-def summary(trees: Iterable[Tree]) -> Mapping[str, int]:
-    """What some trees took, together."""
-    totals = {"executions": 0, "cut off": 0, "asleep": 0, "transitions": 0, "races": 0}
-    for tree in trees:
-        totals["executions"] += tree.executions
-        totals["cut off"] += tree.cut_off
-        totals["asleep"] += tree.asleep
-        totals["transitions"] += tree.transitions
-        totals["races"] += tree.races
-    return totals
