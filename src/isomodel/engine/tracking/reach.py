@@ -28,8 +28,8 @@ from isomodel.engine.tracking.kinds import (
 )
 from isomodel.engine.tracking.sink import READ, WHOLE, WRITE, Label, Sink
 
-DEPTH = 12
-"""How many values that cannot change are looked through one inside the other."""
+MOST = 2_000
+"""How many values are looked through; a task that can reach more may touch anything."""
 
 Reached = dict[Label, int]
 """What a task can touch unseen in its next step, and how."""
@@ -198,7 +198,7 @@ class Reach:
             return found
         seen: set[int] = set()
         level = list(roots)
-        for _ in range(DEPTH):
+        while level:
             following: list[Any] = []
             for value in level:
                 kind = kinds[type(value)]
@@ -221,10 +221,10 @@ class Reach:
                     name = known[1] if known else self._raw(value, label, numbered)
                     found[name, WHOLE] = READ
                     following += content(value)
-            if not following:
+            if len(seen) > MOST:
+                self._sink.forget_all()
                 return found
             level = following
-        self._sink.forget_all()  # too deep to be looked through
         return found
 
     def _opaque(self, value: Any, label: str, numbered: bool) -> str:

@@ -3,6 +3,9 @@
 Scenarios are numbered in an order that depends on target and bound alone. Each worker proves some
 in a row; what is done is written down every few seconds, so that a proof that was stopped goes on
 where it was. A scenario is the unit: one that was under way begins anew.
+
+Scenarios differ a thousandfold in size. One that takes more than its share of executions is put
+off until the others are done, so that what is easily found is found early.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from isomodel.search import cases
 from isomodel.search.execute import session
 from isomodel.search.judge import Oracles
 from isomodel.search.proof.scenarios import Bound, Scenarios
-from isomodel.search.proof.target import Covered, Prover, scope_of
+from isomodel.search.proof.target import STOPPED, Covered, Prover, scope_of
 from isomodel.search.proof.tree import Limit
 from isomodel.targets.declare import TargetSpec
 from isomodel.targets.resolve import resolve
@@ -37,6 +40,8 @@ from isomodel.values.verdict import Finding
 SCHEMA = 1
 CHUNK = 8
 """Scenarios that a worker is given at once."""
+SHARES = (300, 10_000, None)
+"""Executions that a scenario may take in the first round, the second, and the last."""
 WRITE_EVERY = 2.0
 """Seconds between two writes of the journal."""
 
@@ -120,9 +125,9 @@ class Journal(msgspec.Struct):
         """Whether this scenario needs no further work."""
         return any(first <= number < end for first, end in self.done)
 
-    def finish(self, first: int, end: int) -> None:
-        """These scenarios are done."""
-        spans = sorted([*self.done, (first, end)])
+    def finish(self, number: int) -> None:
+        """This scenario is done."""
+        spans = sorted([*self.done, (number, number + 1)])
         merged = [spans[0]]
         for start, stop in spans[1:]:
             if start <= merged[-1][1]:
@@ -154,10 +159,9 @@ class Proved(msgspec.Struct, frozen=True):
 
 
 class Chunk(msgspec.Struct):
-    """What a worker answers: how far it came, and what it found."""
+    """What a worker answers: the scenarios that are done, what they took, and what it found."""
 
-    first: int
-    end: int
+    done: list[int]
     totals: Totals
     found: Found | None = None
 
@@ -201,7 +205,10 @@ def prove_target(
     total = sum(1 for _ in scenarios)
     work = _Work(plan, journal, total, keep, seconds, on_progress)
     try:
-        found, stopped = work.alone(spec) if workers == 1 else work.shared(workers)
+        for share in SHARES:
+            found, stopped = work.round(share, spec, workers)
+            if found or stopped or journal.totals.scenarios == total:
+                break
     finally:
         work.write()
     return Proved(
@@ -252,12 +259,19 @@ class _Work:
         self._deadline = None if seconds is None else self._began + seconds
         self._written = self._began
 
-    def alone(self, spec: TargetSpec) -> tuple[Found | None, str]:
+    def round(self, share: int | None, spec: TargetSpec, workers: int) -> tuple[Found | None, str]:
+        """All that is not done, with so many executions for each; a finding, or why it ended."""
+        left = self._total - self._journal.totals.scenarios
+        if workers == 1 or left == 1:
+            return self._alone(share, spec)
+        return self._shared(share, min(workers, left))
+
+    def _alone(self, share: int | None, spec: TargetSpec) -> tuple[Found | None, str]:
         """Do it in this process."""
         with ExitStack() as stack:
             worker = _Worker(self._plan, spec, stack)
             for first, end in self._chunks(1):
-                chunk = worker.prove(first, end, self._deadline)
+                chunk = worker.prove(first, end, share, self._deadline)
                 self._done(chunk)
                 if chunk.found is not None:
                     return chunk.found, ""
@@ -265,18 +279,19 @@ class _Work:
                     return None, "the time was over"
         return None, ""
 
-    def shared(self, workers: int) -> tuple[Found | None, str]:
+    def _shared(self, share: int | None, workers: int) -> tuple[Found | None, str]:
         """Do it in so many processes."""
-        context = multiprocessing.get_context("spawn")
-        chunks = self._chunks(CHUNK)
+        chunks = self._chunks(CHUNK if share else 1)
         found: list[Found] = []
+        context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(workers, mp_context=context) as pool:
             try:
                 running: set[Future[Chunk]] = set()
                 while True:
                     wanted = [] if found or self._late() else chunks
                     for first, end in itertools.islice(wanted, workers + 1 - len(running)):
-                        running.add(pool.submit(_prove, self._plan, first, end, self._deadline))
+                        span = (self._plan, first, end, share, self._deadline)
+                        running.add(pool.submit(_prove, *span))
                     if not running:
                         break
                     finished, running = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
@@ -303,22 +318,19 @@ class _Work:
         return self._deadline is not None and time.monotonic() > self._deadline
 
     def _chunks(self, size: int) -> Iterator[tuple[int, int]]:
-        """Spans of scenarios that are not done."""
+        """Spans of scenarios that are not done now."""
+        done = [*self._journal.done, (self._total, self._total)]
         number = 0
-        while number < self._total:
-            if self._journal.is_done(number):
-                number += 1
-                continue
-            end = number + 1
-            while end < min(number + size, self._total) and not self._journal.is_done(end):
-                end += 1
-            yield number, end
+        for first, end in done:
+            while number < first:
+                yield number, min(number + size, first)
+                number = min(number + size, first)
             number = end
 
     def _done(self, chunk: Chunk) -> None:
-        if chunk.end > chunk.first:
-            self._journal.finish(chunk.first, chunk.end)
-            self._journal.totals.merge(chunk.totals)
+        for number in chunk.done:
+            self._journal.finish(number)
+        self._journal.totals.merge(chunk.totals)
         if time.monotonic() - self._written > WRITE_EVERY:
             self.write()
         self._on_progress(self._progress())
@@ -336,6 +348,7 @@ class _Worker:
 
     def __init__(self, plan: Plan, spec: TargetSpec, stack: ExitStack) -> None:
         self._scenarios = Scenarios(spec, plan.bound)
+        self._entered = stack  # it would be left if nothing referred to it
         self._rest: Iterator[Any] = iter(self._scenarios)
         self._next = 0
         self._deadline: float | None = None
@@ -355,35 +368,37 @@ class _Worker:
     def _late(self) -> bool:
         return self._deadline is not None and time.monotonic() > self._deadline
 
-    def prove(self, first: int, end: int, deadline: float | None) -> Chunk:
+    def prove(self, first: int, end: int, share: int | None, deadline: float | None) -> Chunk:
         """Prove these; ends at the first violation, and where it is late."""
         self._deadline = deadline
-        totals = Totals()
+        chunk = Chunk([], Totals())
         if first < self._next:
             self._rest, self._next = iter(self._scenarios), 0
-        for _ in range(first - self._next):
-            next(self._rest)
-        self._next = first
-        for number in range(first, end):
+        for number in range(self._next, end):
             scenario = next(self._rest)
             self._next = number + 1
-            covered = self._prover.prove(scenario)
-            if covered.left and self._late():
-                return Chunk(first, number, totals)
+            if number < first:
+                continue
+            covered = self._prover.prove(scenario, share)
+            if covered.left == STOPPED:
+                if self._late():
+                    break
+                continue
+            chunk.done.append(number)
             names = ", ".join(f"{o.label} {o.name}" for o in scenario.operations)
-            totals.add(covered, names)
+            chunk.totals.add(covered, names)
             if covered.finding is not None and covered.execution is not None:
-                found = Found(number, covered.finding, covered.execution)
-                return Chunk(first, number + 1, totals, found)
-        return Chunk(first, end, totals)
+                chunk.found = Found(number, covered.finding, covered.execution)
+                break
+        return chunk
 
 
 _worker: tuple[Plan, _Worker] | None = None
 
 
-def _prove(plan: Plan, first: int, end: int, deadline: float | None) -> Chunk:
+def _prove(plan: Plan, first: int, end: int, share: int | None, deadline: float | None) -> Chunk:
     """What a worker process is asked."""
     global _worker
     if _worker is None or _worker[0] != plan:
         _worker = plan, _Worker(plan, resolve(plan.target, plan.path), ExitStack())
-    return _worker[1].prove(first, end, deadline)
+    return _worker[1].prove(first, end, share, deadline)

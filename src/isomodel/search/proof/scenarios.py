@@ -55,7 +55,10 @@ _Program = tuple[_Call, ...]
 
 
 class Scenarios:
-    """The scenarios of a target within a bound, smaller ones first, always in the same order."""
+    """The scenarios of a target within a bound, always in the same order.
+
+    Smaller ones come first; of one size, those of more users.
+    """
 
     def __init__(self, spec: TargetSpec, bound: Bound) -> None:
         self.spec = spec
@@ -68,7 +71,7 @@ class Scenarios:
 
     def __iter__(self) -> Iterator[Scenario]:
         for size in range(1, self.bound.operations + 1):
-            for users in range(self.bound.together, min(self.bound.users, size) + 1):
+            for users in range(min(self.bound.users, size), self.bound.together - 1, -1):
                 for lengths in _shares(size, users):
                     yield from self._of(lengths)
 

@@ -29,6 +29,9 @@ from isomodel.values.verdict import Finding
 
 _control = Control()
 
+STOPPED = "stopped before the end"
+"""Why a scenario was left that could have gone on."""
+
 
 class Covered(msgspec.Struct, frozen=True):
     """What was explored of one scenario.
@@ -83,10 +86,13 @@ class Prover:
         self.limit = limit
         self.enough = enough
 
-    def prove(self, scenario: Scenario) -> Covered:
-        """Explore the scenario, under every plan of faults; ends at the first finding."""
+    def prove(self, scenario: Scenario, most: int | None = None) -> Covered:
+        """Explore the scenario, under every plan of faults; ends at the first finding.
+
+        It is left after so many executions, if ``most`` is given.
+        """
         while True:
-            attempt = _Attempt(self, scenario)
+            attempt = _Attempt(self, scenario, most)
             covered = attempt.run(self.faults)
             if not (self.tracked.learn() or attempt.learned):
                 return covered
@@ -145,8 +151,9 @@ class _Again(msgspec.Struct, frozen=True):
 class _Attempt:
     """One try to prove one scenario; another one has to follow if something was ``learned``."""
 
-    def __init__(self, prover: Prover, scenario: Scenario) -> None:
+    def __init__(self, prover: Prover, scenario: Scenario, most: int | None) -> None:
         self.learned = False
+        self._most = most
         self._prover = prover
         self._scenario = scenario
         self._victims: dict[str, tuple[str, int]] = {}
@@ -201,9 +208,13 @@ class _Attempt:
                 self.learned = prover.tracked.learn()
                 if self.learned:
                     return ""
-            if prover.enough() and not tree.over:
-                return "stopped before the end"
+            if not tree.over and (prover.enough() or self._has_had_its_share()):
+                return STOPPED
         return "some task waited so long that others had to pause" if tree.unfair else ""
+
+    def _has_had_its_share(self) -> bool:
+        made = sum(tree.executions + tree.asleep + tree.cut_off for tree in self._trees)
+        return self._most is not None and made >= self._most
 
     def _judge(self, made: _Made, tree: Tree, plan: tuple[Fault, ...]) -> None:
         execution, prover = made.execution, self._prover
