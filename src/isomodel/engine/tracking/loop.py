@@ -28,6 +28,7 @@ from isomodel.engine.portable import PortableLoop
 from isomodel.engine.protocol import KINDS, Option, Scheduler
 from isomodel.engine.tracking.sink import (
     EVERYTHING,
+    MADE,
     READ,
     UPDATE,
     WRITE,
@@ -394,17 +395,18 @@ class TrackedLoop(PortableLoop):
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
     ) -> Timer:
-        self._sets_timer(when)
         timer = super().call_at(when, callback, *args, context=context)
         timer.__class__ = NotedTimer
+        self._sets_timer(timer.key, when)
         return timer
 
     def _delay(self, handle: Pending, latency: float) -> None:
-        self._sets_timer(self.now + latency)
+        self._sets_timer(f"{handle.owner.label} latency {handle.number}", self.now + latency)
         super()._delay(handle, latency)
 
-    def _sets_timer(self, when: float) -> None:
+    def _sets_timer(self, key: str, when: float) -> None:
         """Of two timers set to one time the one that was set first comes first."""
+        touch((key, MADE), WRITE)
         touch(CLOCK, READ)
         touch(TIMERS, UPDATE)
         touch(("timers at", when), WRITE)

@@ -27,6 +27,9 @@ WHOLE: Final = ("*",)
 ORDER: Final = ("order",)
 """Stands for the order in which a container is iterated."""
 
+MADE: Final = "made"
+"""Stands for the setting of a timer."""
+
 EVERYTHING: Final[Label] = ("everything", "")
 """Touched by a step of which it is not known what it touched; such a step commutes with none."""
 

@@ -121,7 +121,11 @@ class _Proof:
                 tree = Tree(needed=needed, reduced=self._reduced)
                 trees.append(tree)
                 while not tree.over:
-                    ended = self._execute(tree, tracked, plan, victims)
+                    try:
+                        ended = self._execute(tree, tracked, plan, victims)
+                    except Diverged as error:
+                        left = f"the same choices led to different options: {error}"
+                        break
                     if ended is not None:
                         endings.setdefault((ended.how, ended.why, repr(ended.value)), ended)
                         if ended.how in ("raised", "hang") and stop_at_failure:

@@ -26,7 +26,7 @@ import msgspec
 
 from isomodel.engine.owner import Actor
 from isomodel.engine.protocol import Option, default, is_switch
-from isomodel.engine.tracking.sink import READ, UPDATE, WRITE, Label, Touched, commute
+from isomodel.engine.tracking.sink import MADE, READ, UPDATE, WRITE, Label, Touched, commute
 
 GATE: Label = ("time", "")
 """Shut by a step that leaves something waiting that time must not overtake."""
@@ -71,23 +71,15 @@ class Node:
 
     __slots__ = (
         *("asleep", "back", "before", "chosen", "done", "enabled"),
-        *(
-            "cost",
-            "costs",
-            "holds_time",
-            "is_step",
-            "origin",
-            "overtaken",
-            "passes_time",
-            "touched",
-        ),
+        *("cost", "costs", "holds_time", "is_step", "is_timer"),
+        *("origin", "overtaken", "passes_time", "touched"),
     )
 
     def __init__(self, enabled: tuple[str, ...], asleep: dict[str, Touched]) -> None:
         self.enabled = enabled
         self.asleep = asleep
         self.chosen = ""
-        self.is_step = self.holds_time = self.passes_time = False
+        self.is_step = self.is_timer = self.holds_time = self.passes_time = False
         self.origin = -1
         self.cost = 0
         self.costs: dict[str, int] = {}
@@ -160,6 +152,7 @@ class Tree:
         index = keys.index(node.chosen)
         kind = options[index].kind
         node.is_step = kind == "step"
+        node.is_timer = kind in ("timer", "due")
         node.passes_time = kind == "timer"
         if node.passes_time:
             node.overtaken = tuple(
@@ -316,6 +309,9 @@ class Tree:
         """Order the transition after those it depends on; reverse those it could come before."""
         nodes = self._nodes
         node.origin = self._born.pop(node.chosen, -1)
+        if node.is_timer:  # it is possible once it is set, whatever has held it up since
+            made = self._fronts.get((node.chosen, MADE))
+            node.origin = made.now[0] if made is not None else -1
         before = 0
         for parent in (self._last.get(node.chosen, -1), node.origin):
             if parent >= 0:
