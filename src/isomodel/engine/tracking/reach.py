@@ -217,6 +217,8 @@ class Reach:
                 elif kind == OPAQUE:
                     found[self._opaque(value, label, numbered), WHOLE] = WRITE
                 else:
+                    if type(value) is types.CellType and self._holds_something_new(value):
+                        self._box_in_cell(value, label)
                     known = self._raws.get(key)
                     name = known[1] if known else self._raw(value, label, numbered)
                     found[name, WHOLE] = READ
@@ -237,15 +239,20 @@ class Reach:
         return known
 
     def _raw(self, value: Any, label: str, numbered: bool) -> str:
-        is_cell = type(value) is types.CellType
-        if is_cell:
-            self._box_in_cell(value, label)
         kind = type(value).__qualname__
         name = f"{label}:{self._sink.number(kind)}" if numbered else label
         known_as = value, name, content(value)
         self._raws[id(value)] = known_as
-        (self._cells if is_cell else self._compared)[id(value)] = known_as
+        (self._cells if type(value) is types.CellType else self._compared)[id(value)] = known_as
         return name
+
+    def _holds_something_new(self, cell: Any) -> bool:
+        """Whether a container has come into this closure that was not met before."""
+        try:
+            value = cell.cell_contents
+        except ValueError:
+            return False
+        return type(value) in BOXES and id(value) not in self._raws
 
     def _box_in_cell(self, cell: Any, label: str) -> None:
         try:
