@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import rows
 
-NAMES = ("defects", "soundness", "replay", "speed", "programs")
+NAMES = ("defects", "soundness", "replay", "speed", "programs", "prove")
 
 
 def main() -> int:
