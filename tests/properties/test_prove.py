@@ -154,6 +154,22 @@ def test_a_bare_container_that_tasks_are_given_is_not_lost() -> None:
     assert sorted(e.value for e in prove_program(main).endings) == [[0, 1], [1, 0]]
 
 
+@pytest.mark.parametrize("made", [lambda: iter((0, 1)), lambda: (n for n in (0, 1))])
+def test_an_iterator_that_tasks_share_is_not_lost(made: Callable[[], Any]) -> None:
+    async def main() -> list[int]:
+        numbers = made()
+        taken = [0, 0]
+
+        async def take(me: int) -> None:
+            await io("io")
+            taken[me] = next(numbers)
+
+        await asyncio.gather(take(0), take(1))
+        return taken
+
+    assert sorted(ending.value for ending in prove_program(main).endings) == [[0, 1], [1, 0]]
+
+
 def test_the_order_of_keys_counts_once_somebody_looks_at_it() -> None:
     def keyed(looks: bool) -> Main:
         async def main() -> list[str]:

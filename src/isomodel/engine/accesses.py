@@ -119,6 +119,11 @@ class Tracked:
         """Globals that can change in ways nobody sees: while there are any, all steps conflict."""
         return self._globals.blind
 
+    @property
+    def sees_all(self) -> bool:
+        """Whether there is no such global."""
+        return self._globals.sees_all
+
     def __enter__(self) -> Tracked:
         self._classes.track([*_PRIMITIVES, *self._kinds])
         self._globals.watch(self._modules)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from isomodel.engine.tracking.boxes import BOXES, unboxed
-from isomodel.engine.tracking.kinds import ATOM, BOX, OPAQUE, PASS, TRACKED, inside
+from isomodel.engine.tracking.kinds import ATOM, BOX, CONSUMED, OPAQUE, PASS, TRACKED, inside
 from isomodel.engine.tracking.reach import Reach, content
 from isomodel.engine.tracking.sink import Sink
 
@@ -37,6 +37,11 @@ class Globals:
     def blind(self) -> tuple[str, ...]:
         """What can change without that: with one of these no two steps are independent."""
         return tuple(name for _, name in self._blind)
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether there is nothing of that kind."""
+        return not self._blind
 
     def trust(self, kinds: Iterable[type]) -> None:
         """Instances of these classes note their changes from now on."""
@@ -101,7 +106,7 @@ class Globals:
         decided = self._reach.kinds[type(value)]
         if decided in (ATOM, TRACKED, BOX) or depth > 4:
             return
-        if decided == OPAQUE:
+        if decided in (CONSUMED, OPAQUE):
             self._sink.meet(type(value))
             self._blind.append((type(value), f"{name} ({type(value).__qualname__})"))
         elif decided == PASS:

@@ -40,7 +40,9 @@ RAW: Final = 4
 """Has no box; whether it has changed is seen by comparing what it holds."""
 PASS: Final = 5
 """Cannot change itself, but may lead to what can."""
-OPAQUE: Final = 6
+CONSUMED: Final = 6
+"""Changes by being used, and leads to what it goes through."""
+OPAQUE: Final = 7
 """May change in ways nobody sees."""
 
 _ATOMS: tuple[type, ...] = (
@@ -60,14 +62,18 @@ _ATOMS: tuple[type, ...] = (
 """Random numbers that the system gives are the running operation's own here. An ``lru_cache`` is
 taken to be what it looks like: a function whose results do not depend on when it is called."""
 
+_CONSUMED: tuple[type, ...] = (
+    *(types.GeneratorType, types.AsyncGeneratorType, enumerate, zip, map, filter, reversed),
+    *(type(iter({})), type(iter({}.values())), type(iter({}.items())), type(iter([]))),
+    *(type(iter(())), type(iter(set())), type(iter(deque())), type(reversed([]))),
+    *(type(iter(range(0))), type(iter("")), type(iter(b""))),
+)
+"""What changes by being used, and may lead to other things."""
+
 _PASSES: tuple[type, ...] = (
     *(tuple, frozenset, types.MethodType, types.BuiltinMethodType, types.MethodWrapperType),
-    *(types.FunctionType, functools.partial, types.MappingProxyType),
-    *(types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType),
-    *(type({}.keys()), type({}.values()), type({}.items())),
-    *(type(iter({})), type(iter({}.values())), type(iter({}.items())), type(iter([]))),
-    *(type(iter(())), type(iter(set())), type(iter(deque())), type(reversed([])), enumerate),
-    *(zip, map, filter, reversed, super),
+    *(types.FunctionType, functools.partial, types.MappingProxyType, types.CoroutineType),
+    *(type({}.keys()), type({}.values()), type({}.items()), super),
 )
 
 _PASSES_BY_NAME = frozenset(
@@ -132,6 +138,8 @@ class Kinds(dict[type, int]):
             return ATOM
         if issubclass(kind, _RAWS):
             return RAW
+        if issubclass(kind, _CONSUMED):
+            return CONSUMED
         if issubclass(kind, _PASSES) or kind.__name__ in _PASSES_BY_NAME:
             return PASS
         if not (self.tracked.isdisjoint(kind.__mro__) and self._for_now.isdisjoint(kind.__mro__)):

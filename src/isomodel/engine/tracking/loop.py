@@ -276,13 +276,13 @@ class TrackedLoop(PortableLoop):
         self.tracked.turn(option.actor.name if is_step else option.key, compare=False)
         self._open = True
         sink = self.tracked.sink
-        if self._ready or self.tracked.blind or "network" in self.__dict__:
+        if self._ready or not self.tracked.sees_all or "network" in self.__dict__:
             sink.forget_all()
         if is_step:
             self._stepping = option
-            sink.touch((f"task {option.actor.name}", STATE), READ)
-            for place, mode in self._reached.get(option.actor.name, {}).items():
-                sink.touch(place, mode)
+            name = option.actor.name
+            sink.touched[f"task {name}", STATE] = READ
+            sink.touched.update(self._reached.get(name, {}))
             for value in option.context.values():
                 self.tracked.reach.notice(value, "context")
         elif isinstance(option, Timer):

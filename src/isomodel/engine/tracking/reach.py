@@ -18,6 +18,7 @@ from typing import Any
 from isomodel.engine.tracking.boxes import BOXES, ListBox, SetBox, boxed, hook
 from isomodel.engine.tracking.kinds import (
     BOX,
+    CONSUMED,
     OPAQUE,
     PASS,
     PLAIN,
@@ -175,8 +176,10 @@ class Reach:
 
     def read_all(self, value: Any, label: str) -> None:
         """The running step hands this to somebody who reads all of it."""
-        self.notice(value, label)
         kind = self.kinds[type(value)]
+        if kind <= TRACKED or (kind == PASS and self._leads_nowhere(value)):
+            return
+        self.notice(value, label)
         if kind == BOX:
             self._sink.touch((value.label, WHOLE), READ)
         if kind in (BOX, PLAIN, RAW) or type(value) is tuple:
@@ -212,6 +215,9 @@ class Reach:
                     following += inside(value)
                 elif kind == BOX:
                     self._handed_box(value)
+                elif kind == CONSUMED:
+                    found[self._opaque(value, label, numbered), WHOLE] = WRITE
+                    following += inside(value)
                 elif type(value).__name__ == "_GatheringFuture":
                     found.update(self._gathering(value))
                 elif kind == OPAQUE:
@@ -230,10 +236,11 @@ class Reach:
         return found
 
     def _opaque(self, value: Any, label: str, numbered: bool) -> str:
+        known_as = self._raws.get(id(value))
+        if known_as is not None:
+            return known_as[1]
         kind = type(value)
         self._sink.meet(kind)
-        if id(value) in self._raws:
-            return self._raws[id(value)][1]
         known = f"{label}:{self._sink.number(kind.__qualname__)}" if numbered else label
         self._raws[id(value)] = value, known, None  # it stays where it is while it is known
         return known

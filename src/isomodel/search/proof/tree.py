@@ -223,6 +223,8 @@ class Tree:
         keys: list[str] = []
         held: set[int] = set()
         nodes = self._nodes[: self._depth]
+        if not any(node.overtaken for node in nodes):
+            return [node.chosen for node in nodes]
         for place, node in enumerate(nodes):
             for arrival in node.overtaken:
                 if arrival not in held and any(n.is_step for n in nodes[arrival + 1 : place]):
