@@ -303,8 +303,9 @@ class Reach:
         touch = self._sink.touch
         for key, (value, label, before) in self._cells.items():
             try:
-                same = before and value.cell_contents is before[0]
-            except ValueError:
+                now = value.cell_contents
+                same = bool(before) and now is before[0]
+            except ValueError:  # it is empty
                 same = not before
             if not same:
                 touch((label, WHOLE), WRITE)
