@@ -9,7 +9,16 @@ from pathlib import Path
 
 from benchmarks import rows
 
-NAMES = ("defects", "soundness", "shrink", "replay", "speed", "programs", "sct")
+NAMES = (
+    "defects",
+    "soundness",
+    "shrink",
+    "replay",
+    "speed",
+    "programs",
+    "sct",
+    "prove",
+)
 
 
 def main() -> int:

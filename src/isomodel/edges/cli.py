@@ -10,7 +10,13 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from isomodel.edges import exits
-from isomodel.edges.options import ALIASES, FIDELITIES, HuntOptions, ReplayOptions
+from isomodel.edges.options import (
+    ALIASES,
+    FIDELITIES,
+    HuntOptions,
+    ProveOptions,
+    ReplayOptions,
+)
 from isomodel.edges.output import Screen, check_writable
 from isomodel.edges.parser import parser
 from isomodel.values.errors import BadInput
@@ -83,6 +89,32 @@ def _hunt(arguments: argparse.Namespace, screen: Screen) -> int:
     return hunt.run(options, screen)
 
 
+def _prove(arguments: argparse.Namespace, screen: Screen) -> int:
+    from isomodel.edges import prove
+
+    options = ProveOptions(
+        target=ALIASES.get(arguments.target, arguments.target),
+        armed=tuple(arguments.armed or ()),
+        users=arguments.users,
+        operations=arguments.operations,
+        together=arguments.together,
+        beside=arguments.beside,
+        values=arguments.values,
+        only=tuple(arguments.only),
+        faults=arguments.faults,
+        preemptions=arguments.preemptions,
+        delays=arguments.delays,
+        oracles=arguments.oracles,
+        seconds=arguments.seconds,
+        workers=arguments.workers,
+        resume=arguments.resume,
+        cases=arguments.cases,
+        path=tuple(arguments.path),
+        shrink=arguments.shrink,
+    )
+    return prove.run(options, screen)
+
+
 def _replay(arguments: argparse.Namespace, screen: Screen) -> int:
     from isomodel.edges import replay
 
@@ -108,6 +140,7 @@ def _targets(arguments: argparse.Namespace, screen: Screen) -> int:
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace, Screen], int]] = {
     "hunt": _hunt,
+    "prove": _prove,
     "replay": _replay,
     "regress": _regress,
     "targets": _targets,

@@ -123,7 +123,7 @@ def hunt_all(
     jobs: list[Job], options: HuntOptions, screen: Screen, named: Callable[[Job], str]
 ) -> list[Result]:
     """Run these jobs with progress. Raises BadInput if a target cannot be used."""
-    _check_folder(options.cases)
+    check_folder(options.cases)
     with watching(screen, [named(job) for job in jobs], jobs) as watch:
         try:
             results = run_jobs(
@@ -145,7 +145,7 @@ def hunt_all(
     return results
 
 
-def _check_folder(cases: Path) -> None:
+def check_folder(cases: Path) -> None:
     """Make the folder for counterexamples before the hunt rather than fail after it."""
     try:
         cases.mkdir(parents=True, exist_ok=True)

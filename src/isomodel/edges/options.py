@@ -14,6 +14,9 @@ from isomodel.values.schedule import Fidelity
 CASES = Path(".isomodel/cases")
 """Where counterexamples are kept unless ``--cases`` says otherwise."""
 
+PROOFS = Path(".isomodel/proofs")
+"""Where journals of proofs are kept."""
+
 ALIASES = {"factory": "isomodel.targets.factory.target:FactoryLayer"}
 """Short names for the targets that come with isomodel."""
 
@@ -38,6 +41,29 @@ class HuntOptions(msgspec.Struct, frozen=True):
     operations: int
     faults: int
     workers: int
+    cases: Path
+    path: tuple[str, ...]
+    shrink: bool
+
+
+class ProveOptions(msgspec.Struct, frozen=True):
+    """``isomodel prove``. ``resume`` names the journal of a proof that was stopped."""
+
+    target: str
+    armed: tuple[str, ...]
+    users: int
+    operations: int
+    together: int
+    beside: bool
+    values: int
+    only: tuple[str, ...]
+    faults: int
+    preemptions: int | None
+    delays: int | None
+    oracles: Literal["all", "noninterference", "invariants"]
+    seconds: float | None
+    workers: int
+    resume: Path | None
     cases: Path
     path: tuple[str, ...]
     shrink: bool

@@ -38,6 +38,7 @@ def parser() -> Parser:
     top.add_argument("--version", action="version", version=f"isomodel {version('isomodel')}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     _hunt(_command(commands, "hunt", "search for a run in which one user reaches another", _HUNT))
+    _prove(_command(commands, "prove", "run every interleaving of all small scenarios", _PROVE))
     _replay(_command(commands, "replay", "run a counterexample again", _REPLAY))
     _regress(_command(commands, "regress", "write a counterexample as a pytest test", _REGRESS))
     _targets(_command(commands, "targets", "list what can be hunted, or describe one", _TARGETS))
@@ -52,6 +53,15 @@ _HUNT = """examples:
   isomodel hunt factory --arm 414-10         one known defect of the built-in layer, explained
 
 The self-test exits 1 if a defect is missed or the sound layer is not clean."""
+
+_PROVE = """examples:
+  isomodel prove myapp.iso:Chat                       two users, two operations
+  isomodel prove myapp.iso:Chat --operations 3 --faults 1 --for 1h
+  isomodel prove myapp.iso:Chat --resume .isomodel/proofs/proof-Chat-1a2b3c4d.json
+
+Fidelity is `portable`: any task may take the next step. Exits 0 only if every interleaving of
+every scenario was run; where the time is over, or with --preemptions or --delays, it exits 3 and
+says what was covered."""
 
 _REPLAY = """examples:
   isomodel replay .isomodel/cases/CASE.json
@@ -156,6 +166,87 @@ def _hunt(hunt: Parser) -> None:
         help="keep the counterexample as it was found",
     )
     _path(hunt)
+
+
+def _prove(prove: Parser) -> None:
+    prove.add_argument("target", metavar="TARGET", help="module:Class, or a built-in")
+    _armed(prove, "arm this defect of the target; may be repeated")
+    prove.add_argument(
+        "--users", type=positive, default=2, metavar="N", help="most users; default 2"
+    )
+    prove.add_argument(
+        "--operations",
+        type=positive,
+        default=2,
+        metavar="N",
+        help="most operations of all users together; default 2",
+    )
+    prove.add_argument(
+        "--together",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="leave out scenarios of fewer users than this; default 1",
+    )
+    prove.add_argument(
+        "--in-turn",
+        action="store_false",
+        dest="beside",
+        help="a user's operations wait for each other: leave out those side by side",
+    )
+    prove.add_argument(
+        "--values", type=positive, default=4, metavar="N", help="values of an argument; default 4"
+    )
+    prove.add_argument(
+        "--only", action="append", default=[], metavar="OPERATION", help="only these; repeatable"
+    )
+    prove.add_argument(
+        "--faults", type=natural, default=0, metavar="N", help="most faults at once; default 0"
+    )
+    bounds = prove.add_mutually_exclusive_group()
+    bounds.add_argument(
+        "--preemptions",
+        type=natural,
+        metavar="N",
+        help="no proof: only executions with at most so many switches away from what could go on",
+    )
+    bounds.add_argument(
+        "--delays",
+        type=natural,
+        metavar="N",
+        help="no proof: only executions with at most so many departures from the usual order",
+    )
+    prove.add_argument(
+        "--oracles",
+        choices=("all", "noninterference", "invariants"),
+        default="all",
+        help="which checks; default all",
+    )
+    prove.add_argument(
+        "--for", type=duration, dest="seconds", metavar="TIME", help="stop after 30s, 10m, 8h"
+    )
+    prove.add_argument(
+        "--workers",
+        type=positive,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="processes; default one for each core",
+    )
+    prove.add_argument("--resume", type=Path, metavar="FILE", help="go on where this journal ends")
+    prove.add_argument(
+        "--cases",
+        type=Path,
+        default=CASES,
+        metavar="DIR",
+        help=f"folder for counterexamples; default {CASES.as_posix()}",
+    )
+    prove.add_argument(
+        "--no-shrink",
+        action="store_false",
+        dest="shrink",
+        help="keep the counterexample as it was found",
+    )
+    _path(prove)
 
 
 def _replay(replay: Parser) -> None:

@@ -180,7 +180,7 @@ class Arrivals(NoRealIO):
         handle = Pending(complete, (future,), None, self.last, owner, name, number, future)
         if self._planned:
             if fails is not None and self._strikes("fail", owner.label, nth):
-                handle.callback = _fail
+                handle.callback = fail
                 handle.args = (future, fails(f"injected failure of {name}"))
             latency += self._delayed(owner, nth)
         if latency > 0:
@@ -428,6 +428,7 @@ def complete(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def _fail(future: asyncio.Future[None], error: BaseException) -> None:
+def fail(future: asyncio.Future[None], error: BaseException) -> None:
+    """What it does where a fault makes it fail."""
     if not future.done():
         future.set_exception(error)

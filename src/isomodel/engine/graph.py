@@ -380,8 +380,6 @@ def own_classes() -> tuple[type, ...]:
 
     Takes some milliseconds: call it once, and again when more modules have been imported.
     """
-    names = ("stdlib", "platstdlib", "purelib", "platlib")
-    library = tuple(sysconfig.get_path(name) + os.sep for name in names)
     found: dict[type, None] = {}
     waiting: list[type] = [object]
     while waiting:
@@ -390,13 +388,20 @@ def own_classes() -> tuple[type, ...]:
             if cls not in found:
                 found[cls] = None
                 waiting.append(cls)
-    own = {name: _is_own(name, library) for name in {cls.__module__ for cls in found}}
+    own = {name: is_own_module(name) for name in {cls.__module__ for cls in found}}
     return tuple(cls for cls in found if own[cls.__module__])
 
 
-def _is_own(module: str, library: tuple[str, ...]) -> bool:
-    file = getattr(sys.modules.get(module), "__file__", None)
-    return file is not None and not file.startswith(library)
+def is_own_module(name: str) -> bool:
+    """Whether this module is neither of the standard library nor of an installed package."""
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return file is not None and not file.startswith(_libraries())
+
+
+@functools.cache
+def _libraries() -> tuple[str, ...]:
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    return tuple(sysconfig.get_path(name) + os.sep for name in names)
 
 
 def class_state(classes: Iterable[type]) -> ClassState:

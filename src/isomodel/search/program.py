@@ -94,11 +94,11 @@ def _run(main: Main, loop: ControlledLoop, around: Around) -> tuple[str, str]:
     except (Exception, SystemExit) as error:
         return "raised", f"{type(error).__name__}: {error}"
     finally:
-        _dismiss(loop)
+        dismiss(loop)
     return "ok", ""
 
 
-def _dismiss(loop: ControlledLoop) -> None:
+def dismiss(loop: ControlledLoop) -> None:
     """End what the program left behind, so that the next execution starts clean."""
     pending = loop.pending_tasks()
     if pending:

@@ -1,0 +1,1 @@
+"""Who touched what: accesses of a program's steps to the objects they share."""

@@ -1,0 +1,1 @@
+"""Proof: every interleaving of a bounded scenario, each class of equivalent ones once."""
