@@ -202,7 +202,7 @@ def run(source: str, use: Callable[[dict[str, Any]], Any], actor: Any = None) ->
 MAKERS = """
     class Thing: pass
 
-    def make(): 
+    def make():
         thing = Thing()
         thing.items = [1]
         thing.by_key = {("a", 1): {}, frozenset(["x", "y", "z"]): 2, Thing: 3, Plain.__init__: 4}

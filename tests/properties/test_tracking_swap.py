@@ -172,7 +172,7 @@ def asserting(box: Box) -> None:
 
 
 def test_the_scope_is_the_program_its_packages_and_the_primitives() -> None:
-    import hypothesis  # noqa: F401, PLC0415 - to have an installed package nobody here names
+    import hypothesis  # noqa: F401 - to have an installed package nobody here names
 
     names = {module.__name__ for module in modules_of([asserting])}
 
