@@ -195,6 +195,38 @@ def test_a_callback_belongs_to_the_event_that_led_to_it() -> None:
     assert by_event(accesses, [(2, a)]) == [Touch(a, "x", True)]
 
 
+def test_what_a_timer_does_is_not_put_down_to_the_task_that_ran_last() -> None:
+    async def main() -> None:
+        shared = {"n": 0}
+
+        def change() -> None:
+            shared["n"] = 7
+
+        async def sets() -> None:
+            asyncio.get_running_loop().call_later(1, change)
+            await asyncio.sleep(2)
+
+        async def looks() -> None:
+            await asyncio.sleep(0.5)
+            await io()
+            assert shared["n"] < 9
+            await asyncio.sleep(2)
+
+        await asyncio.gather(sets(), looks())
+
+    observer = Observer(Tracker([main]), Default())
+    ended, why, _ = run_program(main, observer.scheduler, around=observer.watching)
+    touches = {
+        (touch.event.task, touch.write) for touch in observer.touches if touch.label[1] == "n"
+    }  # type: ignore[index]
+
+    assert (ended, why) == ("ok", "")
+    assert {(task.rpartition(".")[2], write) for task, write in touches} == {
+        ("main/sets", True),
+        ("main/looks", False),
+    }
+
+
 # Conflicts
 
 

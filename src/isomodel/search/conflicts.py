@@ -35,6 +35,10 @@ class Touch(NamedTuple):
     write: bool
 
 
+_new = tuple.__new__
+"""Makes a named tuple in a third of the time."""
+
+
 def by_event(accesses: Sequence[Access], delivered: Sequence[tuple[int, Event]]) -> list[Touch]:
     """Each access with the event that led to it.
 
@@ -58,7 +62,7 @@ def by_event(accesses: Sequence[Access], delivered: Sequence[tuple[int, Event]])
             asked = step in events
         event = step if asked else latest
         if event is not None:
-            found.append(Touch(event, label, write))
+            found.append(_new(Touch, (event, label, write)))
     return found
 
 

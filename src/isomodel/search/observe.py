@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 from isomodel.engine.loop import ControlledLoop
 from isomodel.engine.protocol import Scheduler
 from isomodel.schedulers.observed import Observed
 from isomodel.schedulers.profile import Profiling
 from isomodel.search.conflicts import Touch, by_event
+from isomodel.tracking.recorder import Runner
 from isomodel.tracking.tracker import Tracker
 
 
@@ -33,8 +34,13 @@ class Observer:
     def watching(self, loop: ControlledLoop) -> Iterator[None]:
         """Observe what runs on this loop inside the block."""
 
+        callbacks = _Callbacks(self.scheduler)
+
+        def who() -> Runner:
+            return callbacks if asyncio.current_task(loop) is None else loop.last
+
         loop.asks_always = True
-        with self._tracker.recording(partial(getattr, loop, "last")) as recorder:
+        with self._tracker.recording(who) as recorder:
             self.scheduler.count = recorder.__len__
             try:
                 yield
@@ -42,3 +48,17 @@ class Observer:
                 loop.asks_always = False
                 self.scheduler.count = int
                 self.touches = by_event(recorder.accesses, self.scheduler.delivered)
+
+
+class _Callbacks:
+    """Who runs while no task does: a callback, which belongs to the event that led to it."""
+
+    name = ""
+
+    def __init__(self, observed: Observed) -> None:
+        self._observed = observed
+
+    @property
+    def steps(self) -> int:
+        """Another number after each event, and never 0: what callbacks do counts."""
+        return len(self._observed.delivered) + 1

@@ -241,7 +241,18 @@ FORMATS = frozenset(
 """Methods of texts and frozen sets that read the containers they are given."""
 
 STACK_READERS = frozenset(
-    ["sys", "inspect", "warnings", "logging", "traceback", "typing", "types", "enum", "gc"]
+    [
+        "sys",
+        "dataclasses",
+        "inspect",
+        "warnings",
+        "logging",
+        "traceback",
+        "typing",
+        "types",
+        "enum",
+        "gc",
+    ]
 )
 """Modules whose functions look at who called them: nobody may stand in between."""
 

@@ -10,6 +10,7 @@ way to an object's attributes, exceptions and tuples with attributes of their ow
 from __future__ import annotations
 
 import builtins
+import collections
 import functools
 import operator
 from collections.abc import Callable, Iterator, Mapping
@@ -418,6 +419,8 @@ def _tells(recorder: Recorder, function: Any) -> bool:
 
 
 def _looks_at_the_stack(function: Any) -> bool:
+    if function is collections.namedtuple:
+        return True
     return str(getattr(function, "__module__", "")).partition(".")[0] in STACK_READERS
 
 
