@@ -53,7 +53,7 @@ def by_event(accesses: Sequence[Access], delivered: Sequence[tuple[int, Event]])
     following = next(upcoming, None)
     step: Event | None = None
     asked = False
-    for index, (task, number, label, write) in enumerate(accesses):
+    for index, (task, number, label, write, _) in enumerate(accesses):
         while following is not None and following[0] <= index:
             latest = following[1]
             following = next(upcoming, None)

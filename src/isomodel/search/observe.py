@@ -11,7 +11,7 @@ from isomodel.engine.protocol import Scheduler
 from isomodel.schedulers.observed import Observed
 from isomodel.schedulers.profile import Profiling
 from isomodel.search.conflicts import Touch, by_event
-from isomodel.tracking.recorder import Runner
+from isomodel.tracking.recorder import Access, Runner
 from isomodel.tracking.tracker import Tracker
 
 
@@ -19,16 +19,30 @@ class Observer:
     """Of one execution. ``scheduler`` is the one to run it under; ``touches`` and ``profiling``
     have what was seen.
 
-    Profiles cost as much again as all else; without ``profiled`` there is none.
+    Profiles cost as much again as all else; without ``profiled`` there is none. ``accesses`` are
+    what the touches come from, with ``located`` each with its source line.
 
     It sees the same execution as runs without it: it changes no choice, only who is asked.
     """
 
-    def __init__(self, tracker: Tracker, scheduler: Scheduler, *, profiled: bool = True) -> None:
+    def __init__(
+        self,
+        tracker: Tracker,
+        scheduler: Scheduler,
+        *,
+        profiled: bool = True,
+        located: bool = False,
+    ) -> None:
         self._tracker = tracker
+        self._located = located
+        self.accesses: Sequence[Access] = ()
         self.profiling = Profiling(scheduler) if profiled else None
         self.scheduler = Observed(self.profiling or scheduler)
-        self.touches: Sequence[Touch] = ()
+
+    @property
+    def touches(self) -> Sequence[Touch]:
+        """What each event touched."""
+        return by_event(self.accesses, self.scheduler.delivered)
 
     @contextlib.contextmanager
     def watching(self, loop: ControlledLoop) -> Iterator[None]:
@@ -40,14 +54,14 @@ class Observer:
             return callbacks if asyncio.current_task(loop) is None else loop.last
 
         loop.asks_always = True
-        with self._tracker.recording(who) as recorder:
+        with self._tracker.recording(who, located=self._located) as recorder:
             self.scheduler.count = recorder.__len__
             try:
                 yield
             finally:
                 loop.asks_always = False
                 self.scheduler.count = int
-                self.touches = by_event(recorder.accesses, self.scheduler.delivered)
+                self.accesses = recorder.accesses
 
 
 class _Callbacks:

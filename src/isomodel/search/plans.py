@@ -87,7 +87,7 @@ class ScheduleSearch:
 
     def __init__(self, roots: Iterable[Any], seed: int) -> None:
         self._seed = seed
-        self._tracker = Tracker(roots)
+        self.tracker = Tracker(roots)
         self._frontier = Frontier()
         self._portfolio = Portfolio(POLICIES)
         self._known: list[tuple[str, int]] = []
@@ -122,7 +122,7 @@ class ScheduleSearch:
         index = plan.seed - self._seed * 1_000_003
         if index > EAGER and index % SELDOM:
             return None
-        return Observer(self._tracker, plan.scheduler(), profiled=not index % SELDOM)
+        return Observer(self.tracker, plan.scheduler(), profiled=not index % SELDOM)
 
     def learn(self, plan: Plan, observer: Observer | None, steps: list[tuple[str, int]]) -> None:
         """Take note of what the execution of this plan showed."""

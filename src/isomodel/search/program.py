@@ -18,15 +18,22 @@ from isomodel.engine.loop import Blocked, ControlledLoop, OutOfSteps
 from isomodel.engine.protocol import Scheduler
 from isomodel.engine.world import enter
 from isomodel.schedulers.recording import Recording
+from isomodel.schedulers.replay import Replay
+from isomodel.search.counterexample import Counterexample, explained
 from isomodel.search.execute import LOOPS, session
-from isomodel.search.plans import Plan, ScheduleSearch
+from isomodel.search.observe import Observer
+from isomodel.search.plans import ScheduleSearch
 from isomodel.search.portfolio import Share
+from isomodel.search.program_shrink import Tried, simplest
 from isomodel.search.run import Around
+from isomodel.tracking.tracker import Tracker
 from isomodel.values.schedule import Fault, Fidelity, Schedule
 from isomodel.values.verdict import Finding, Verdict
 
 FAILURE = "no failure"
 """The property of a program."""
+
+STATE = "state kept between executions, or something not under control"
 
 FAILED = ("raised", "hang")
 """How a run ends that breaks it."""
@@ -37,7 +44,7 @@ _control = Control()
 
 
 class ProgramOutcome(msgspec.Struct, frozen=True):
-    """The verdict; for a violated one, the schedule and the number of the execution, from 1.
+    """The verdict; for a violated one, a shrunk schedule and the number of the execution, from 1.
 
     ``policy`` is the one that found it, ``shares`` what each policy had of the budget.
     """
@@ -47,6 +54,7 @@ class ProgramOutcome(msgspec.Struct, frozen=True):
     execution: int = 0
     policy: str = ""
     shares: tuple[Share, ...] = ()
+    counterexample: Counterexample | None = None
 
 
 def run_program(
@@ -144,9 +152,17 @@ def explore_program(
             )
             search.learn(plan, observer, loop.step_counts())
             if ended in FAILED:
-                schedule = _recorded(main, plan, fidelity, faults, seed)
-                verdict = Verdict("violated", why, (Finding(FAILURE, why),), index + 1)
-                return ProgramOutcome(verdict, schedule, index + 1, plan.policy, search.shares())
+                runner = _Runner(main, fidelity, seed)
+                found = runner.recorded(plan.scheduler(), faults)
+                if found is None:
+                    busy = f"execution {index + 1} failed ({why}), and not when repeated: {STATE}"
+                    continue
+                example = runner.counterexample(found, search.tracker)
+                finding = Finding(FAILURE, example.why)
+                verdict = Verdict("violated", example.why, (finding,), index + 1)
+                return ProgramOutcome(
+                    verdict, example.schedule, index + 1, plan.policy, search.shares(), example
+                )
             if ended == "busy":
                 busy = why
     if busy:
@@ -156,10 +172,47 @@ def explore_program(
     return ProgramOutcome(verdict, shares=search.shares())
 
 
-def _recorded(
-    main: Main, plan: Plan, fidelity: Fidelity, faults: tuple[Fault, ...], seed: int
-) -> Schedule:
-    """The schedule of this execution: run once more, with every choice written down."""
-    recording = Recording(plan.scheduler())
-    _, _, loop = run_program(main, recording, fidelity=fidelity, faults=faults, seed=seed)
-    return Schedule(fidelity, tuple(recording.choices), tuple(loop.met))
+class _Runner:
+    """Runs one program again and again until it is known how it fails."""
+
+    def __init__(self, main: Main, fidelity: Fidelity, seed: int) -> None:
+        self._main = main
+        self._fidelity = fidelity
+        self._seed = seed
+        self._how = ""
+        self._why = ""
+
+    def recorded(self, scheduler: Scheduler, faults: tuple[Fault, ...]) -> Tried | None:
+        """What became of it under this scheduler, with every choice written down, if it failed."""
+        recording = Recording(scheduler)
+        how, why, loop = run_program(
+            self._main, recording, fidelity=self._fidelity, faults=faults, seed=self._seed
+        )
+        if how not in FAILED or (self._how and (how, _kind(why)) != (self._how, _kind(self._why))):
+            return None
+        self._how, self._why = how, why
+        choices = tuple(recording.choices)
+        return Tried(Schedule(self._fidelity, choices, tuple(loop.met)), recording.switches)
+
+    def counterexample(self, found: Tried, tracker: Tracker) -> Counterexample:
+        """The simplest schedule that this one leads to, and what happens in it."""
+        best = simplest(found, lambda s: self.recorded(Replay(s.choices), s.faults))
+        schedule = best.schedule
+        self.recorded(Replay(schedule.choices), schedule.faults)  # for its own words
+
+        def run(observer: Observer, faults: tuple[Fault, ...]) -> None:
+            run_program(
+                self._main,
+                observer.scheduler,
+                fidelity=self._fidelity,
+                faults=faults,
+                seed=self._seed,
+                around=observer.watching,
+            )
+
+        return explained(self._why, schedule, tracker, Replay(schedule.choices), run)
+
+
+def _kind(why: str) -> str:
+    """The kind of a failure: the class of an error, not its text, which may tell of values."""
+    return why.partition(":")[0]

@@ -13,6 +13,8 @@ one take its address and with it its label: what it refers to is freed that much
 
 from __future__ import annotations
 
+import os
+import sys
 import weakref
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import fields
@@ -28,6 +30,8 @@ Label = Hashable
 _ALL = "*"
 """Stands for the keys of a container, their number and order."""
 
+_HERE = __name__.rpartition(".")[0] + "."
+
 _UNSHARED = next(map(getrefcount, {0: object()}.values()))
 """What is counted of an object to which only a dict refers, when it is asked about like this."""
 
@@ -38,12 +42,16 @@ _EXACT: frozenset[type] = frozenset([str, int, float, bytes, bool, type(None)])
 
 
 class Access(NamedTuple):
-    """Step number ``step`` (from 1) of this task read or wrote what ``label`` names."""
+    """Step number ``step`` (from 1) of this task read or wrote what ``label`` names.
+
+    ``where`` is the source line, as "file:line in function", if the recorder was asked for it.
+    """
 
     task: str
     step: int
     label: Label
     write: bool
+    where: str = ""
 
 
 _new = tuple.__new__
@@ -96,7 +104,8 @@ class Recorder:
 
     ``who`` tells which task is running. ``standing`` has labels of objects that were there
     before, by id; whoever gives it keeps them alive. ``telling`` are the ids of the code objects
-    that tell of their accesses, ``modules`` the names of the modules they belong to.
+    that tell of their accesses, ``modules`` the names of the modules they belong to. ``located``
+    asks for source lines, which take longer than all else.
     """
 
     def __init__(
@@ -106,10 +115,12 @@ class Recorder:
         standing: Mapping[int, Label] | None = None,
         telling: frozenset[int] = frozenset(),
         modules: frozenset[str] = frozenset(),
+        located: bool = False,
     ) -> None:
         self.telling = telling
         self.modules = modules
         self._who = who
+        self._located = located
         self._standing = standing or {}
         self._accesses: list[Access] = []
         self._entries: dict[int, _Entry] = {}
@@ -226,7 +237,8 @@ class Recorder:
                 return
             place.read = stretch
         if self._step:
-            access = (self._task, self._step, place.label, write)
+            where = _caller() if self._located else ""
+            access = (self._task, self._step, place.label, write, where)
             self._accesses.append(_new(Access, access))
 
     def read_size(self, container: Any) -> None:
@@ -304,6 +316,15 @@ class Recorder:
         for key in [key for key, count in counts if count <= _UNSHARED]:
             del self._entries[key]
             del held[key]
+
+
+def _caller() -> str:
+    """The line of the program that is running."""
+    frame = sys._getframe(2)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_HERE):
+        frame = frame.f_back
+    file = os.path.basename(frame.f_code.co_filename)
+    return f"{file}:{frame.f_lineno} in {frame.f_code.co_name}"
 
 
 def _plain(key: Any) -> Label:

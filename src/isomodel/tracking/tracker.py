@@ -31,8 +31,8 @@ class Tracker:
         return tuple(self._swap.missed)
 
     @contextlib.contextmanager
-    def recording(self, who: Callable[[], Runner]) -> Iterator[Recorder]:
-        """Record inside the block; ``who`` gives the running task.
+    def recording(self, who: Callable[[], Runner], *, located: bool = False) -> Iterator[Recorder]:
+        """Record inside the block; ``who`` gives the running task. ``located``: with source lines.
 
         Inside another recording, that one pauses.
         """
@@ -44,6 +44,7 @@ class Tracker:
                 standing=self._standing.labels,
                 telling=self._swap.telling,
                 modules=self._modules,
+                located=located,
             )
             before = hooks.activate(recorder)
             try:
