@@ -67,8 +67,8 @@ def held(*holds: Hold, program: Any = two) -> Log:
 def test_a_hold_reverses_an_order() -> None:
     first, second = Event("two/one", 2), Event("two/other", 2)
 
-    assert held() == [("one", "did"), ("other", "did")]
-    assert held(Hold(first, second)) == [("other", "did"), ("one", "did")]
+    assert held() == [("other", "did"), ("one", "did")]  # whoever began last goes on
+    assert held(Hold(second, first)) == [("one", "did"), ("other", "did")]
 
 
 def test_holds_in_a_circle_are_dropped() -> None:
