@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from functools import partial
 
 import msgspec
 
@@ -56,8 +55,7 @@ def check(piece: Piece) -> Checked:
         start = time.process_time()
         for index in range(piece.first, piece.first + piece.executions):
             draw = explorer.draw(index)
-            execution = explorer.run(draw)
-            judged = explorer.judge(execution, partial(explorer.run, draw))
+            execution, judged = explorer.examine(draw, observe=explorer.observes(draw))
             for finding in judged.findings:
                 findings[f"{finding.property}: {_general(finding.message)}"] += 1
             if judged.unknown:

@@ -166,6 +166,11 @@ class Explorer:
             self._portfolio.judged(draw.policy, new=new)
         return execution
 
+    def observes(self, draw: Draw) -> bool:
+        """Whether a hunt looks at what this execution touches."""
+        late = draw.index > EASY and draw.index % OBSERVED == 0
+        return late or draw.policy in LOOKING
+
     def examine(self, draw: Draw, *, observe: bool = False) -> tuple[Execution, Judged]:
         """Execute these inputs, and judge what came of it."""
         execution = self.run(draw, observe=observe)
@@ -189,8 +194,7 @@ class Explorer:
             draw = self.draw(index)
             before(draw)
             self._portfolio.used(draw.policy)
-            observe = draw.policy in LOOKING or (index > EASY and index % OBSERVED == 0)
-            execution, judged = self.examine(draw, observe=observe)
+            execution, judged = self.examine(draw, observe=self.observes(draw))
             if judged.findings:
                 return self._found(draw, judged.findings, tally)
             tally.add(execution, judged.unknown, len(judged.also_alone))
