@@ -1,0 +1,139 @@
+"""Feedback: a hunt goes on from executions that showed a new kind of hand-over between users."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import msgspec
+
+from isomodel import Secret, io, operation
+from isomodel.schedulers.held import Event
+from isomodel.search import explore
+from isomodel.search.conflicts import Touch
+from isomodel.search.execute import session
+from isomodel.search.explore import FOLLOWING, Budget, Draw, Explorer
+from isomodel.search.feedback import Feedback, Lead
+from isomodel.search.generate import Generator
+from isomodel.search.journal import Journal
+from isomodel.targets.declare import TargetSpec, spec_of
+from isomodel.values.scenario import Operation, Scenario
+
+
+class Board:
+    """Users write on one board and read it; nothing is wrong with that but for what they see."""
+
+    async def start(self) -> None:
+        self.notes: dict[str, str] = {}
+
+    @operation
+    async def write(self, user: str, text: Secret) -> str:
+        await io("write")
+        self.notes[user] = text
+        return "ok"
+
+    @operation
+    async def count(self, user: str) -> bool:
+        await io("count")
+        return bool(self.notes.get(user, ""))
+
+
+def spec() -> TargetSpec:
+    return spec_of(Board)
+
+
+def scenario() -> Scenario:
+    operations = (
+        Operation("alice.1", "alice", "write", {"text": "a"}),
+        Operation("bob.1", "bob", "count", {}),
+    )
+    return Scenario(operations, 0, ())
+
+
+def lead() -> Lead:
+    return Lead(scenario(), "stock", ())
+
+
+def touches(*, same_user: bool = False, write: bool = True) -> list[Touch]:
+    reader = Event("alice.2" if same_user else "bob.1", 2)
+    return [
+        Touch(Event("alice.1", 2), ("Board", "notes"), write),
+        Touch(reader, ("Board", "notes"), False),
+    ]
+
+
+def feedback() -> Feedback:
+    return Feedback(Generator(spec()))
+
+
+def test_a_new_hand_over_between_users_is_gone_on_from_once_it_was_seen() -> None:
+    seen = feedback()
+
+    assert seen.reversal(random.Random(0)) is None
+    assert seen.learn(lead(), touches())
+    assert not seen.learn(lead(), touches())
+    turned = seen.reversal(random.Random(0))
+    assert turned is not None
+    (hold,) = turned.holds
+    assert (hold.held, hold.until) == (Event("alice.1", 2), Event("bob.1", 2))
+
+
+def test_what_one_user_hands_itself_or_only_reads_is_no_hand_over() -> None:
+    seen = feedback()
+
+    assert not seen.learn(lead(), touches(same_user=True))
+    assert not seen.learn(lead(), touches(write=False))
+    assert seen.handovers == 0
+
+
+def test_a_hand_over_seen_both_ways_is_not_turned_around_again() -> None:
+    seen = feedback()
+    seen.learn(lead(), touches())
+    other_way = [touch._replace(write=not touch.write) for touch in reversed(touches())]
+    seen.learn(lead(), other_way)
+
+    assert seen.handovers == 2
+    assert seen.reversal(random.Random(0)) is None
+
+
+def test_a_mutant_keeps_the_labels_of_the_scenario_it_comes_from() -> None:
+    seen = feedback()
+    seen.learn(lead(), touches())
+
+    grown = 0
+    for number in range(20):
+        mutant = seen.mutant(random.Random(number))
+        assert mutant is not None
+        labels = [operation.label for operation in mutant.scenario.operations]
+        assert {"alice.1", "bob.1"} <= set(labels)
+        assert len(labels) == len(set(labels))
+        grown += len(labels) > 2
+    assert grown
+
+
+def test_a_long_hunt_follows_up_and_equal_hunts_are_equal() -> None:
+    def policies() -> list[tuple[str, int]]:
+        drawn: list[Draw] = []
+        with session():
+            explorer = Explorer(spec(), seed=5)
+            explorer.hunt(Budget(explore.EASY + 150), before=drawn.append)
+        assert any(draw.policy in FOLLOWING for draw in drawn)
+        assert all(draw.policy == "walk" for draw in drawn[: explore.EASY])
+        return [(draw.policy, draw.walk) for draw in drawn]
+
+    assert policies() == policies()
+
+
+def test_inputs_that_no_index_tells_outlive_the_process(tmp_path: Path) -> None:
+    turned = feedback()
+    turned.learn(lead(), touches())
+    going_on = turned.reversal(random.Random(0))
+    assert going_on is not None
+    draw = Draw(7, going_on.scenario, "stock", (), 3, "reversal", going_on.holds)
+    journal, reader = Journal(tmp_path / "pages"), Journal(tmp_path / "pages")
+
+    journal.begin(7, msgspec.json.encode(draw))
+    assert reader.index == 7
+    assert msgspec.json.decode(reader.inputs, type=Draw) == draw
+    journal.begin(8)
+    assert reader.inputs == b""
