@@ -6,6 +6,7 @@ plan for one scenario and learns from what their executions showed.
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -87,11 +88,16 @@ class ScheduleSearch:
 
     def __init__(self, roots: Iterable[Any], seed: int) -> None:
         self._seed = seed
-        self.tracker = Tracker(roots)
+        self._roots = tuple(roots)
         self._frontier = Frontier()
         self._portfolio = Portfolio(POLICIES)
         self._known: list[tuple[str, int]] = []
         self._profile = UNKNOWN
+
+    @functools.cached_property
+    def tracker(self) -> Tracker:
+        """Of the program as it is loaded when this is first asked for."""
+        return Tracker(self._roots)
 
     def plan(self, index: int) -> Plan:
         """The plan of execution ``index``, from 0."""
