@@ -41,6 +41,9 @@ EAGER = 100
 
 SELDOM = 8
 
+CANCELS = 4
+"""One execution in so many also cancels a task."""
+
 
 class Plan(msgspec.Struct, frozen=True):
     """One schedule to try: a policy, its seed, what it knows, and what it holds back."""
@@ -83,11 +86,13 @@ _MAKERS: Mapping[str, Callable[[Plan], Scheduler]] = {
 class ScheduleSearch:
     """Plans executions of one scenario; a pure function of ``seed`` and of what is learned.
 
-    ``roots`` are functions or classes of the program, whose accesses are to be seen.
+    ``roots`` are functions or classes of the program, whose accesses are to be seen; ``cancel``
+    lets some executions cancel a task.
     """
 
-    def __init__(self, roots: Iterable[Any], seed: int) -> None:
+    def __init__(self, roots: Iterable[Any], seed: int, *, cancel: bool = False) -> None:
         self._seed = seed
+        self._cancel = cancel
         self._roots = tuple(roots)
         self._frontier = Frontier()
         self._portfolio = Portfolio(POLICIES)
@@ -103,7 +108,7 @@ class ScheduleSearch:
         """The plan of execution ``index``, from 0."""
         source = random.Random(f"{self._seed}/{index}/plan")
         walk = self._seed * 1_000_003 + index
-        if not index:
+        if not index or self._strikes(index):  # faults strike where chance takes them
             return Plan("walk", walk)
         policy = self._portfolio.draw(source)
         holds = None
@@ -116,12 +121,15 @@ class ScheduleSearch:
         return Plan(policy, walk, holds or (), self._profile)
 
     def cancellation(self, index: int) -> tuple[Fault, ...]:
-        """For every fourth execution, to cancel one of the tasks known so far at an await."""
-        if index % 4 != 3 or not self._known:
+        """For some executions, to cancel one of the tasks known so far at one of its awaits."""
+        if not self._strikes(index) or not self._known:
             return ()
         source = random.Random(f"{self._seed}/{index}")
         name, steps = source.choice(self._known)
         return (Fault("cancel", name, source.randint(1, max(1, steps))),)
+
+    def _strikes(self, index: int) -> bool:
+        return self._cancel and index % CANCELS == CANCELS - 1
 
     def observer(self, plan: Plan) -> Observer | None:
         """For executions that are worth what it costs to see their accesses."""

@@ -137,12 +137,12 @@ def explore_program(
     """
     busy = ""
     with session(), _control.installed():
-        search = ScheduleSearch((main,), seed)
+        search = ScheduleSearch((main,), seed, cancel=cancel)
         # the first execution, once more: what it imports is to be there before it is observed
         run_program(main, search.plan(0).scheduler(), fidelity=fidelity, seed=seed)
         for index in range(executions):
             plan = search.plan(index)
-            faults = search.cancellation(index) if cancel else ()
+            faults = search.cancellation(index)
             observer = search.observer(plan)
             ended, why, loop = run_program(
                 main,
