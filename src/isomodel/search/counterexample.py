@@ -68,17 +68,17 @@ class Switching:
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
         self.count: Callable[[], int] = int
-        self.switches: list[tuple[int, str, SwitchAt]] = []
+        self.switches: list[tuple[int, SwitchAt]] = []
 
     def choose(self, options: Sequence[Option], last: Actor) -> int:
         """What the other scheduler chooses."""
         chosen = self._scheduler.choose(options, last)
         if is_switch(options, chosen, default(options, last), last):
             task = last.reference()
-            where = _inmost(task) if task is not None else ""
+            where = frames(task)[-1] if task is not None else ""
             to = options[chosen].actor
             name = options[chosen].key if to is None else to.name
-            self.switches.append((self.count(), last.name, SwitchAt(last.name, where, name)))
+            self.switches.append((self.count(), SwitchAt(last.name, where, name)))
         return chosen
 
 
@@ -95,11 +95,11 @@ def explained(
     switching.count = lambda: observer.scheduler.count()
     run(observer, schedule.faults)
     accesses = observer.accesses
-    switches = tuple(at for _, _, at in switching.switches)
+    switches = tuple(at for _, at in switching.switches)
     clashes = dict.fromkeys(
         clash
-        for place, task, _ in switching.switches
-        for clash in [_clash(accesses, place, task)]
+        for place, at in switching.switches
+        for clash in [_clash(accesses, place, at.task)]
         if clash is not None
     )
     if not clashes:
@@ -126,7 +126,7 @@ def _clash(accesses: Sequence[Access], place: int, task: str) -> Clash | None:
                 found.append((other, access))
     if not found:
         return None
-    first, second = min(found, key=lambda pair: (pair[1].label not in relied_on,))
+    first, second = min(found, key=lambda pair: pair[1].label not in relied_on)
     return Clash(what_is(first.label), _told(first), _told(second))
 
 
@@ -171,7 +171,3 @@ def _is_container(label: Any) -> bool:
     """Whether this names a container, whose parts are keys and not attributes."""
     kind = label[1] if isinstance(label, tuple) and len(label) == 3 else ""
     return kind in ("dict", "list", "set", "deque", "OrderedDict", "defaultdict")
-
-
-def _inmost(task: Any) -> str:
-    return frames(task)[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import random
 import time
 from collections import Counter
@@ -117,7 +118,11 @@ class Explorer:
         self._generator = Generator(spec, users=users, operations=operations, faults=faults)
         self._feedback = Feedback(self._generator)
         self._portfolio = Portfolio({**FRESH, **FOLLOWING})
-        self._tracker = Tracker((spec.cls,))
+
+    @functools.cached_property
+    def _tracker(self) -> Tracker:
+        """Made when something is first observed: most hunts are over before."""
+        return Tracker((self.spec.cls,))
 
     def fresh(self, index: int, policy: str = "walk") -> Draw:
         """The inputs of one execution of a new scenario: a pure function of the arguments."""
