@@ -22,8 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from time import sleep
 from typing import Any
 
-from isomodel.engine.arrivals import Arrivals
 from isomodel.engine.handle import Post
+from isomodel.engine.loop_arrivals import LoopArrivals
 from isomodel.engine.owner import OWNER, Actor, NumberedFuture
 from isomodel.engine.refusals import NotSimulated
 from isomodel.engine.sources import active
@@ -88,7 +88,7 @@ class Pool:
         worker.add(job)
 
 
-class Executors(Arrivals):
+class Executors(LoopArrivals):
     """The part of the loop that stands in for threads."""
 
     __slots__ = ("_thread",)
@@ -98,6 +98,7 @@ class Executors(Arrivals):
     _default_executor: Any = None
 
     def _begin(self) -> None:
+        super()._begin()
         self._thread = threading.get_ident()
 
     @functools.cached_property
