@@ -10,11 +10,13 @@ import functools
 import heapq
 from collections import deque
 from collections.abc import Callable, Collection
+from time import sleep
 from typing import Any
 
 from isomodel.engine.handle import GoOn, Handle, Jump, Latency, Pending, Post, Timer
 from isomodel.engine.owner import OWNER, Actor, Owner, Part
-from isomodel.engine.protocol import Scheduler
+from isomodel.engine.protocol import KINDS, Scheduler
+from isomodel.engine.sources import active
 from isomodel.values.execution import Arrival, Issue
 from isomodel.values.schedule import OF_IO, Fault, FaultKind
 from isomodel.values.trace import Step
@@ -58,6 +60,9 @@ class Arrivals:
 
     overdue_comes_next = True
     """Whether a timer that was set to no later than now runs in the next iteration for sure."""
+
+    waiter: Any
+    """What simulated I/O completes: made with ``loop``, awaited, and done when it has a result."""
 
     _serial = 0
 
@@ -158,6 +163,29 @@ class Arrivals:
         else:
             self._arrivals.append(handle)
         return handle
+
+    def io(self, name: str, latency: float, fails: type[BaseException] | None) -> Any:
+        """A future that the arrival of this I/O completes, or fails where a fault says so."""
+        future = self.waiter(loop=self)
+        owner = OWNER.get(self.root)
+        nth = owner.io_count
+        owner.io_count = nth + 1
+        if name in KINDS:
+            name = f"io {name}"
+        counts = owner.counts  # owner.count(name), of which this is the busiest caller
+        number = counts.get(name, 0)
+        counts[name] = number + 1
+        handle = Pending(complete, (future,), None, self.last, owner, name, number, future)
+        if self._planned:
+            if fails is not None and self._strikes("fail", owner.label, nth):
+                handle.callback = fail
+                handle.args = (future, fails(f"injected failure of {name}"))
+            latency += self._delayed(owner, nth)
+        if latency > 0:
+            self._delay(handle, latency)
+        else:
+            self._arrivals.append(handle)
+        return future
 
     def _delay(self, handle: Pending, latency: float) -> None:
         if self._every_choice:
@@ -263,6 +291,17 @@ class Arrivals:
                     break
                 handle = following
         return self._posts
+
+    def _threads_sent(self) -> bool:
+        """Where the program started real threads: give them a moment to send something."""
+        sources = active()
+        if sources is None or all(issue.source != "thread" for issue in sources.issues.values()):
+            return False
+        for _ in range(200):
+            if self._posts:
+                return True
+            sleep(0.002)
+        return False
 
     def _offered_timers(self) -> list[Timer]:
         """The next timer; all of them for a run that repeats a recorded order."""

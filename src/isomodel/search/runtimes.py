@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from isomodel.engine.portable import PortableLoop
 from isomodel.engine.runtime import Runtime
@@ -21,6 +21,14 @@ def making(runtime: RuntimeName, fidelity: Fidelity) -> Making:
 
     Raises BadInput, in one line, if its library is not installed or cannot be controlled.
     """
-    if runtime != "asyncio":
-        raise BadInput(f'runtime "{runtime}" has no engine here; write `runtime = "asyncio"`')
+    if runtime == "trio":
+        return _trio()[fidelity]
     return _LOOPS[fidelity]
+
+
+def _trio() -> Mapping[Fidelity, Making]:
+    try:
+        from isomodel.engine.trio import ENGINES  # only for what runs on it
+    except ImportError as error:
+        raise BadInput(f"runtime trio: {error}; install trio") from None
+    return ENGINES
