@@ -6,6 +6,7 @@ _SAYS: tuple[tuple[str, type[BaseException], str], ...] = (
     ("asyncio", RuntimeError, "no running event loop"),
     ("asyncio", RuntimeError, "no current event loop"),
     ("asyncio", RuntimeError, "There is no current event loop"),
+    ("asyncio", AttributeError, "'NoneType' object has no attribute 'create_future'"),
     ("asyncio", TypeError, "trio.run received unrecognized yield message"),
     ("trio", RuntimeError, "must be called from async context"),
     ("trio", RuntimeError, "Task got bad yield: WaitTaskRescheduled"),

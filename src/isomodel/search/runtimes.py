@@ -26,6 +26,11 @@ def making(runtime: RuntimeName, fidelity: Fidelity) -> Making:
     return _LOOPS[fidelity]
 
 
+def check_runtime(runtime: RuntimeName) -> None:
+    """Raise BadInput, in one line, if it cannot be used here."""
+    making(runtime, "stock")
+
+
 def _trio() -> Mapping[Fidelity, Making]:
     try:
         from isomodel.engine.trio import ENGINES  # only for what runs on it
