@@ -83,6 +83,7 @@ def _hunt(arguments: argparse.Namespace, screen: Screen) -> int:
         cases=arguments.cases,
         path=tuple(arguments.path),
         shrink=arguments.shrink,
+        runtimes=arguments.runtimes,
     )
     if options.target is None and not options.armed:
         return selftest.run(options, screen)

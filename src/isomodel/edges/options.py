@@ -44,6 +44,8 @@ class HuntOptions(msgspec.Struct, frozen=True):
     cases: Path
     path: tuple[str, ...]
     shrink: bool
+    runtimes: tuple[str, ...] = ()
+    """On which to hunt; empty: all that the target declares."""
 
 
 class ProveOptions(msgspec.Struct, frozen=True):
@@ -80,6 +82,11 @@ class ReplayOptions(msgspec.Struct, frozen=True):
     armed: tuple[str, ...] | None
     path: tuple[str, ...]
     confirm: bool = False
+
+
+def names(text: str) -> tuple[str, ...]:
+    """``asyncio,trio`` as a tuple, each once."""
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
 def positive(text: str) -> int:

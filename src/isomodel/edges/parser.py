@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from isomodel.edges.options import CASES, FIDELITIES, duration, natural, positive
+from isomodel.edges.options import CASES, FIDELITIES, duration, names, natural, positive
 from isomodel.values.errors import BadInput
 
 EXIT_CODES = (
@@ -118,8 +118,17 @@ def _hunt(hunt: Parser) -> None:
         "--fidelity",
         choices=FIDELITIES,
         default="both",
-        help="stock: only orders that the asyncio loop can produce; "
+        help="stock: only orders that the library's own loop can produce; "
         "portable: any task next; default both",
+    )
+    hunt.add_argument(
+        "--runtime",
+        type=names,
+        default=(),
+        dest="runtimes",
+        metavar="NAMES",
+        help="asyncio, trio or asyncio,trio: on which of those that the target declares; "
+        "default all, each with the whole budget",
     )
     hunt.add_argument(
         "--oracles",
