@@ -9,19 +9,21 @@ from typing import Any
 from isomodel.tracking import hooks
 from isomodel.tracking.recorder import Recorder, Runner
 from isomodel.tracking.scope import Standing, modules_of, standing_of
-from isomodel.tracking.swap import Swap
+from isomodel.tracking.swap import Rewriting, Swap, telling
 
 
 class Tracker:
     """Of the program to which these functions or classes belong.
 
     ``missed`` lists files whose functions could not be rewritten, after the first recording.
+    ``rewriting`` is what becomes of its code while it is ``rewritten``, which it is for as long as
+    something is recorded.
     """
 
-    def __init__(self, roots: Iterable[Any]) -> None:
+    def __init__(self, roots: Iterable[Any], rewriting: Rewriting = telling) -> None:
         roots = tuple(roots)
         modules = modules_of(roots)
-        self._swap = Swap(modules, roots)
+        self._swap = Swap(modules, roots, rewriting)
         self._modules = frozenset(module.__name__ for module in modules)
         self._standing: Standing | None = None
 
@@ -29,6 +31,11 @@ class Tracker:
     def missed(self) -> tuple[str, ...]:
         """Files whose accesses are not seen."""
         return tuple(self._swap.missed)
+
+    @property
+    def rewritten(self) -> contextlib.AbstractContextManager[None]:
+        """Have the rewritten code in place inside a block."""
+        return self._swap
 
     @contextlib.contextmanager
     def recording(self, who: Callable[[], Runner], *, located: bool = False) -> Iterator[Recorder]:
