@@ -107,6 +107,10 @@ class Tasks(Executors):
                 pending.append(task)
         return pending
 
+    def pending(self) -> list[str]:
+        """The names of the tasks that are not done, in the order in which they were made."""
+        return [self.name_of(task) for task in self.pending_tasks()]
+
     def step_counts(self) -> list[tuple[str, int]]:
         """The tasks made so far but the main one, each with the steps it has taken."""
         return [(name, actor.steps) for name, actor in list(self._actors.items())[1:]]

@@ -20,7 +20,7 @@ from isomodel.engine.world import enter
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.recording import Recording
 from isomodel.search.execute import session
-from isomodel.search.program import Main, dismiss
+from isomodel.search.program import Main
 from isomodel.search.proof.follow import Follow, FollowedLoop
 from isomodel.search.proof.tree import Diverged, Stop, Tree
 from isomodel.values.schedule import Fault, Schedule
@@ -209,7 +209,7 @@ def run_main(main: Main, loop: ControlledLoop, seed: int) -> Ended:
     finally:
         here.sink = None
         loop.scheduler = Default()
-        dismiss(loop)
+        loop.dismiss()
         enter(before)
         loop.uncontrolled.extend(_control.end())
 
