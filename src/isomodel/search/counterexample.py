@@ -43,6 +43,8 @@ class Counterexample(msgspec.Struct, frozen=True):
     schedule: Schedule
     switches: tuple[SwitchAt, ...] = ()
     clashes: tuple[Clash, ...] = ()
+    under: str = ""
+    """What was controlled and how finely, where that is more than the schedule's fidelity."""
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
@@ -51,7 +53,7 @@ class Counterexample(msgspec.Struct, frozen=True):
 def _lines(example: Counterexample) -> Iterator[str]:
     count = len(example.switches)
     numbers = {0: "no switch", 1: "1 switch"}.get(count, f"{count} switches")
-    yield f"{example.why} ({example.schedule.fidelity}, {numbers})"
+    yield f"{example.why} ({example.under or example.schedule.fidelity}, {numbers})"
     for fault in example.schedule.faults:
         yield f"  {fault.kind} of {fault.task} at its step {fault.at}"
     for number, switch in enumerate(example.switches, 1):
@@ -62,11 +64,23 @@ def _lines(example: Counterexample) -> Iterator[str]:
             yield f"    {task} {does} it at {where}"
 
 
-class Switching:
-    """A scheduler around another that notes context switches, and ``count()`` at each."""
+def where_its_task_waits(last: Actor) -> str:
+    """The innermost function and line of an asyncio task."""
+    task = last.reference()
+    return frames(task)[-1] if task is not None else ""
 
-    def __init__(self, scheduler: Scheduler) -> None:
+
+class Switching:
+    """A scheduler around another that notes context switches, and ``count()`` at each.
+
+    ``where`` tells where the one that ran last has stopped.
+    """
+
+    def __init__(
+        self, scheduler: Scheduler, where: Callable[[Actor], str] = where_its_task_waits
+    ) -> None:
         self._scheduler = scheduler
+        self._where = where
         self.count: Callable[[], int] = int
         self.switches: list[tuple[int, SwitchAt]] = []
 
@@ -74,8 +88,7 @@ class Switching:
         """What the other scheduler chooses."""
         chosen = self._scheduler.choose(options, last)
         if is_switch(options, chosen, default(options, last), last):
-            task = last.reference()
-            where = frames(task)[-1] if task is not None else ""
+            where = self._where(last)
             to = options[chosen].actor
             name = options[chosen].key if to is None else to.name
             self.switches.append((self.count(), SwitchAt(last.name, where, name)))
@@ -88,9 +101,11 @@ def explained(
     tracker: Tracker,
     scheduler: Scheduler,
     run: Callable[[Observer, tuple[Fault, ...]], object],
+    where: Callable[[Actor], str] = where_its_task_waits,
+    under: str = "",
 ) -> Counterexample:
     """Run this schedule once more, observed, to say what happens in it."""
-    switching = Switching(scheduler)
+    switching = Switching(scheduler, where)
     observer = Observer(tracker, switching, profiled=False, located=True)
     switching.count = lambda: observer.scheduler.count()
     run(observer, schedule.faults)
@@ -104,7 +119,7 @@ def explained(
     )
     if not clashes:
         clashes = dict.fromkeys(_between(accesses))
-    return Counterexample(why, schedule, switches, tuple(clashes))
+    return Counterexample(why, schedule, switches, tuple(clashes), under)
 
 
 def _clash(accesses: Sequence[Access], place: int, task: str) -> Clash | None:

@@ -30,7 +30,8 @@ Label = Hashable
 _ALL = "*"
 """Stands for the keys of a container, their number and order."""
 
-_HERE = __name__.rpartition(".")[0] + "."
+_HERE = (__name__.rpartition(".")[0] + ".", "isomodel.engine.")
+"""Modules that do accesses for the program."""
 
 _UNSHARED = next(map(getrefcount, {0: object()}.values()))
 """What is counted of an object to which only a dict refers, when it is asked about like this."""

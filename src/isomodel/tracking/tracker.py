@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from types import FunctionType
 from typing import Any
 
 from isomodel.tracking import hooks
 from isomodel.tracking.recorder import Recorder, Runner
-from isomodel.tracking.scope import Standing, modules_of, standing_of
+from isomodel.tracking.scope import Standing, functions_of, modules_of, standing_of
 from isomodel.tracking.swap import Rewriting, Swap, telling
 
 
@@ -21,7 +22,7 @@ class Tracker:
     """
 
     def __init__(self, roots: Iterable[Any], rewriting: Rewriting = telling) -> None:
-        roots = tuple(roots)
+        self._roots = roots = tuple(roots)
         modules = modules_of(roots)
         self._swap = Swap(modules, roots, rewriting)
         self._modules = frozenset(module.__name__ for module in modules)
@@ -36,6 +37,10 @@ class Tracker:
     def rewritten(self) -> contextlib.AbstractContextManager[None]:
         """Have the rewritten code in place inside a block."""
         return self._swap
+
+    def functions(self) -> tuple[FunctionType, ...]:
+        """The functions of the program, rewritten or not."""
+        return tuple(functions_of(self._swap.modules, self._roots))
 
     @contextlib.contextmanager
     def recording(self, who: Callable[[], Runner], *, located: bool = False) -> Iterator[Recorder]:

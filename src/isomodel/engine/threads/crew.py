@@ -24,7 +24,8 @@ from isomodel.engine.protocol import Scheduler
 from isomodel.engine.threads import greenlets
 from isomodel.engine.threads.here import here
 from isomodel.engine.threads.locals import Locals, interpreters_own
-from isomodel.engine.threads.where import places
+from isomodel.engine.threads.where import here_is, place_of
+from isomodel.tracking.hooks import recording
 from isomodel.values.execution import Issue
 
 FAIR = 500
@@ -142,7 +143,7 @@ class Crew:
         self.holders: dict[int, ControlledThread] = {}
         self.reentrant: dict[int, tuple[Any, Any]] = {}
         self.plain: dict[int, object] = {}
-        self.touched: Callable[[object, str, bool], object] | None = None
+        self.ends: dict[int, str] = {}
         self.ending = False
         self.traced: Callable[[], object] | None = None
         self._waiting: dict[int, list[ControlledThread]] = {}
@@ -257,10 +258,13 @@ class Crew:
             self._switch(thread, following)
 
     def touch(self, thing: object, part: str, *, write: bool) -> None:
-        """A point, and after it an access to this part of something."""
+        """A point, and after it an access to this part of something: a look, or also a change."""
         self.point()
-        if self.touched is not None and not self.quiet:
-            self.touched(thing, part, write)
+        recorder = recording()
+        if recorder is not None and not self.quiet:
+            recorder.touch(thing, part, write=False)
+            if write:
+                recorder.touch(thing, part, write=True)
 
     def wait(self, thing: object, why: str, until: float | None = None) -> bool:
         """Wait until ``wake`` is called for this thing, or until that time; whether it was woken.
@@ -293,6 +297,11 @@ class Crew:
         """Whoever waits for this thing can look again."""
         for thread in self._waiting.pop(id(thing), ()):
             self._resume(thread)
+
+    def join(self, thread: ControlledThread) -> None:
+        """Wait until this thread has ended."""
+        while not thread.greenlet.dead:
+            self.wait(thread, f"waits for {thread.name} to end")
 
     def keep_plain(self, lock: object) -> None:
         """Taking this lock is no point: it belongs to the standard library's own housekeeping."""
@@ -399,6 +408,11 @@ class Crew:
 
     # Telling
 
+    @property
+    def in_task(self) -> Callable[[], object]:
+        """Tells which thread of ours is running; None where none is."""
+        return lambda: self.current
+
     def label(self) -> str:
         """Whose work is running now."""
         return "" if self.current is None else self.current.owner.label
@@ -406,14 +420,18 @@ class Crew:
     def waiting(self) -> list[str]:
         """Where each thread that has not ended waits."""
         return [
-            f"{thread.name} {thread.why}{self._held_by(thread)} at {places(thread.greenlet)}"
+            f"{thread.name} {thread.why}{self._held_by(thread)} at {self.place(thread)}"
             for thread in self.threads.values()
-            if not thread.greenlet.dead and thread.why
+            if not thread.greenlet.dead and thread not in self.runnable and thread.name != "main"
         ]
+
+    def place(self, thread: ControlledThread) -> str:
+        """The program's line where this thread is."""
+        return here_is() if thread is self.current else place_of(thread.greenlet)
 
     def _held_by(self, thread: ControlledThread) -> str:
         holder = self.holders.get(id(thread.awaits))
-        if holder is None:
+        if holder is None or id(thread.awaits) in self.ends:
             return ""
         return " held by itself" if holder is thread else f" held by {holder.name}"
 

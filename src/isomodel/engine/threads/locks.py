@@ -82,10 +82,11 @@ def _acquire(self: Any, blocking: bool = True, timeout: float = -1) -> bool:
         crew.touch(self, "holder", write=True)
     if not take(self, False):
         until = _limit(crew, blocking, timeout)
+        why = crew.ends.get(id(self), "waits for a lock")
         while not take(self, False):
             if not blocking or (until is not None and crew.now >= until):
                 return False
-            crew.wait(self, "waits for a lock", until)
+            crew.wait(self, why, until)
     crew.holders[id(self)] = crew.current  # type: ignore[assignment]
     return True
 

@@ -114,6 +114,7 @@ def _sentinel(original: Callable[[], Any]) -> Callable[[], Any]:
 def _held_until_the_end_of(thread: ControlledThread, crew: Crew) -> Any:
     lock = thread.sentinel = _thread.allocate_lock()
     crew.keep_plain(lock)
+    crew.ends[id(lock)] = f"waits for {thread.name} to end"
     take(lock)
 
     def ended() -> None:

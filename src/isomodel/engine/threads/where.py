@@ -12,7 +12,7 @@ _LIBRARY = sysconfig.get_path("stdlib")
 _INSTALLED = sysconfig.get_path("purelib")
 
 
-def places(greenlet: Any) -> str:
+def place_of(greenlet: Any) -> str:
     """The program's innermost line of a suspended thread, as "file:line in function"."""
     return line_of(greenlet.gr_frame)
 
