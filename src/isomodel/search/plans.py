@@ -18,6 +18,7 @@ from isomodel.schedulers.held import Held, Hold
 from isomodel.schedulers.pct import PCT
 from isomodel.schedulers.profile import UNKNOWN, Profile
 from isomodel.schedulers.random import RandomWalk
+from isomodel.schedulers.round_robin import RoundRobin
 from isomodel.schedulers.sticky import Sticky
 from isomodel.schedulers.surw import SURW
 from isomodel.search.frontier import Frontier
@@ -77,6 +78,10 @@ def _sticky(plan: Plan) -> Scheduler:
     return Sticky(plan.seed, plan.profile, company=plan.company)
 
 
+def _round_robin(plan: Plan) -> Scheduler:
+    return RoundRobin(plan.seed, plan.profile, company=plan.company)
+
+
 def _surw(plan: Plan) -> Scheduler:
     return SURW(plan.seed, plan.profile, company=plan.company)
 
@@ -87,6 +92,7 @@ _MAKERS: Mapping[str, Callable[[Plan], Scheduler]] = {
     "pct 5": _pct(5),
     "sticky": _sticky,
     "surw": _surw,
+    "round robin": _round_robin,
 }
 
 
@@ -95,7 +101,8 @@ class ScheduleSearch:
 
     ``roots`` are functions or classes of the program, whose accesses are to be seen; ``cancel``
     lets some executions cancel a task. ``policies`` are those that share the budget, ``rewriting``
-    what the program's code becomes so that its accesses are seen.
+    what the program's code becomes so that its accesses are seen, ``first`` the policy of the first
+    execution, which the others learn from.
     """
 
     def __init__(
@@ -106,13 +113,15 @@ class ScheduleSearch:
         cancel: bool = False,
         policies: Mapping[str, float] = POLICIES,
         rewriting: Rewriting = telling,
+        first: str = "walk",
     ) -> None:
         self._seed = seed
         self._cancel = cancel
         self._rewriting = rewriting
+        self._first = first
         self._roots = tuple(roots)
         self._frontier = Frontier()
-        self._portfolio = Portfolio(policies)
+        self._portfolio = Portfolio({**policies, first: policies.get(first, 0.0)})
         self._known: list[tuple[str, int]] = []
         self._profile = UNKNOWN
 
@@ -125,7 +134,9 @@ class ScheduleSearch:
         """The plan of execution ``index``, from 0."""
         source = random.Random(f"{self._seed}/{index}/plan")
         walk = self._seed * 1_000_003 + index
-        if not index or self._strikes(index):  # faults strike where chance takes them
+        if not index:
+            return Plan(self._first, walk)
+        if self._strikes(index):  # faults strike where chance takes them
             return Plan("walk", walk)
         policy = self._portfolio.draw(source)
         holds = None

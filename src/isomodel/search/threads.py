@@ -160,6 +160,7 @@ def explore_threads(
         seed,
         policies=policies or POLICIES[granularity],
         rewriting=with_points,
+        first="round robin",
     )
     with controlled(search, granularity):
         return _Exploration(program, search, granularity, seed, max_steps).outcome(executions)

@@ -127,6 +127,7 @@ class Crew:
     def __init__(self, scheduler: Scheduler, *, max_steps: int = 20_000) -> None:
         self._new = greenlets.load().greenlet
         self.scheduler = scheduler
+        self._pick: Callable[[list[Any]], int] = getattr(scheduler, "pick", self._choose)
         self.max_steps = max_steps
         self.asks_always = False
         self.now = 0.0
@@ -248,14 +249,26 @@ class Crew:
         self.steps += 1
         if self.steps > self.max_steps:
             self.give_up(OutOfSteps(f"still busy after {self.max_steps} steps"))
-        if len(self.runnable) == 1 and not self._timers and not self.asks_always:
+        if self._timers or self.asks_always or self._turns > FAIR:
+            following = self._next()
+            assert following is not None
+        elif len(self.runnable) == 1:
             thread.actor.steps += 1
             return
-        following = self._next()
-        assert following is not None
-        self._begin_step(following)
-        if following is not thread:
-            self._switch(thread, following)
+        else:  # nearly always, the short way
+            following = self.runnable[self._pick(self.runnable)]
+        actor = following.actor
+        actor.steps += 1
+        following.priority = -1.0
+        if following is thread:
+            self._turns += 1
+            return
+        self._turns = 0
+        self.last = actor
+        self._switch(thread, following)
+
+    def _choose(self, options: list[Any]) -> int:
+        return self.scheduler.choose(options, self.last)
 
     def touch(self, thing: object, part: str, *, write: bool) -> None:
         """A point, and after it an access to this part of something: a look, or also a change."""
@@ -346,7 +359,7 @@ class Crew:
             if len(options) == 1 and not self.asks_always:
                 option = options[0]
             else:
-                option = options[self.scheduler.choose(options, self.last)]
+                option = options[self._choose(options)]
             if type(option) is ControlledThread:
                 return option
             self._pass_time(option)
@@ -391,13 +404,12 @@ class Crew:
 
     def _switch(self, thread: ControlledThread, following: ControlledThread) -> None:
         """From the running thread to another; returns when it is this one's turn again."""
-        thread.locals.leave()
+        if self._shared:
+            thread.locals.leave()
         self.current = following
-        if self.traced is None:
-            following.greenlet.switch()
-        else:
+        if self.traced is not None:
             self.traced()
-            following.greenlet.switch()
+        following.greenlet.switch()
         thread.locals.enter()
 
     def _enter(self, thread: ControlledThread) -> None:

@@ -26,10 +26,16 @@ _running_loop = asyncio._get_running_loop
 _set_running_loop = asyncio._set_running_loop
 
 
+_known: tuple[object, dict[Any, Any]] = (None, {})
+
+
 def interpreters_own() -> dict[Any, Any]:
     """The interpreter's dict for the OS thread that asks; the same one as long as that lives."""
-    found: dict[Any, Any] = ctypes.cast(_get(), ctypes.py_object).value
-    return found
+    global _known
+    address = _get()
+    if _known[0] != address:
+        _known = (address, ctypes.cast(address, ctypes.py_object).value)
+    return _known[1]
 
 
 class Locals:
