@@ -6,7 +6,9 @@ is one step. At a point the scheduler is asked, by the protocol that the asyncio
 each thread that can run is an option, and so is the next timer. Schedules, shrinking and replay
 are therefore the same for both.
 
-Virtual time passes when the scheduler says so, or when nothing else can happen. A thread that
+Virtual time passes when nothing else can happen. When the scheduler says so, it also passes while
+threads are at work, but from wait to wait none of them takes more than ``SLACK``: a short sleep may
+end in the middle of what another thread does, a time limit of seconds does not. A thread that
 has taken ``FAIR`` steps while others could run has to wait until one of them did: no loop that
 looks for something again and again keeps it from happening.
 """
@@ -30,6 +32,9 @@ from isomodel.values.execution import Issue
 
 FAIR = 500
 """Steps that one thread may take in a row while another one could run."""
+
+SLACK = 0.1
+"""Seconds for which an operating system may keep a thread from running, or its work may take."""
 
 STUBBORN = 1_000
 """How often a thread may refuse to end before it is left alone."""
@@ -70,7 +75,7 @@ class Timer:
 class ControlledThread:
     """One thread, and at the same time the option that it takes its next step.
 
-    ``awaits`` is what it is blocked on, ``why`` that in words, ``timed_out`` whether its time limit
+    ``since`` when it could run, last, without a wait in between. ``awaits`` is what it is blocked on, ``why`` that in words, ``timed_out`` whether its time limit
     ended the last wait.
     """
 
@@ -87,13 +92,14 @@ class ControlledThread:
         "owner",
         "priority",
         "sentinel",
+        "since",
         "timed_out",
         "timer",
         "why",
     )
 
     def __init__(
-        self, name: str, owner: Owner, number: int, ident: int, locals_: Locals
+        self, name: str, owner: Owner, number: int, ident: int, locals_: Locals, now: float
     ) -> None:
         self.actor = Actor(name, owner, number)
         self.owner = owner
@@ -102,6 +108,7 @@ class ControlledThread:
         self.priority = -1.0
         self.ident = ident
         self.daemon = False
+        self.since = now
         self.greenlet: Any = None
         self.locals = locals_
         self.sentinel: Any = None
@@ -145,6 +152,7 @@ class Crew:
         self.reentrant: dict[int, tuple[Any, Any]] = {}
         self.plain: dict[int, object] = {}
         self.ends: dict[int, str] = {}
+        self.on_ending: list[Callable[[], object]] = []
         self.ending = False
         self.traced: Callable[[], object] | None = None
         self._waiting: dict[int, list[ControlledThread]] = {}
@@ -200,7 +208,7 @@ class Crew:
         owner = Owner(label, "", creator.part)
         number = len(self.threads) + 1
         thread = ControlledThread(
-            label, owner, number, ident or 1_000 + number, Locals(self._shared)
+            label, owner, number, ident or 1_000 + number, Locals(self._shared), self.now
         )
         thread.greenlet = self._new(lambda: self._live(thread, body), self._hub)
         self.threads[label] = thread
@@ -217,7 +225,7 @@ class Crew:
         except (Ended, SystemExit):
             pass
         except BaseException as error:
-            self.errors.append((thread.name, error))
+            self.failed(thread, error)
         finally:
             for action in thread.on_end:
                 action()
@@ -227,9 +235,16 @@ class Crew:
             self.wake(thread)
             self.current = None
 
+    def failed(self, thread: ControlledThread, error: BaseException) -> None:
+        """This was raised in a thread, and nobody caught it."""
+        if not self.ending:
+            self.errors.append((thread.name, error))
+
     def _end_all(self) -> None:
         """End every thread that has not ended by itself."""
         self.ending = True
+        for action in self.on_ending:
+            action()
         for thread in list(self.threads.values()):
             while not thread.greenlet.dead and self._refusals < STUBBORN:
                 self._refusals += 1
@@ -250,8 +265,7 @@ class Crew:
         if self.steps > self.max_steps:
             self.give_up(OutOfSteps(f"still busy after {self.max_steps} steps"))
         if self._timers or self.asks_always or self._turns > FAIR:
-            following = self._next()
-            assert following is not None
+            following = self._next() or thread
         elif len(self.runnable) == 1:
             thread.actor.steps += 1
             return
@@ -341,6 +355,7 @@ class Crew:
             thread.timer.live = False
             thread.timer = None
         thread.awaits = None
+        thread.since = self.now
         self.runnable.append(thread)
 
     # Who is next
@@ -350,6 +365,8 @@ class Crew:
         while True:
             options: list[Any] = self.runnable
             timer = self._next_timer() if self._timers else None
+            if timer is not None and self.runnable and not self._may_come(timer):
+                timer = None
             if len(options) > 1 and self._turns > FAIR:
                 options = [option for option in options if option.actor is not self.last]
             if timer is not None:
@@ -374,6 +391,10 @@ class Crew:
             self._turns = 0
             self.last = actor
 
+    def others(self) -> list[ControlledThread]:
+        """The threads beside the running one that could run."""
+        return [thread for thread in self.runnable if thread is not self.current]
+
     def _next_timer(self) -> Timer | None:
         """The next timer for which time has to pass; those whose time has come are over."""
         timers = self._timers
@@ -385,6 +406,10 @@ class Crew:
             if timer.live:
                 self._time_out(timer)
         return None
+
+    def _may_come(self, timer: Timer) -> bool:
+        """Whether so little time has to pass that those at work may take as long."""
+        return timer.when <= min(thread.since for thread in self.runnable) + SLACK
 
     def _pass_time(self, timer: Timer) -> None:
         heapq.heappop(self._timers)
@@ -409,8 +434,10 @@ class Crew:
         self.current = following
         if self.traced is not None:
             self.traced()
-        following.greenlet.switch()
-        thread.locals.enter()
+        try:
+            following.greenlet.switch()
+        finally:
+            thread.locals.enter()
 
     def _enter(self, thread: ControlledThread) -> None:
         """From the hub to a thread; returns when one has ended or all have to."""

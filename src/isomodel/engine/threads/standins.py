@@ -8,6 +8,7 @@ execution, as they would be in a new process.
 from __future__ import annotations
 
 import _thread
+import asyncio
 import concurrent.futures.thread as pools
 import itertools
 import queue
@@ -18,6 +19,7 @@ from typing import Any
 
 from isomodel.engine.threads.crew import ControlledThread, Crew, Ended
 from isomodel.engine.threads.here import active
+from isomodel.engine.threads.loop import new_event_loop
 from isomodel.engine.threads.locks import give, take
 
 _threading: Any = threading
@@ -35,9 +37,10 @@ def names() -> Iterator[tuple[Any, str, Any]]:
         yield _threading, "_ThreadHandle", _handle(_threading._ThreadHandle)
     else:
         yield _threading, "_set_sentinel", _sentinel(_threading._set_sentinel)
-    for module in (_threading,):
-        yield module, "get_ident", ident
-        yield module, "get_native_id", _native(module.get_native_id)
+    yield _threading, "get_ident", ident
+    yield _threading, "get_native_id", _native(_threading.get_native_id)
+    for module in (asyncio, asyncio.events):
+        yield module, "new_event_loop", new_event_loop(asyncio.events.new_event_loop)
     yield _threading, "_time", _clock(time.monotonic)
     yield queue, "time", _clock(time.monotonic)
 
@@ -202,6 +205,11 @@ class Interpreter:
             if hasattr(_threading, lock):
                 self._crew.keep_plain(getattr(_threading, lock))
         self._crew.keep_plain(_pools._global_shutdown_lock)
+        self._crew.on_ending.append(self._silence)
+
+    def _silence(self) -> None:
+        """Pools log whatever ends a worker, and so they would our ending it."""
+        self._set(_pools._base.LOGGER, "disabled", True)
 
     def _set(self, holder: Any, name: str, value: Any) -> None:
         self._before.append((holder, name, getattr(holder, name)))
@@ -228,4 +236,4 @@ class Interpreter:
         current = self._crew.current
         if error is None or isinstance(error, (Ended, SystemExit)) or current is None:
             return
-        self._crew.errors.append((current.name, error))
+        self._crew.failed(current, error)
