@@ -56,7 +56,17 @@ class Sources:
     ``expected`` names sources that are under control here, and so are not reported.
     """
 
-    __slots__ = ("_draws", "advance", "expected", "issues", "now", "outer", "owner", "seed", "thread")
+    __slots__ = (
+        "_draws",
+        "advance",
+        "expected",
+        "issues",
+        "now",
+        "outer",
+        "owner",
+        "seed",
+        "thread",
+    )
 
     def __init__(
         self,

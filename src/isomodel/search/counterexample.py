@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -9,11 +10,15 @@ import msgspec
 
 from isomodel.engine.owner import Actor
 from isomodel.engine.protocol import Option, Scheduler, default, is_switch
+from isomodel.engine.threads.crew import OUTSIDE
 from isomodel.engine.waiting import frames
 from isomodel.search.observe import Observer
 from isomodel.tracking.recorder import Access, Label
 from isomodel.tracking.tracker import Tracker
 from isomodel.values.schedule import Fault, Schedule
+
+_LINE = re.compile(r":\d+ in ")
+"""Marks a place in the source; what has none is a statement."""
 
 
 class SwitchAt(msgspec.Struct, frozen=True):
@@ -61,7 +66,7 @@ def _lines(example: Counterexample) -> Iterator[str]:
     for clash in example.clashes:
         yield f"  conflict over {clash.what}:"
         for task, does, where in (clash.first, clash.second):
-            yield f"    {task} {does} it at {where}"
+            yield f"    {task} {does} it {'at' if _LINE.search(where) else 'by'} {where}"
 
 
 def where_its_task_waits(last: Actor) -> str:
@@ -141,7 +146,7 @@ def _clash(accesses: Sequence[Access], place: int, task: str) -> Clash | None:
                 found.append((other, access))
     if not found:
         return None
-    first, second = min(found, key=lambda pair: pair[1].label not in relied_on)
+    first, second = min(found, key=lambda pair: (*_rank(*pair), pair[1].label not in relied_on))
     return Clash(what_is(first.label), _told(first), _told(second))
 
 
@@ -149,10 +154,12 @@ def _between(accesses: Sequence[Access]) -> Iterator[Clash]:
     """Where tasks alternate as by default: the last write to what a task uses before and after."""
     used: dict[Label, dict[str, Access | None]] = {}
     found: Clash | None = None
+    lowest = (2, 0)
     for access in accesses:
         users = used.setdefault(access.label, {})
         foreign = users.get(access.task)
-        if foreign is not None:
+        if foreign is not None and _rank(foreign, access) <= lowest:
+            lowest = _rank(foreign, access)
             found = Clash(what_is(access.label), _told(foreign), _told(access))
         if access.write:
             for task in users:
@@ -160,6 +167,22 @@ def _between(accesses: Sequence[Access]) -> Iterator[Clash]:
         users[access.task] = None
     if found is not None:
         yield found
+
+
+_MEANS = ("holder", "items", "callbacks")
+"""Parts of locks, queues and event loops, over which threads meet by design."""
+
+
+def _rank(first: Access, second: Access) -> tuple[int, int]:
+    """How little this conflict tells: least over databases, most over means to meet.
+
+    Of those over databases, two statements that write tell more than one that only looks.
+    """
+    label = first.label
+    owner, part = label if isinstance(label, tuple) and len(label) == 2 else ("", "")
+    if owner == OUTSIDE:
+        return 0, sum(access.where.lower().startswith("select") for access in (first, second))
+    return 1 + (part in _MEANS), 0
 
 
 def _told(access: Access) -> tuple[str, str, str]:

@@ -102,7 +102,7 @@ class ScheduleSearch:
     ``roots`` are functions or classes of the program, whose accesses are to be seen; ``cancel``
     lets some executions cancel a task. ``policies`` are those that share the budget, ``rewriting``
     what the program's code becomes so that its accesses are seen, ``first`` the policy of the first
-    execution, which the others learn from.
+    execution, which the others learn from, ``packages`` whose code belongs to the program.
     """
 
     def __init__(
@@ -114,11 +114,13 @@ class ScheduleSearch:
         policies: Mapping[str, float] = POLICIES,
         rewriting: Rewriting = telling,
         first: str = "walk",
+        packages: Iterable[str] | None = None,
     ) -> None:
         self._seed = seed
         self._cancel = cancel
         self._rewriting = rewriting
         self._first = first
+        self._packages = packages
         self._roots = tuple(roots)
         self._frontier = Frontier()
         self._portfolio = Portfolio({**policies, first: policies.get(first, 0.0)})
@@ -128,7 +130,7 @@ class ScheduleSearch:
     @functools.cached_property
     def tracker(self) -> Tracker:
         """Of the program as it is loaded when this is first asked for."""
-        return Tracker(self._roots, self._rewriting)
+        return Tracker(self._roots, self._rewriting, self._packages)
 
     def plan(self, index: int) -> Plan:
         """The plan of execution ``index``, from 0."""

@@ -51,6 +51,9 @@ POLICIES: Mapping[Granularity, Mapping[str, float]] = {
 }
 """What shares the budget. Only accesses can be turned around: instructions are not told apart."""
 
+MOST_BUSY = 3
+"""Executions in a row that never end, after which the next ones are not tried."""
+
 S = TypeVar("S")
 
 
@@ -116,8 +119,8 @@ def run_threads(
         return "raised", _told(error), crew
     finally:
         instructions.end()
-    for name, error in crew.errors:
-        return "raised", f"{_told(error)} in {name}", crew
+    for name, uncaught in crew.errors:
+        return "raised", f"{_told(uncaught)} in {name}", crew
     return "ok", "", crew
 
 
@@ -144,13 +147,16 @@ def explore_threads(
     executions: int = 1_000,
     seed: int = 0,
     granularity: Granularity = "accesses",
+    within: Sequence[str] = (),
     policies: Mapping[str, float] | None = None,
     max_steps: int = 20_000,
 ) -> ProgramOutcome:
     """Run ``bodies``, each in a thread, under one schedule after another until something fails.
 
     ``setup`` is called first and makes the state that each body is given; ``check`` comes when all
-    have ended. A single body may start all threads itself. Raises BadInput without greenlet.
+    have ended. A single body may start all threads itself. ``within`` names packages and modules,
+    beside those that the program's author wrote, in whose code threads can be interrupted, too.
+    Raises BadInput without greenlet.
     """
     program = ThreadedProgram(tuple(bodies), setup, check)
     if not bodies:
@@ -161,6 +167,7 @@ def explore_threads(
         policies=policies or POLICIES[granularity],
         rewriting=with_points,
         first="round robin",
+        packages=within,
     )
     with controlled(search, granularity):
         return _Exploration(program, search, granularity, seed, max_steps).outcome(executions)
@@ -190,6 +197,7 @@ class _Exploration:
         search = self._search
         observes = self._granularity == "accesses"
         doubt = ""
+        busy = 0
         # the first execution, once more: what it imports is to be there before it is observed
         self._run(search.plan(0).scheduler())
         for index in range(executions):
@@ -209,8 +217,9 @@ class _Exploration:
                 return self._found(found, index, plan.policy)
             if ended != "ok":
                 doubt = why
-            if ended == "alarm":
-                break
+            busy = busy + 1 if ended == "busy" else 0
+            if ended == "alarm" or busy > MOST_BUSY:
+                return self._silent(doubt, index + 1)
             if crew.uncontrolled:
                 issue = crew.uncontrolled[0]
                 doubt = f"{issue.source} at {issue.where} is not under control"
@@ -219,7 +228,9 @@ class _Exploration:
     def _silent(self, doubt: str, executions: int) -> ProgramOutcome:
         missed = self._search.tracker.missed
         if not doubt and missed and self._granularity == "accesses":
-            doubt = f"no thread was interrupted inside {', '.join(missed)}: its source is not what runs"
+            doubt = (
+                f"no thread was interrupted inside {', '.join(missed)}: its source is not what runs"
+            )
         if doubt:
             return ProgramOutcome(Verdict("unknown", doubt, (), executions), shares=self._shares())
         scope = (

@@ -26,7 +26,7 @@ from isomodel.tracking.scope import functions_of
 _Codes = list[tuple[CodeType, CodeType]]
 
 Rewriting = Callable[[str, str, str, frozenset[str]], CodeType]
-"""Compiles a source (its text, file, module, and names that other modules bind) with hooks in it."""
+"""Compiles a text (with its file, module, and names that other modules bind), hooks in it."""
 
 
 def telling(source: str, file: str, module: str, elsewhere: frozenset[str]) -> CodeType:

@@ -18,12 +18,17 @@ class Tracker:
 
     ``missed`` lists files whose functions could not be rewritten, after the first recording.
     ``rewriting`` is what becomes of its code while it is ``rewritten``, which it is for as long as
-    something is recorded.
+    something is recorded. ``packages``: as in ``scope.modules_of``.
     """
 
-    def __init__(self, roots: Iterable[Any], rewriting: Rewriting = telling) -> None:
+    def __init__(
+        self,
+        roots: Iterable[Any],
+        rewriting: Rewriting = telling,
+        packages: Iterable[str] | None = None,
+    ) -> None:
         self._roots = roots = tuple(roots)
-        modules = modules_of(roots)
+        modules = modules_of(roots, packages)
         self._swap = Swap(modules, roots, rewriting)
         self._modules = frozenset(module.__name__ for module in modules)
         self._standing: Standing | None = None

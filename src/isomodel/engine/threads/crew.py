@@ -40,6 +40,12 @@ STUBBORN = 1_000
 """How often a thread may refuse to end before it is left alone."""
 
 
+LOCKED = "waits for a lock"
+
+OUTSIDE = "outside"
+"""The owner in labels of what is no object of the program's."""
+
+
 class Ended(BaseException):
     """Raised in a thread that still waits when its execution is over."""
 
@@ -75,8 +81,8 @@ class Timer:
 class ControlledThread:
     """One thread, and at the same time the option that it takes its next step.
 
-    ``since`` when it could run, last, without a wait in between. ``awaits`` is what it is blocked on, ``why`` that in words, ``timed_out`` whether its time limit
-    ended the last wait.
+    ``since`` is when its last wait ended. ``awaits`` is what it is blocked on, ``why`` that in words,
+    ``timed_out`` whether its time limit ended the last wait. ``paused`` is where it goes on.
     """
 
     __slots__ = (
@@ -90,6 +96,7 @@ class ControlledThread:
         "locals",
         "on_end",
         "owner",
+        "paused",
         "priority",
         "sentinel",
         "since",
@@ -110,6 +117,7 @@ class ControlledThread:
         self.daemon = False
         self.since = now
         self.greenlet: Any = None
+        self.paused: Any = None
         self.locals = locals_
         self.sentinel: Any = None
         self.on_end: list[Callable[[], object]] = []
@@ -132,7 +140,7 @@ class Crew:
     """
 
     def __init__(self, scheduler: Scheduler, *, max_steps: int = 20_000) -> None:
-        self._new = greenlets.load().greenlet
+        self._greenlets = greenlets.load()
         self.scheduler = scheduler
         self._pick: Callable[[list[Any]], int] = getattr(scheduler, "pick", self._choose)
         self.max_steps = max_steps
@@ -172,7 +180,7 @@ class Crew:
         Raises Deadlock, OutOfSteps or Alarm, or what ``main`` raised. What other threads raised
         is in ``errors``. Whoever still waits at the end is ended.
         """
-        self._hub = greenlets.load().getcurrent()
+        self._hub = self._greenlets.getcurrent()
         before, here.crew = here.crew, self
         outside = Locals(self._shared)
         outside.leave()
@@ -181,7 +189,7 @@ class Crew:
             while not first.greenlet.dead and self._outcome is None:
                 following = self._next()
                 if following is None:
-                    self._outcome = Deadlock("; ".join(self.waiting()))
+                    self._outcome = self._stuck()
                     break
                 self._begin_step(following)
                 self._enter(following)
@@ -210,7 +218,8 @@ class Crew:
         thread = ControlledThread(
             label, owner, number, ident or 1_000 + number, Locals(self._shared), self.now
         )
-        thread.greenlet = self._new(lambda: self._live(thread, body), self._hub)
+        thread.greenlet = self._greenlets.greenlet(lambda: self._live(thread, body), self._hub)
+        thread.paused = thread.greenlet
         self.threads[label] = thread
         self.runnable.append(thread)
         return thread
@@ -251,7 +260,7 @@ class Crew:
                 self.current = thread
                 self.last = thread.actor
                 with contextlib.suppress(Ended):  # from one that never began
-                    thread.greenlet.throw(Ended)
+                    (thread.greenlet if thread.paused.dead else thread.paused).throw(Ended)
         self.current = None
 
     # Points
@@ -292,6 +301,18 @@ class Crew:
             recorder.touch(thing, part, write=False)
             if write:
                 recorder.touch(thing, part, write=True)
+
+    def touch_outside(self, kind: str, name: str, told: str, *, write: bool) -> None:
+        """The same for something that is no object of the program's: a file, a database.
+
+        ``told`` is what reports say that was done to it.
+        """
+        self.point()
+        recorder = recording()
+        if recorder is not None and not self.quiet:
+            recorder.touch_name(OUTSIDE, f"{kind} {name}", write=False, told=told)
+            if write:
+                recorder.touch_name(OUTSIDE, f"{kind} {name}", write=True, told=told)
 
     def wait(self, thing: object, why: str, until: float | None = None) -> bool:
         """Wait until ``wake`` is called for this thing, or until that time; whether it was woken.
@@ -347,8 +368,13 @@ class Crew:
             thread = self.current
             assert thread is not None
             thread.locals.leave()
+            thread.paused = self._greenlets.getcurrent()
             self._hub.switch()
         raise Ended
+
+    def alarm(self, text: str) -> None:
+        """From outside any thread: the execution ends as soon as the running one lets go."""
+        self._outcome = self._outcome or Alarm(text)
 
     def _resume(self, thread: ControlledThread) -> None:
         if thread.timer is not None:
@@ -434,15 +460,16 @@ class Crew:
         self.current = following
         if self.traced is not None:
             self.traced()
+        thread.paused = self._greenlets.getcurrent()  # the program may have its own greenlets
         try:
-            following.greenlet.switch()
+            following.paused.switch()
         finally:
             thread.locals.enter()
 
     def _enter(self, thread: ControlledThread) -> None:
         """From the hub to a thread; returns when one has ended or all have to."""
         self.current = thread
-        thread.greenlet.switch()
+        thread.paused.switch()
         self.current = None
 
     # Telling
@@ -466,7 +493,7 @@ class Crew:
 
     def place(self, thread: ControlledThread) -> str:
         """The program's line where this thread is."""
-        return here_is() if thread is self.current else place_of(thread.greenlet)
+        return here_is() if thread is self.current else place_of(thread.paused)
 
     def _held_by(self, thread: ControlledThread) -> str:
         holder = self.holders.get(id(thread.awaits))
@@ -475,6 +502,14 @@ class Crew:
         return " held by itself" if holder is thread else f" held by {holder.name}"
 
     def _stuck(self) -> BaseException:
+        for thread in self.threads.values():
+            lock = id(thread.awaits)
+            if thread.why == LOCKED and lock not in self.holders and thread.awaits is not None:
+                return Alarm(
+                    f"{thread.name} waits at {self.place(thread)} for a lock that nothing under "
+                    "control has: it was taken before control began, or by other code; take it in "
+                    "setup or in a body, or leave it out of the program"
+                )
         return Deadlock("; ".join(self.waiting()))
 
     def step_counts(self) -> list[tuple[str, int]]:

@@ -5,7 +5,7 @@ asynchronous generators. (greenlet itself keeps the rest: frames, the exception 
 the context of context variables, the recursion depth.)
 
 Up to Python 3.12 the values of every ``threading.local`` are in one dict of the interpreter's, which
-is exchanged here, whenever the local was made. From 3.13 on they are not to be had: see ``standins``.
+is exchanged here, whenever the local was made. From 3.13 on they are out of reach: see ``standins``.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import queue
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from isomodel.engine.threads.crew import Crew
+from isomodel.engine.threads.crew import LOCKED, Crew
 from isomodel.engine.threads.here import active
 
 _LOCK: Any = type(_thread.allocate_lock())
@@ -34,27 +34,31 @@ _get = _QUEUE.__dict__["get"]
 
 def methods() -> Iterator[tuple[type, str, Any]]:
     """Each class, with the name of a method and what takes its place."""
-    for names, method in (
-        (("acquire", "__enter__", "acquire_lock"), _acquire),
-        (("release", "release_lock"), _release),
-        (("__exit__",), _exit(_release)),
-        (("locked", "locked_lock"), _locked),
-    ):
-        for name in names:
-            yield _LOCK, name, method
+    once: dict[str, Any] = {
+        "acquire": _acquire,
+        "__enter__": _acquire,
+        "acquire_lock": _acquire,
+        "release": _release,
+        "release_lock": _release,
+        "__exit__": _exit(_release),
+        "locked": _locked,
+        "locked_lock": _locked,
+    }
     again = _Again()
-    for names, method in (
-        (("acquire", "__enter__"), again.acquire),
-        (("release",), again.release),
-        (("__exit__",), _exit(again.release)),
-        (("_is_owned",), again.is_owned),
-        (("_release_save",), again.release_save),
-        (("_acquire_restore",), again.acquire_restore),
-        (("_recursion_count",), again.recursion_count),
-    ):
-        for name in names:
-            if name in _RLOCK.__dict__:
-                yield _RLOCK, name, _plain(method)
+    often: dict[str, Any] = {
+        "acquire": again.acquire,
+        "__enter__": again.acquire,
+        "release": again.release,
+        "__exit__": _exit(again.release),
+        "_is_owned": again.is_owned,
+        "_release_save": again.release_save,
+        "_acquire_restore": again.acquire_restore,
+        "_recursion_count": again.recursion_count,
+    }
+    yield from ((_LOCK, name, method) for name, method in once.items())
+    for name, method in often.items():
+        if name in _RLOCK.__dict__:
+            yield _RLOCK, name, _plain(method)
     yield _QUEUE, "put", _queue_put
     yield _QUEUE, "put_nowait", lambda self, item: _queue_put(self, item)
     yield _QUEUE, "get", _queue_get
@@ -82,7 +86,7 @@ def _acquire(self: Any, blocking: bool = True, timeout: float = -1) -> bool:
         crew.touch(self, "holder", write=True)
     if not take(self, False):
         until = _limit(crew, blocking, timeout)
-        why = crew.ends.get(id(self), "waits for a lock")
+        why = crew.ends.get(id(self), LOCKED)
         while not take(self, False):
             if not blocking or (until is not None and crew.now >= until):
                 return False
@@ -168,7 +172,7 @@ class _Again:
                 break
             if not blocking or (until is not None and crew.now >= until):
                 return False
-            crew.wait(lock, "waits for a lock", until)
+            crew.wait(lock, LOCKED, until)
         if held is None:
             held = Held(crew.current)
             crew.reentrant[id(lock)] = (lock, held)
@@ -268,5 +272,3 @@ def _queue_looked_at(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return original(self)
 
     return looked_at
-
-

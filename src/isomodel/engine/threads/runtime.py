@@ -10,6 +10,7 @@ from isomodel.engine.control import Control
 from isomodel.engine.patches import Patches
 from isomodel.engine.threads import locks, standins
 from isomodel.engine.threads.crew import Alarm, Crew, Deadlock, Ended, OutOfSteps
+from isomodel.engine.threads.watch import Watch
 
 __all__ = ["Alarm", "Crew", "Deadlock", "Ended", "OutOfSteps", "ThreadControl"]
 
@@ -24,6 +25,7 @@ class ThreadControl:
         self._control = Control()
         self._patches = Patches()
         self._installed = 0
+        self._watch = Watch()
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -36,14 +38,26 @@ class ThreadControl:
             for holder, name, value in standins.names():
                 self._patches.on_undo(_resetting(holder, name))
                 setattr(holder, name, value)
+            standins.adopt_conditions()
             self._control.install()
+            self._watch.start()
         try:
             yield
         finally:
             self._installed -= 1
             if self._installed == 0:
+                self._watch.stop()
                 self._control.uninstall()
                 self._patches.undo()
+
+    @property
+    def patience(self) -> float:
+        """Seconds of real time without any step after which a thread has left control."""
+        return self._watch.patience
+
+    @patience.setter
+    def patience(self, seconds: float) -> None:
+        self._watch.patience = seconds
 
     def run(self, crew: Crew, main: Callable[[], object], seed: int) -> None:
         """Run ``main`` as the first thread of this crew; raises what ``Crew.run`` raises."""

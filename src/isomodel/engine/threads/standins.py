@@ -10,17 +10,20 @@ from __future__ import annotations
 import _thread
 import asyncio
 import concurrent.futures.thread as pools
+import gc
 import itertools
 import queue
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from isomodel.engine.threads import sqlite
 from isomodel.engine.threads.crew import ControlledThread, Crew, Ended
 from isomodel.engine.threads.here import active
-from isomodel.engine.threads.loop import new_event_loop
 from isomodel.engine.threads.locks import give, take
+from isomodel.engine.threads.loop import new_event_loop
 
 _threading: Any = threading
 _pools: Any = pools
@@ -41,6 +44,8 @@ def names() -> Iterator[tuple[Any, str, Any]]:
     yield _threading, "get_native_id", _native(_threading.get_native_id)
     for module in (asyncio, asyncio.events):
         yield module, "new_event_loop", new_event_loop(asyncio.events.new_event_loop)
+    for module in (sqlite3, sqlite3.dbapi2):
+        yield module, "connect", sqlite.connecting(sqlite3.connect)
     yield _threading, "_time", _clock(time.monotonic)
     yield queue, "time", _clock(time.monotonic)
 
@@ -67,6 +72,16 @@ def _clock(original: Callable[[], float]) -> Callable[[], float]:
     return monotonic
 
 
+def adopt_conditions() -> None:
+    """Conditions keep methods of their locks: have those made before control use ours, too."""
+    for thing in gc.get_objects():
+        if isinstance(thing, threading.Condition):
+            lock = thing._lock  # type: ignore[attr-defined]
+            for name in ("acquire", "release", "_release_save", "_acquire_restore", "_is_owned"):
+                if name in vars(thing) and hasattr(lock, name):
+                    setattr(thing, name, getattr(lock, name))
+
+
 # Starting
 
 
@@ -80,7 +95,7 @@ def _start(function: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: Any
 def _spawn(crew: Crew, function: Any, body: Callable[[], object]) -> ControlledThread:
     """A thread of ours, which as a rule runs a ``Thread`` object."""
     thread: Any = getattr(function, "__self__", None)
-    if not isinstance(thread, threading.Thread):
+    if not isinstance(thread, _threading.Thread):
         return crew.spawn(_short(function), body)
     target = getattr(thread, "_target", None)
     name = _short(target) if target is not None else type(thread).__name__
