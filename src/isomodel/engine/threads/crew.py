@@ -81,8 +81,8 @@ class Timer:
 class ControlledThread:
     """One thread, and at the same time the option that it takes its next step.
 
-    ``since`` is when its last wait ended. ``awaits`` is what it is blocked on, ``why`` that in words,
-    ``timed_out`` whether its time limit ended the last wait. ``paused`` is where it goes on.
+    ``since`` is when its last wait ended. ``awaits`` is what it is blocked on, ``why`` that in
+    words, ``timed_out`` whether its time limit ended the last wait. ``paused`` is where it goes on.
     """
 
     __slots__ = (
@@ -455,8 +455,7 @@ class Crew:
 
     def _switch(self, thread: ControlledThread, following: ControlledThread) -> None:
         """From the running thread to another; returns when it is this one's turn again."""
-        if self._shared:
-            thread.locals.leave()
+        thread.locals.leave()
         self.current = following
         if self.traced is not None:
             self.traced()

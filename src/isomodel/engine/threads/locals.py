@@ -4,8 +4,9 @@ The values of ``threading.local`` objects, the running event loop of asyncio and
 asynchronous generators. (greenlet itself keeps the rest: frames, the exception being handled,
 the context of context variables, the recursion depth.)
 
-Up to Python 3.12 the values of every ``threading.local`` are in one dict of the interpreter's, which
-is exchanged here, whenever the local was made. From 3.13 on they are out of reach: see ``standins``.
+Up to Python 3.12 the values of every ``threading.local`` are in one dict of the interpreter's,
+which is exchanged here, whenever the local was made. From 3.13 on they are out of reach: see
+``standins``.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from isomodel.engine.threads.watch import Watch
 
 __all__ = ["Alarm", "Crew", "Deadlock", "Ended", "OutOfSteps", "ThreadControl"]
 
-EXPECTED = frozenset(("thread", "time.sleep", "own event loop"))
+EXPECTED = frozenset(("time.sleep",))
 """Sources of nondeterminism that are under control here."""
 
 
@@ -35,11 +35,11 @@ class ThreadControl:
             self._patches = Patches()
             for kind, name, method in locks.methods():
                 self._patches.attribute(kind, name, method)
-            for holder, name, value in standins.names():
+            self._control.install()
+            for holder, name, value in list(standins.names()):
                 self._patches.on_undo(_resetting(holder, name))
                 setattr(holder, name, value)
             standins.adopt_conditions()
-            self._control.install()
             self._watch.start()
         try:
             yield
@@ -47,8 +47,8 @@ class ThreadControl:
             self._installed -= 1
             if self._installed == 0:
                 self._watch.stop()
-                self._control.uninstall()
                 self._patches.undo()
+                self._control.uninstall()
 
     @property
     def patience(self) -> float:

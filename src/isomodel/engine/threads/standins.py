@@ -8,15 +8,19 @@ execution, as they would be in a new process.
 from __future__ import annotations
 
 import _thread
+import _threading_local
 import asyncio
 import concurrent.futures.thread as pools
+import functools
 import gc
 import itertools
 import queue
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import BuiltinMethodType
 from typing import Any
 
 from isomodel.engine.threads import sqlite
@@ -34,12 +38,19 @@ _get_ident = _thread.get_ident
 
 def names() -> Iterator[tuple[Any, str, Any]]:
     """Each module or class, with one of its names and what takes its place."""
-    yield _threading, "_start_new_thread", _start
+    yield _thread, "start_new_thread", _start
+    yield _thread, "start_new", _start
+    if hasattr(_threading, "_start_new_thread"):
+        yield _threading, "_start_new_thread", _start
+    if sys.version_info >= (3, 13):
+        yield _threading, "local", _threading_local.local
     if hasattr(_threading, "_start_joinable_thread"):
         yield _threading, "_start_joinable_thread", _joinable(_threading._start_joinable_thread)
         yield _threading, "_ThreadHandle", _handle(_threading._ThreadHandle)
     else:
         yield _threading, "_set_sentinel", _sentinel(_threading._set_sentinel)
+    for name in ("__enter__", "wait", "notify"):
+        yield threading.Condition, name, _adopting(getattr(threading.Condition, name))
     yield _threading, "get_ident", ident
     yield _threading, "get_native_id", _native(_threading.get_native_id)
     for module in (asyncio, asyncio.events):
@@ -76,10 +87,26 @@ def adopt_conditions() -> None:
     """Conditions keep methods of their locks: have those made before control use ours, too."""
     for thing in gc.get_objects():
         if isinstance(thing, threading.Condition):
-            lock = thing._lock  # type: ignore[attr-defined]
-            for name in ("acquire", "release", "_release_save", "_acquire_restore", "_is_owned"):
-                if name in vars(thing) and hasattr(lock, name):
-                    setattr(thing, name, getattr(lock, name))
+            _adopt(thing)
+
+
+def _adopt(condition: Any) -> None:
+    lock = condition._lock
+    for name in ("acquire", "release", "_release_save", "_acquire_restore", "_is_owned"):
+        if type(vars(condition).get(name)) is BuiltinMethodType:
+            setattr(condition, name, getattr(lock, name))
+
+
+def _adopting(original: Callable[..., Any]) -> Callable[..., Any]:
+    """A method of conditions, for one that the garbage collector does not tell of."""
+
+    @functools.wraps(original)
+    def method(self: Any, *args: Any, **options: Any) -> Any:
+        if active() is not None:
+            _adopt(self)
+        return original(self, *args, **options)
+
+    return method
 
 
 # Starting
@@ -194,6 +221,24 @@ def _joinable(original: Callable[..., Any]) -> Callable[..., Any]:
 # One execution
 
 
+class _Active(dict[int, Any]):
+    """The ``Thread`` objects by identity; one for a body is made when it is asked for."""
+
+    def __missing__(self, ident: int) -> Any:
+        crew = active()
+        if crew is None or crew.current is None or crew.current.ident != ident:
+            raise KeyError(ident)
+        crew.quiet += 1
+        try:
+            thread: Any = threading.Thread(name=crew.current.name, daemon=False)
+            thread._started.set()
+            thread._set_ident()
+        finally:
+            crew.quiet -= 1
+        self[ident] = thread
+        return thread
+
+
 class Interpreter:
     """What ``threading`` keeps for the process: as new when an execution begins, as before after.
 
@@ -207,7 +252,7 @@ class Interpreter:
     def enter(self) -> None:
         """Begin."""
         self._set(_threading, "_counter", itertools.count(1).__next__)
-        self._set(_threading, "_active", dict(_threading._active))
+        self._set(_threading, "_active", _Active(_threading._active))
         self._set(_threading, "_limbo", {})
         self._set(_threading, "excepthook", self._uncaught)
         for name in ("_shutdown_locks", "_dangling"):
