@@ -91,6 +91,9 @@ class Executors(LoopArrivals):
 
     __slots__ = ("_thread",)
 
+    threads_run = False
+    """Whether threads run beside this loop, instead of being stood in for."""
+
     _line: Line | None = None
     _futures = 0
     _default_executor: Any = None
