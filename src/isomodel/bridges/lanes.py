@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from isomodel.bridges.wording import STRUCK, called, happens, outcome
+from isomodel.bridges.wording import NAMES, STRUCK, called, happens, outcome
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Operation
-from isomodel.values.schedule import STRIKES, Switch
+from isomodel.values.schedule import OF_NETWORK, STRIKES, Switch
 from isomodel.values.trace import Event
 
 WIDTH = 100
@@ -81,6 +81,7 @@ class _Telling:
         }
         self._steps: dict[str, int] = {}
         self._io: dict[str, int] = {}
+        self._network: dict[str, int] = {}
         self._running = ""
         self._time = 0.0
 
@@ -143,6 +144,17 @@ class _Telling:
                     yield Row(operation.user, f"{kind} of {operation.label} fails")
                 elif (fault.kind, fault.task, fault.at) == ("slow", operation.label, number):
                     yield Row(operation.user, f"{kind} of {operation.label} arrives, very late")
+            yield from self._over_network(operation, kind)
+
+    def _over_network(self, operation: Operation, kind: str) -> Iterator[Row]:
+        if not kind.startswith(("connect", "request", "reply")):
+            return
+        label = operation.label
+        number = self._network.get(label, 0)
+        self._network[label] = number + 1
+        for fault in self._execution.schedule.faults:
+            if fault.kind in OF_NETWORK and (fault.task, fault.at) == (label, number):
+                yield Row(operation.user, f"{kind} of {label}: {NAMES[fault.kind]}")
 
     def _struck(self, label: str, number: int) -> str:
         """What this strike does to the operation; they are listed as they became possible."""

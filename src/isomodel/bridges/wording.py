@@ -6,7 +6,7 @@ from typing import Any
 
 from isomodel.values.case import Size
 from isomodel.values.scenario import Operation, made_by
-from isomodel.values.schedule import STRIKES, Fault, FaultKind, Fidelity, Switch
+from isomodel.values.schedule import OF_NETWORK, STRIKES, Fault, FaultKind, Fidelity, Switch
 
 ORDERS: dict[Fidelity, str] = {
     "stock": "only orders the stock asyncio loop can produce",
@@ -28,6 +28,10 @@ NAMES: dict[FaultKind, str] = {
     "fail": "failing I/O",
     "slow": "slow I/O",
     "jump": "jump of the clock",
+    "refuse": "refused connection",
+    "reset": "reset connection",
+    "split": "delivery in pieces",
+    "partition": "connection gone silent",
 }
 
 
@@ -108,6 +112,15 @@ def happens(key: str) -> str:
     return f"the {kind or what}{nth} of {owner or 'the system'} arrives"
 
 
+OVER_NETWORK: dict[FaultKind, str] = {
+    "refuse": "is refused",
+    "reset": "is a reset of the connection instead",
+    "split": "comes in three pieces: one byte, the rest, one byte",
+    "partition": "never comes, nor does anything after it",
+}
+"""What happens to a connect or a delivery when such a fault strikes."""
+
+
 def switched(choice: Switch) -> str:
     """A choice as a sentence: when, and what happens."""
     if not choice.after:
@@ -128,5 +141,7 @@ def failed(fault: Fault) -> str:
         return (
             f"The clock jumps past every timer while timer {fault.at} of {fault.task} is pending."
         )
+    if fault.kind in OF_NETWORK:
+        return f"Network event {fault.at} of {fault.task} {OVER_NETWORK[fault.kind]}."
     how = "fails" if fault.kind == "fail" else "takes longer than every pending timer"
     return f"The I/O number {fault.at} of {fault.task} {how}."

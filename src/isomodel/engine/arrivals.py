@@ -13,7 +13,7 @@ import functools
 import heapq
 from asyncio import Future
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from isomodel.engine.handle import GoOn, Handle, Jump, Latency, Pending, Post, Timer
@@ -155,7 +155,7 @@ class Arrivals(NoRealIO):
         It runs as ``owner``'s, by default the one that is running now.
         """
         owner = owner or OWNER.get(self.root)
-        if self._planned and kind != "start":  # the network
+        if self._planned and kind != "start":  # the network; ``struck`` has looked at this number
             latency += self._delayed(owner, owner.count("network"))
         handle = Pending(callback, args, owner.context, self.last, owner, kind, owner.count(kind))
         if latency > 0:
@@ -205,12 +205,39 @@ class Arrivals(NoRealIO):
 
     # Faults of I/O and of the clock
 
-    def _strikes(self, kind: FaultKind, label: str, at: int) -> bool:
-        """Whether this fault is planned; if so, it strikes now."""
+    @functools.cached_property
+    def hits(self) -> list[tuple[Fault, Iterable[Owner]]]:
+        """The faults of the network that struck, each with who has used that connection."""
+        return []
+
+    def struck(self, owner: Owner, users: Iterable[Owner], *kinds: FaultKind) -> FaultKind | None:
+        """Which of these faults of the network strikes the owner's event that begins next.
+
+        A failing I/O in general becomes the first of them. ``users`` of the connection may grow.
+        """
+        if not self._planned:
+            return None
+        at = owner.counts.get("network", 0)
+        for kind in kinds:
+            if self._strikes(kind, owner.label, at):
+                break
+        else:
+            kind = kinds[0]
+            if not self._strikes("fail", owner.label, at, kind):
+                return None
+        self.hits.append((Fault(kind, owner.label, at), users))
+        return kind
+
+    def _strikes(
+        self, kind: FaultKind, label: str, at: int, known_as: FaultKind | None = None
+    ) -> bool:
+        """Whether this fault is planned; if so, it strikes now, and is recorded as ``known_as``."""
         fault = Fault(kind, label, at)
         if fault not in self._planned:
             return False
         self._planned.discard(fault)
+        if known_as is not None:
+            fault = Fault(known_as, label, at)
         self.fired.append(fault)
         self.met[fault] = None
         return True

@@ -39,6 +39,9 @@ these members, all optional:
 ``scopes``
     True where callers give operations up by leaving a cancel scope of anyio's, which cancels
     whatever still waits in it again and again.
+``partitions``
+    True where a connection may also go silent for good: whoever only waits for an answer on it
+    waits for ever, as over a real network, so the system needs time limits of its own.
 ``defects`` and ``arm(name)``
     known faults that can be armed, by name with a line that explains each.
 """
@@ -131,6 +134,7 @@ class TargetSpec(msgspec.Struct, frozen=True):
     max_users: int = 3
     cancels: str = "operations"
     scopes: bool = False
+    partitions: bool = False
     defects: Mapping[str, str] = {}
 
 
@@ -240,6 +244,7 @@ def spec_of(cls: type, name: str | None = None) -> TargetSpec:
         max_users=getattr(cls, "max_users", 3),
         cancels=_cancels(name, cls),
         scopes=_scopes(name, cls),
+        partitions=bool(getattr(cls, "partitions", False)),
         defects=dict(getattr(cls, "defects", {})),
     )
 

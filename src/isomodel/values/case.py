@@ -12,8 +12,9 @@ from isomodel.values.scenario import Scenario
 from isomodel.values.schedule import Schedule
 from isomodel.values.verdict import Finding
 
-SCHEMA = 2
-"""2 since cases may have faults other than ``cancel`` and ``fail``; those of 1 are read as ever."""
+SCHEMA = 3
+"""2 since cases may have faults other than ``cancel`` and ``fail``, 3 since they may have those of
+the network; older ones are read as ever."""
 
 
 class Size(msgspec.Struct, frozen=True, order=True):

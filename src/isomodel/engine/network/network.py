@@ -23,6 +23,10 @@ from isomodel.engine.network.host import Host, Owner
 from isomodel.engine.network.pipe import Conditions, Pipe
 from isomodel.engine.network.server import ProtocolFactory, Server
 from isomodel.engine.network.transport import StreamTransport
+from isomodel.values.schedule import FaultKind
+
+UNANSWERED = 127.0
+"""Seconds after which Linux gives up connecting (``tcp_syn_retries`` is 6)."""
 
 Hosts = str | bytes | Iterable[str] | None
 Port = int | str | bytes | None
@@ -209,13 +213,15 @@ class Network:
     async def _reach(self, address: Address) -> StreamTransport:
         arrived: asyncio.Future[StreamTransport] = self._host.create_future()
         owner = self._host.owner()
+        fault = self._host.struck(owner, (), "refuse", "partition")
         attempt = self._host.arrive(
             "connect",
             self._establish,
             address,
             arrived,
             owner,
-            latency=self.conditions.latency,
+            fault,
+            latency=UNANSWERED if fault == "partition" else self.conditions.latency,
             owner=owner,
         )
         try:
@@ -227,13 +233,20 @@ class Network:
             raise
 
     def _establish(
-        self, address: Address, arrived: asyncio.Future[StreamTransport], owner: Owner
+        self,
+        address: Address,
+        arrived: asyncio.Future[StreamTransport],
+        owner: Owner,
+        fault: FaultKind | None,
     ) -> None:
         if arrived.done():
             return
+        if fault == "partition":
+            arrived.set_exception(TimeoutError(errno.ETIMEDOUT, f"Connect call failed {address!r}"))
+            return
         server = self._servers.get(address)
-        if server is None or not server.is_serving():
-            arrived.set_exception(_refusal(address))
+        if fault == "refuse" or server is None or not server.is_serving():
+            arrived.set_exception(_refusal(address, server is not None))
             return
         accepted, connected = self._pair(address, owner)
         server.accept(accepted)
@@ -241,8 +254,9 @@ class Network:
 
     def _pair(self, address: Address, owner: Owner) -> tuple[StreamTransport, StreamTransport]:
         own: Address = "" if isinstance(address, str) else self._free_port(LOOPBACK)
-        request = Pipe(self._host, "request", self.conditions)
-        reply = Pipe(self._host, "reply", self.conditions)
+        users: dict[Owner, None] = {owner: None}
+        request = Pipe(self._host, "request", self.conditions, users)
+        reply = Pipe(self._host, "reply", self.conditions, users)
         accepted = StreamTransport(
             self._host,
             incoming=request,
@@ -277,8 +291,8 @@ def _resolve(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def _refusal(address: Address) -> OSError:
-    if isinstance(address, str):
+def _refusal(address: Address, bound: bool) -> OSError:
+    if isinstance(address, str) and not bound:
         return FileNotFoundError(errno.ENOENT, "No such file or directory", address)
     return ConnectionRefusedError(errno.ECONNREFUSED, f"Connect call failed {address!r}")
 

@@ -105,6 +105,17 @@ class StreamTransport(asyncio.Transport):
 
     # What the pipes call
 
+    def part(self) -> None:
+        """From now on nothing comes through, in either direction, and nobody is told."""
+        self._incoming.part()
+        self._outgoing.part()
+
+    def timed_out(self) -> None:
+        """What was sent was never acknowledged: the kernel gives the connection up."""
+        if not self._losing:
+            error = TimeoutError(errno.ETIMEDOUT, "Connection timed out")
+            self._in_context(self._fail, error)
+
     def is_ready(self) -> bool:
         """Whether something may arrive now."""
         return self._gone or (self._started and not self._eof_read and self.is_reading())
@@ -169,7 +180,10 @@ class StreamTransport(asyncio.Transport):
             )
         if self._eof_written:
             raise RuntimeError("Cannot call write() after write_eof()")
-        if not data or self._losing:
+        if not data:
+            return
+        if self._losing:
+            self._outgoing.users[self.owner()] = None
             return
         if self._broken:
             self._fail(BrokenPipeError(errno.EPIPE, "Broken pipe"))
