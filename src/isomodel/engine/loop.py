@@ -279,6 +279,41 @@ class ControlledLoop(Tasks):
     async def getaddrinfo(self, *args: Any, **options: Any) -> Any:
         return await self.network.getaddrinfo(*args, **options)
 
+    async def getnameinfo(self, *args: Any, **options: Any) -> Any:
+        return await self.network.getnameinfo(*args, **options)
+
+    async def connect_accepted_socket(self, *args: Any, **options: Any) -> Any:
+        return await self.network.connect_accepted_socket(*args, **options)
+
+    async def sock_connect(self, sock: Any, address: Any) -> None:
+        await self.network.raw.sock_connect(sock, address)
+
+    async def sock_accept(self, sock: Any) -> Any:
+        return await self.network.raw.sock_accept(sock)
+
+    async def sock_recv(self, sock: Any, nbytes: int) -> bytes:
+        return await self.network.raw.sock_recv(sock, nbytes)
+
+    async def sock_recv_into(self, sock: Any, buf: Any) -> int:
+        return await self.network.raw.sock_recv_into(sock, buf)
+
+    async def sock_sendall(self, sock: Any, data: Any) -> None:
+        await self.network.raw.sock_sendall(sock, data)
+
+    def remove_reader(self, fd: Any) -> bool:
+        return False
+
+    def remove_writer(self, fd: Any) -> bool:
+        return False
+
+    def add_signal_handler(  # type: ignore[override]
+        self, sig: int, callback: Callable[..., object], *args: Any
+    ) -> None:
+        """Take it: nobody signals a simulated process."""
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        return False
+
     async def create_connection(self, *args: Any, **options: Any) -> Any:
         return await self.network.create_connection(*args, **options)
 

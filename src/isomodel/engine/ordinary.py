@@ -109,6 +109,13 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
     set_default_executor = ControlledLoop.set_default_executor
     shutdown_default_executor = ControlledLoop.shutdown_default_executor
     getaddrinfo = ControlledLoop.getaddrinfo
+    getnameinfo = ControlledLoop.getnameinfo
+    sock_connect = ControlledLoop.sock_connect
+    sock_accept = ControlledLoop.sock_accept
+    sock_recv = ControlledLoop.sock_recv  # type: ignore[assignment]
+    sock_recv_into = ControlledLoop.sock_recv_into
+    sock_sendall = ControlledLoop.sock_sendall
+    connect_accepted_socket = ControlledLoop.connect_accepted_socket
     create_connection = ControlledLoop.create_connection
     create_server = ControlledLoop.create_server
     create_unix_connection = ControlledLoop.create_unix_connection

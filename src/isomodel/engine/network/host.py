@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from contextvars import Context
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NoReturn, Protocol, TypeAlias
 
 from isomodel.values.schedule import FaultKind
 
@@ -38,6 +38,9 @@ class Host(Protocol):
 
         ``users`` are those of the connection, up to now and, as the collection grows, later.
         """
+
+    def refuse(self, what: str, advice: str) -> NoReturn:
+        """Report that the program asked for this real I/O, and raise NotSimulated."""
 
     def owner(self) -> Owner:
         """Whose work is running now."""

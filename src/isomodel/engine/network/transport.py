@@ -74,6 +74,7 @@ class StreamTransport(asyncio.Transport):
         What arrives is handled in a copy of the present context, as in stock asyncio.
         """
         self._context = contextvars.copy_context()
+        self._paused = False
         self.set_protocol(protocol)
         self._host.call_soon(protocol.connection_made, self)
         self._host.call_soon(self._start_reading)
