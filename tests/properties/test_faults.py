@@ -305,7 +305,6 @@ def found(target: type, kind: str, fidelity: Fidelity) -> list[tuple[Fault, Find
         ("jump", Expiring, ExpiringChecked),
         ("refuse", ForgetsOnLoss, TidiesOnLoss),
         ("reset", ForgetsOnLoss, TidiesOnLoss),
-        ("fail", ForgetsOnLoss, TidiesOnLoss),
         ("split", ReadsOnce, ForgetsOnLoss),
         ("partition", TidiesOnLoss, WaitsNotForEver),
     ],
@@ -610,7 +609,7 @@ class ClosesAll(Shop):
             self.lines.pop(other)[1].transport.abort()
 
 
-NETWORK: tuple[FaultKind, ...] = ("refuse", "reset", "split", "slow", "fail", "cancel")
+NETWORK: tuple[FaultKind, ...] = ("refuse", "reset", "split", "slow", "cancel")
 
 
 def interference(target: type, kinds: tuple[FaultKind, ...]) -> set[str]:
@@ -636,6 +635,15 @@ def interference(target: type, kinds: tuple[FaultKind, ...]) -> set[str]:
 @pytest.mark.parametrize("target", [Shop, OneLine])
 def test_what_the_network_does_to_one_user_is_nobodys_interference(target: type) -> None:
     assert interference(target, NETWORK) == set()
+
+
+def test_where_there_is_no_network_what_would_reset_it_is_a_failing_io() -> None:
+    spec = spec_of(ForgetsOnError)
+    with session():
+        for kind in ("refuse", "reset"):
+            faults = (Fault(kind, "alice.1", 0),)
+            run = execute(spec, ONE, Default(), fidelity="stock", faults=faults)
+            assert run.schedule.faults == (Fault("fail", "alice.1", 0),)
 
 
 def test_a_silent_connection_keeps_no_others_waiting_but_those_who_share_it() -> None:
@@ -671,9 +679,8 @@ def test_every_kind_is_drawn_and_scopes_only_where_the_target_says_so() -> None:
         explorer = Explorer(spec_of(target))
         return {fault.kind for index in range(600) for fault in explorer.draw(index).faults}
 
-    assert kinds(PutAfterReset) == {*OF_ALL, "split"}
-    assert kinds(Pool) == {*OF_ALL, "split"} - {"scope"}
-    assert kinds(WaitsNotForEver) == {*OF_ALL, "split"}
+    assert kinds(PutAfterReset) == set(ORDER) - {"partition"}
+    assert kinds(Pool) == set(ORDER) - {"partition", "scope"}
     assert kinds(type("Partitioned", (Pool,), {"partitions": True})) >= {"partition"}
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import importlib.util
 import logging
 import random
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from benchmarks.network_targets import TARGETS
+from isomodel import io, observe, operation
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.random import RandomWalk
 from isomodel.search.execute import execute, session
@@ -19,7 +24,7 @@ from isomodel.search.generate import Generator
 from isomodel.search.judge import Judge
 from isomodel.targets.declare import TargetSpec, spec_of
 from isomodel.values.execution import Execution
-from isomodel.values.scenario import Scenario
+from isomodel.values.scenario import Operation, Scenario
 from isomodel.values.schedule import Fault, FaultKind
 
 NEEDED = {
@@ -114,3 +119,72 @@ def tell(names: list[str]) -> None:
             for index, scenario in enumerate(scenarios(spec, 6)):
                 execution = drawn(spec, scenario, index)
                 print(execution.trace, execution.observations, execution.schedule)
+
+
+class Desk:
+    """A server that makes ids, waits for a back end, and is reached in two ways."""
+
+    max_users = 2
+    own_connections = True
+
+    async def start(self) -> None:
+        self.server = await asyncio.start_server(self.serve, "desk", 7)
+        self.lock = asyncio.Lock()
+        self.lines: dict[str, Any] = {}
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while await reader.readline():
+                try:
+                    await io("back end", fails=ConnectionError)
+                    await asyncio.sleep(random.random())
+                    answer = uuid.uuid4().hex
+                    if self.own_connections:  # who shares one, waits for others
+                        answer += f" at {asyncio.get_running_loop().time()}"
+                except ConnectionError:
+                    answer = "out of order"
+                writer.write(f"{answer}\n".encode())
+        writer.close()
+
+    @operation
+    async def ask(self, user: str) -> str:
+        whose = user if self.own_connections else "all"
+        async with self.lock if whose == "all" else contextlib.nullcontext():
+            if whose not in self.lines:
+                self.lines[whose] = await asyncio.open_connection("desk", 7)
+            reader, writer = self.lines[whose]
+            writer.write(b"please\n")
+            return str((await reader.readline()).decode())
+
+    @observe
+    async def nothing(self, user: str) -> str:
+        return ""
+
+
+class SharedDesk(Desk):
+    """The same, with one connection for all, one request at a time."""
+
+    own_connections = False
+
+
+@pytest.mark.parametrize("target", [Desk, SharedDesk])
+def test_what_a_server_makes_for_a_user_is_that_users_own(target: type) -> None:
+    spec = spec_of(target)
+    labels = [f"{user}.{number}" for user in ("alice", "bob") for number in (1, 2)]
+    scenario = Scenario(tuple(Operation(label, label.partition(".")[0], "ask") for label in labels))
+    failed = 0
+    with session():
+        judge = Judge(spec, oracles="noninterference", witnesses=20)
+        for index in range(40):
+            fault = Fault("fail", labels[index % 4], 0)
+
+            def run(index: int = index, fault: Fault = fault) -> Execution:
+                faults = (fault,) if index % 3 == 0 else ()
+                walk = RandomWalk(index)
+                return execute(spec, scenario, walk, fidelity="stock", faults=faults)
+
+            execution = run()
+            answers = [value for seen in execution.observations.values() for *_, value in seen]
+            failed += "out of order\n" in answers
+            assert judge(execution, run).findings == (), (index, execution.schedule.faults)
+    assert failed > 3

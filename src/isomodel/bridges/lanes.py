@@ -9,7 +9,7 @@ import msgspec
 
 from isomodel.bridges.wording import NAMES, STRUCK, called, happens, outcome
 from isomodel.values.execution import Execution
-from isomodel.values.scenario import Operation
+from isomodel.values.scenario import Operation, operation_of
 from isomodel.values.schedule import OF_NETWORK, STRIKES, Switch
 from isomodel.values.trace import Event
 
@@ -90,16 +90,16 @@ class _Telling:
         yield from self._chosen("", 0)
         for position, step in enumerate(self._execution.trace):
             label = step.task.partition("/")[0]
-            operation = self._operations.get(label)
+            operation = self._operations.get(operation_of(label))
             if operation is None:
                 continue
             if step.time > self._time + 1e-9:
                 yield Row("", f"{step.time - self._time:g} s pass")
                 self._time = step.time
-            if step.what == "step":
-                yield from self._stepped(operation, step.task, position)
-            else:
+            if step.what != "step":
                 yield from self._arrived(operation, step.what)
+            elif label == operation.label:
+                yield from self._stepped(operation, step.task, position)
         yield from self._never_ended()
         yield from self._final_check()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from isomodel.values.case import Size
-from isomodel.values.scenario import Operation, made_by
+from isomodel.values.scenario import SERVER, Operation, made_by, operation_of
 from isomodel.values.schedule import OF_NETWORK, STRIKES, Fault, FaultKind, Fidelity, Switch
 
 ORDERS: dict[Fidelity, str] = {
@@ -99,6 +99,8 @@ def happens(key: str) -> str:
     if key.endswith(" step"):
         return f"{key.removesuffix(' step')} goes on"
     owner, _, what = key.partition(" ")
+    if owner.startswith(SERVER):
+        owner = f"the server of {operation_of(owner)}"
     kind, _, number = what.rpartition(" ")
     if kind == "start":
         return f"{owner} starts"

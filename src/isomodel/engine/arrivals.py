@@ -21,6 +21,7 @@ from isomodel.engine.owner import OWNER, Actor, Owner, Part
 from isomodel.engine.protocol import KINDS, Scheduler
 from isomodel.engine.refusals import NoRealIO
 from isomodel.values.execution import Arrival, Issue
+from isomodel.values.scenario import operation_of
 from isomodel.values.schedule import OF_IO, Fault, FaultKind
 from isomodel.values.trace import Step
 
@@ -179,7 +180,7 @@ class Arrivals(NoRealIO):
         counts[name] = number + 1
         handle = Pending(complete, (future,), None, self.last, owner, name, number, future)
         if self._planned:
-            if fails is not None and self._strikes("fail", owner.label, nth):
+            if fails is not None and self._fails(owner, nth):
                 handle.callback = fail
                 handle.args = (future, fails(f"injected failure of {name}"))
             latency += self._delayed(owner, nth)
@@ -213,25 +214,30 @@ class Arrivals(NoRealIO):
     def struck(self, owner: Owner, users: Iterable[Owner], *kinds: FaultKind) -> FaultKind | None:
         """Which of these faults of the network strikes the owner's event that begins next.
 
-        A failing I/O in general becomes the first of them. ``users`` of the connection may grow.
+        ``users`` of the connection may still grow.
         """
         if not self._planned:
             return None
         at = owner.counts.get("network", 0)
         for kind in kinds:
             if self._strikes(kind, owner.label, at):
-                break
-        else:
-            kind = kinds[0]
-            if not self._strikes("fail", owner.label, at, kind):
-                return None
-        self.hits.append((Fault(kind, owner.label, at), users))
-        return kind
+                self.hits.append((Fault(kind, operation_of(owner.label), at), users))
+                return kind
+        return None
+
+    def _fails(self, owner: Owner, at: int) -> bool:
+        """Whether this I/O fails; where there is no network, so does what would refuse or reset."""
+        if self._strikes("fail", owner.label, at):
+            return True
+        if "network" in self.__dict__:
+            return False
+        return any(self._strikes(kind, owner.label, at, "fail") for kind in ("refuse", "reset"))
 
     def _strikes(
         self, kind: FaultKind, label: str, at: int, known_as: FaultKind | None = None
     ) -> bool:
         """Whether this fault is planned; if so, it strikes now, and is recorded as ``known_as``."""
+        label = operation_of(label)
         fault = Fault(kind, label, at)
         if fault not in self._planned:
             return False

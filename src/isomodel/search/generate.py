@@ -77,7 +77,7 @@ def _draw(strategy: SearchStrategy[Any]) -> list[Any]:
 
 KINDS: tuple[FaultKind, ...] = (
     *("cancel",) * 5,
-    *("fail",) * 3,
+    *("fail", "refuse", "reset"),  # without a network all three of them are failing I/O
     *("timeout",) * 2,
     *("slow", "jump", "split"),
 )  # fmt: skip
@@ -199,8 +199,7 @@ class Generator:
 def kinds_of(spec: TargetSpec) -> frozenset[str]:
     """The kinds of faults that may strike this target."""
     inside = ("cancel inside",) if spec.cancels == "any" else ()
-    network: tuple[FaultKind, ...] = ("refuse", "reset")  # what "fail" is to the network
-    return frozenset((*KINDS, *inside, *network, *_opted(spec)))
+    return frozenset((*KINDS, *inside, *_opted(spec)))
 
 
 def _opted(spec: TargetSpec) -> tuple[FaultKind, ...]:

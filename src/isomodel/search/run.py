@@ -26,7 +26,7 @@ from isomodel.targets.plain import plain
 from isomodel.values.errors import BadInput
 from isomodel.values.execution import Leftover, Refusal, Rollback
 from isomodel.values.facts import Fact, Noted
-from isomodel.values.scenario import Operation, Scenario, made_by
+from isomodel.values.scenario import Operation, Scenario, made_by, operation_of
 from isomodel.values.trace import Event
 
 _OURS = ("isomodel/search/run.py", "isomodel/engine/giving_up.py")
@@ -101,7 +101,7 @@ class Run:
     def note(self, fact: Fact) -> None:
         """Record a fact."""
         owner = self.loop.owner()
-        self.facts.append(Noted(fact, owner.label, owner.user, self.loop.now))
+        self.facts.append(Noted(fact, operation_of(owner.label), owner.user, self.loop.now))
 
     def watch(self, thing: Any, what: str) -> None:
         """Expect this object to be gone at the end."""
@@ -126,7 +126,7 @@ class Run:
     def whose(self) -> tuple[str, str]:
         """Label and user of the operation now running."""
         owner = self.loop.owner()
-        return owner.label, owner.user
+        return operation_of(owner.label), owner.user
 
     def holds_rightly(self, label: str) -> bool:
         """Whether this operation may still hold a unit: it runs, or its handle is in use."""

@@ -13,7 +13,7 @@ from isomodel.engine.owner import Actor
 from isomodel.engine.protocol import Option, default, is_switch
 from isomodel.schedulers.replay import Points, Replay
 from isomodel.values.execution import Execution
-from isomodel.values.scenario import Scenario
+from isomodel.values.scenario import Scenario, operation_of
 from isomodel.values.schedule import OF_IO, OF_NETWORK, STRIKES, Fault, FaultKind, Schedule, Switch
 from isomodel.values.verdict import Finding
 
@@ -179,7 +179,7 @@ def possible_faults(execution: Execution, kinds: AbstractSet[str]) -> Iterator[F
     network: dict[str, int] = {}
     timers: dict[str, int] = {}
     for arrival in execution.arrivals:
-        label, _, what = arrival.key.partition(" ")
+        label, _, what = operation_of(arrival.key).partition(" ")
         io[label] = io.get(label, 0) + 1
         if what.startswith(NETWORK):
             network[label] = network.get(label, 0) + 1

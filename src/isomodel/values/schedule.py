@@ -60,8 +60,8 @@ class Fault(msgspec.Struct, frozen=True):
     ``cancel``: the task is cancelled after ``at`` steps, or later where a switch says so.
     ``timeout``: likewise, by a caller's time limit (``asyncio.timeout``) that passes.
     ``scope``: likewise, by a caller that leaves anyio's cancel scope.
-    ``fail``: its simulated I/O number ``at`` (from 0) raises what that I/O declares. What comes
-    for it over the network under that number is refused or reset; the schedule then says which.
+    ``fail``: its simulated I/O number ``at`` (from 0) raises what that I/O declares. That of a
+    server at the other end of its simulated connection counts apart, and is struck likewise.
     ``slow``: that I/O, or what comes for it over the network under that number, takes longer
     than every timer that is pending when it begins.
     ``jump``: while its timer number ``at`` (from 0) is pending, the clock jumps so far that

@@ -39,6 +39,15 @@ class Host(Protocol):
         ``users`` are those of the connection, up to now and, as the collection grows, later.
         """
 
+    def server_for(self, owner: Owner) -> Owner:
+        """Whose the work of a server is on a connection that ``owner`` has made."""
+
+    def turn(self, server: Owner, owner: Owner) -> None:
+        """From now on the server's work on this connection is for ``owner``."""
+
+    def be(self, owner: Owner) -> None:
+        """From now on what runs in the present context is the work of ``owner``."""
+
     def refuse(self, what: str, advice: str) -> NoReturn:
         """Report that the program asked for this real I/O, and raise NotSimulated."""
 
