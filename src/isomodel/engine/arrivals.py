@@ -9,7 +9,7 @@ import asyncio
 import functools
 import heapq
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from time import sleep
 from typing import Any
 
@@ -18,6 +18,7 @@ from isomodel.engine.owner import OWNER, Actor, Owner, Part
 from isomodel.engine.protocol import KINDS, Scheduler
 from isomodel.engine.sources import active
 from isomodel.values.execution import Arrival, Issue
+from isomodel.values.scenario import operation_of
 from isomodel.values.schedule import OF_IO, Fault, FaultKind
 from isomodel.values.trace import Step
 
@@ -155,7 +156,7 @@ class Arrivals:
         It runs as ``owner``'s, by default the one that is running now.
         """
         owner = owner or OWNER.get(self.root)
-        if self._planned and kind != "start":  # the network
+        if self._planned and kind != "start":  # the network; ``struck`` has looked at this number
             latency += self._delayed(owner, owner.count("network"))
         handle = Pending(callback, args, owner.context, self.last, owner, kind, owner.count(kind))
         if latency > 0:
@@ -177,7 +178,7 @@ class Arrivals:
         counts[name] = number + 1
         handle = Pending(complete, (future,), None, self.last, owner, name, number, future)
         if self._planned:
-            if fails is not None and self._strikes("fail", owner.label, nth):
+            if fails is not None and self._fails(owner, nth):
                 handle.callback = fail
                 handle.args = (future, fails(f"injected failure of {name}"))
             latency += self._delayed(owner, nth)
@@ -203,12 +204,44 @@ class Arrivals:
 
     # Faults of I/O and of the clock
 
-    def _strikes(self, kind: FaultKind, label: str, at: int) -> bool:
-        """Whether this fault is planned; if so, it strikes now."""
+    @functools.cached_property
+    def hits(self) -> list[tuple[Fault, Iterable[Owner]]]:
+        """The faults of the network that struck, each with who has used that connection."""
+        return []
+
+    def struck(self, owner: Owner, users: Iterable[Owner], *kinds: FaultKind) -> FaultKind | None:
+        """Which of these faults of the network strikes the owner's event that begins next.
+
+        ``users`` of the connection may still grow.
+        """
+        if not self._planned:
+            return None
+        at = owner.counts.get("network", 0)
+        for kind in kinds:
+            if self._strikes(kind, owner.label, at):
+                self.hits.append((Fault(kind, operation_of(owner.label), at), users))
+                return kind
+        return None
+
+    def _fails(self, owner: Owner, at: int) -> bool:
+        """Whether this I/O fails; where there is no network, so does what would refuse or reset."""
+        if self._strikes("fail", owner.label, at):
+            return True
+        if "network" in self.__dict__:
+            return False
+        return any(self._strikes(kind, owner.label, at, "fail") for kind in ("refuse", "reset"))
+
+    def _strikes(
+        self, kind: FaultKind, label: str, at: int, known_as: FaultKind | None = None
+    ) -> bool:
+        """Whether this fault is planned; if so, it strikes now, and is recorded as ``known_as``."""
+        label = operation_of(label)
         fault = Fault(kind, label, at)
         if fault not in self._planned:
             return False
         self._planned.discard(fault)
+        if known_as is not None:
+            fault = Fault(known_as, label, at)
         self.fired.append(fault)
         self.met[fault] = None
         return True

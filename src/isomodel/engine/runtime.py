@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextvars import Context
 from typing import Any, Protocol
 
@@ -79,6 +79,10 @@ class Runtime(Protocol):
 
     @scheduler.setter
     def scheduler(self, scheduler: Scheduler) -> None: ...
+
+    @property
+    def hits(self) -> list[tuple[Fault, Iterable[Owner]]]:
+        """The faults of the network that struck, each with who has used that connection."""
 
     @property
     def asks_always(self) -> bool:

@@ -21,7 +21,7 @@ from isomodel.search.run import Around, Run
 from isomodel.search.runtimes import making
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.errors import BadInput
-from isomodel.values.execution import Arrival, Execution, Issue, Refusal
+from isomodel.values.execution import Arrival, Execution, Hit, Issue, Refusal
 from isomodel.values.scenario import Scenario, made_by
 from isomodel.values.schedule import Fault, Fidelity, Schedule
 
@@ -180,6 +180,9 @@ def evidence(
         shared=run.shared,
         leftovers=tuple(run.leftovers),
         rollbacks=tuple(run.rollbacks),
+        hits=tuple(
+            Hit(fault, tuple(sorted({owner.user for owner in users}))) for fault, users in loop.hits
+        ),
         uncontrolled=issues,
         waiting=tuple(run.waiting),
         secrets=secrets_of(run.spec, run.scenario),
