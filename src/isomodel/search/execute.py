@@ -51,6 +51,13 @@ def session() -> Iterator[None]:
             gc.enable()
 
 
+def tidy() -> None:
+    """Between two executions of a session: collect what they left, if that has become much."""
+    young, _, middle = gc.get_count()
+    if young > 20_000:
+        gc.collect(2 if middle > 20 else 1)
+
+
 class Alone(msgspec.Struct, frozen=True):
     """The inputs of a projected alone run, kept from the joint run."""
 
@@ -148,8 +155,7 @@ def _clock_of(loop: Runtime) -> Any:
 def controlled(run: Run, around: Around = contextlib.nullcontext) -> tuple[Issue, ...]:
     """Run all phases under control; what was not."""
     loop = run.loop
-    if gc.get_count()[0] > 20_000:
-        gc.collect(1)
+    tidy()
     with _control.installed():
         _control.begin(run.scenario.seed, loop.time, loop.label)
         before = enter(run)
