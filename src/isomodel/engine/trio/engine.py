@@ -119,10 +119,11 @@ class TrioEngine(Actors):
 
     def dismiss(self) -> list[str]:
         """End every task; the names of those that swallow their cancellation again and again."""
+        self._arrivals = [each for each in self._arrivals if each.kind != "start"]
+        swallowing: list[str] = []
         with self.running():
             assert self._nursery is not None
-            swallowing = []
-            for _ in range(3):
+            for _ in range(0 if self._machine.over else 3):
                 self._nursery.cancel_scope.cancel()
                 self.max_steps = self.steps + 1_000
                 with contextlib.suppress(
