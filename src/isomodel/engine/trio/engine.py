@@ -188,6 +188,12 @@ class TrioEngine(Actors):
             task.scope = outermost
         return [*(self._boundaries[fault] for fault in planned), outermost]
 
+    def _victim(self, name: str) -> Actor | None:
+        """The task a cancellation is planned for, if it is one that can be cancelled by itself."""
+        actor = super()._victim(name)
+        task = actor.reference() if actor is not None else None
+        return actor if task is not None and task.scope is not None else None
+
     @property
     def in_task(self) -> Callable[[], object]:
         """Tells which task is taking a step now; None where none is."""
