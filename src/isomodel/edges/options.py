@@ -72,7 +72,7 @@ class ProveOptions(msgspec.Struct, frozen=True):
 
 
 class ReplayOptions(msgspec.Struct, frozen=True):
-    """``isomodel replay``. ``fidelity`` and ``armed`` replace the case's own unless None.
+    """``isomodel replay``. ``fidelity``, ``armed`` and ``runtime`` replace the case's own if given.
 
     ``confirm``: on the ordinary event loop, too.
     """
@@ -82,6 +82,7 @@ class ReplayOptions(msgspec.Struct, frozen=True):
     armed: tuple[str, ...] | None
     path: tuple[str, ...]
     confirm: bool = False
+    runtime: str = ""
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -261,6 +261,9 @@ def _prove(prove: Parser) -> None:
 def _replay(replay: Parser) -> None:
     replay.add_argument("case", type=Path, metavar="CASE", help="a case file of `isomodel hunt`")
     replay.add_argument("--fidelity", choices=("stock", "portable"), help="instead of the case's")
+    replay.add_argument(
+        "--runtime", default="", metavar="NAME", help="asyncio or trio, instead of the case's"
+    )
     _armed(replay, "arm this defect instead of the case's; '' for none; may be repeated")
     replay.add_argument(
         "--confirm", action="store_true", help="run it on the ordinary asyncio event loop, too"

@@ -21,8 +21,8 @@ from isomodel.values.verdict import Finding
 def run(options: ReplayOptions, screen: Screen) -> int:
     """Replay; 1 if the same failure shows, 0 if it does not any more."""
     stored = cases.load(options.case)
-    case = _asked(stored, options)
-    spec = resolve(case.target, options.path, case.runtime)
+    spec = resolve(stored.target, options.path, options.runtime or stored.runtime)
+    case = msgspec.structs.replace(_asked(stored, options), runtime=spec.runtime)
     if options.confirm and case.runtime != "asyncio":
         raise BadInput(
             f"{options.case}: --confirm runs on asyncio's own loop, and this case is for "

@@ -119,10 +119,11 @@ class TrioEngine(Actors):
 
     def dismiss(self) -> list[str]:
         """End every task; the names of those that swallow their cancellation again and again."""
+        self._arrivals = [each for each in self._arrivals if each.kind != "start"]
+        swallowing: list[str] = []
         with self.running():
             assert self._nursery is not None
-            swallowing = []
-            for _ in range(3):
+            for _ in range(0 if self._machine.over else 3):
                 self._nursery.cancel_scope.cancel()
                 self.max_steps = self.steps + 1_000
                 with contextlib.suppress(
@@ -186,6 +187,12 @@ class TrioEngine(Actors):
         if task is not None:
             task.scope = outermost
         return [*(self._boundaries[fault] for fault in planned), outermost]
+
+    def _victim(self, name: str) -> Actor | None:
+        """The task a cancellation is planned for, if it is one that can be cancelled by itself."""
+        actor = super()._victim(name)
+        task = actor.reference() if actor is not None else None
+        return actor if task is not None and task.scope is not None else None
 
     @property
     def in_task(self) -> Callable[[], object]:

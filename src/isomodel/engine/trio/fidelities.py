@@ -73,28 +73,29 @@ class StockTrio(TrioEngine):
     def _poll(self, *, hurried: bool = False) -> None:
         """Let what is pending come in, one question each, until nothing more shall.
 
-        ``hurried``: at least one has to.
+        ``hurried``: at least one has to. Deadlines pass last, in their order, those first that were
+        set to a time in the past.
         """
-        if self._overdue:
-            self._expire_overdue()
         timed = False
         while True:
             options = self._later_options() if timed else self._options()
             if not options:
-                return
-            ready = bool(self._steps) or self._machine.runnable()
+                break
+            ready = bool(self._steps or self._overdue) or self._machine.runnable()
             if ready and not hurried:
                 self._go_on.owner = self.last.owner
                 options.insert(0, self._go_on)
             option = options[self._choose(options)]
             if option is self._go_on:
-                return
+                break
             if isinstance(option, Timer | Jump) and type(option) is not Latency:
                 timed = True
+                self._expire_overdue()
             self._take(option)
             hurried = False
             if self._patient and self._machine.runnable() and not (self._cancels or self._is_due()):
-                return
+                break
+        self._expire_overdue()
 
     def _later_options(self) -> list[Any]:
         """What may still come once a deadline has passed: further ones, and what threads send."""

@@ -119,6 +119,7 @@ class Machine:
         self._host = host
         self._generator: Any = None
         self._hooks: Any = None
+        self._made: list[Any] = []
         self.over = False
         """Whether its main task and all others have ended."""
 
@@ -172,7 +173,11 @@ class Machine:
 
         Raises TrioInternalError if that is the end of the run as a whole.
         """
-        self._runner.runq.append(task)
+        runq = self._runner.runq
+        if runq:  # made runnable by an earlier step, and not to run with this one
+            self._made.extend(runq)
+            runq.clear()
+        runq.append(task)
         try:
             self._generator.send(())
         except StopIteration:
@@ -183,14 +188,15 @@ class Machine:
 
     def ready(self) -> list[Any]:
         """The tasks that can take a step now and were not returned before, in trio's order."""
-        runq = self._runner.runq
-        tasks = list(runq)
+        made, runq = self._made, self._runner.runq
+        tasks = [*made, *runq]
+        made.clear()
         runq.clear()
         return tasks
 
     def runnable(self) -> bool:
         """Whether there are such tasks."""
-        return bool(self._runner.runq)
+        return bool(self._made or self._runner.runq)
 
     def idle(self) -> bool:
         """Wake who waits for all others to wait (``wait_all_tasks_blocked``); whether there is one.

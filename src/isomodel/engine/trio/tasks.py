@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class TrioTask:
     """A task, as ``engine.runtime.Doing``: one that was started here, or a child of a nursery.
 
-    A child belongs to its nursery: to cancel it is to cancel that, as a program would have to.
+    One that was started here has a scope, in which whoever asked for it can give it up. A child has
+    none: trio cancels scopes and not tasks, and those of its nursery are the program's to cancel.
     """
 
     __slots__ = ("__weakref__", "_error", "_value", "actor", "fatal", "scope", "task")
@@ -54,11 +55,9 @@ class TrioTask:
         return self._value
 
     def cancel(self) -> None:
-        """Cancel it, at all of its checkpoints."""
+        """Cancel it, at all of its checkpoints, if it can be cancelled by itself."""
         if self.scope is not None:
             self.scope.cancel()
-        elif self.task is not None and self.task.parent_nursery is not None:
-            self.task.parent_nursery.cancel_scope.cancel()
 
     def get_coro(self) -> Any:
         """What it runs."""
