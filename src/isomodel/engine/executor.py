@@ -91,14 +91,11 @@ class Pool:
 class Executors(Arrivals):
     """The part of the loop that stands in for threads."""
 
-    __slots__ = ("_thread",)
+    __slots__ = ()
 
     _line: Line | None = None
     _futures = 0
     _default_executor: Any = None
-
-    def _begin(self) -> None:
-        self._thread = threading.get_ident()
 
     @functools.cached_property
     def _lines(self) -> dict[int, Line]:

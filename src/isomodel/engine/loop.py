@@ -15,13 +15,12 @@ import asyncio
 import contextlib
 import contextvars
 import functools
-import sys
 import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from isomodel.engine import anyio_threads
-from isomodel.engine.handle import Handle
+from isomodel.engine.core import Blocked, OutOfSteps
 from isomodel.engine.network import Network
 from isomodel.engine.owner import name_for
 from isomodel.engine.refusals import NotSimulated
@@ -32,18 +31,6 @@ from isomodel.values.facts import Fact
 __all__ = ["Blocked", "ControlledLoop", "NotSimulated", "OutOfSteps"]
 
 copy_context = contextvars.copy_context
-
-FAIR = 100
-"""How many turns something may wait while others go on: no arrival keeps a program waiting for
-ever that looks for it again and again (``while not ready: await asyncio.sleep(0)``)."""
-
-
-class OutOfSteps(Exception):
-    """The execution took more steps than it was allowed."""
-
-
-class Blocked(Exception):
-    """Nothing can ever happen again, and the execution is not over; tells where tasks wait."""
 
 
 class ControlledLoop(Tasks):
@@ -69,19 +56,6 @@ class ControlledLoop(Tasks):
     def _asyncgens(self) -> dict[int, weakref.ref[Any]]:
         return {}
 
-    def call_soon(  # type: ignore[override]
-        self,
-        callback: Callable[..., object],
-        *args: Any,
-        context: contextvars.Context | None = None,
-    ) -> Handle:
-        handle = Handle(callback, args, context if context is not None else copy_context())
-        self._ready.append(handle)
-        return handle
-
-    def create_future(self) -> asyncio.Future[Any]:
-        return asyncio.Future(loop=self)
-
     get_debug: Any = bool
     """False; the C code asks once for every task and future, and calls no frame for this."""
 
@@ -89,9 +63,6 @@ class ControlledLoop(Tasks):
         pass
 
     # Its life
-
-    def is_running(self) -> bool:
-        return self._running
 
     def is_closed(self) -> bool:
         return self._closed
@@ -112,19 +83,8 @@ class ControlledLoop(Tasks):
         finally:
             self._leave(*outside)
 
-    def _enter(self) -> tuple[Any, Any]:
-        """Become the running loop, whose asynchronous generators are its own; what was before."""
-        outside = asyncio._get_running_loop(), sys.get_asyncgen_hooks()
-        sys.set_asyncgen_hooks(self._asyncgen_begins, self._asyncgen_dropped)
-        asyncio._set_running_loop(self)
-        self._running = True
+    def _adopt_threads(self) -> None:
         anyio_threads.adopt()
-        return outside
-
-    def _leave(self, loop: Any, hooks: Any) -> None:
-        self._running = False
-        asyncio._set_running_loop(loop)
-        sys.set_asyncgen_hooks(*hooks)
 
     def run(self, main: Coroutine[Any, Any, Any]) -> Any:
         """Run ``main`` to its end; returns its result or raises what it raised.
@@ -147,10 +107,6 @@ class ControlledLoop(Tasks):
 
     def _busy(self) -> bool:
         return bool(self._ready or self._overdue or self._live_arrivals() or self._live_posts())
-
-    def drive(self, done: Callable[[], bool]) -> None:
-        """Run until ``done()``; raises Blocked or OutOfSteps."""
-        raise NotImplementedError
 
     # For runners that are given this loop: asyncio.Runner, anyio, pytest-asyncio
 
@@ -232,20 +188,6 @@ class ControlledLoop(Tasks):
 
     def get_exception_handler(self) -> Any:
         return self._exception_handler
-
-    def _run_handle(self, handle: Handle) -> None:
-        callback, args, context = handle.callback, handle.args, handle.context
-        try:
-            if context is None:
-                callback(*args)
-            elif len(args) == 1:  # nearly always, and unpacking is slow
-                context.run(callback, args[0])
-            else:
-                context.run(callback, *args)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:
-            self._failed(callback, error)
 
     def _failed(self, callback: Any, error: BaseException) -> None:
         self.call_exception_handler(

@@ -18,59 +18,15 @@ from isomodel.engine.owner import OWNER, Actor, ControlledTask, Owner, name_for
 from isomodel.engine.waiting import frames
 from isomodel.values.schedule import Fault
 
-_new: Any = ControlledTask.__new__
-_init: Any = ControlledTask.__init__
-
 _eager_factory: Any = getattr(asyncio, "eager_task_factory", None)
-
-_loops = itertools.count()
-"""Numbers the loops of this process, so that tasks of two of them have different hashes."""
 
 
 class Tasks(Executors):
     """The part of the loop that makes tasks."""
 
-    __slots__ = ("_actors", "_boundaries", "_cancel_handles", "_number")
+    __slots__ = ()
 
-    _task_factory: Any = None
     _foreign: weakref.WeakKeyDictionary[asyncio.Task[Any], Actor] | None = None
-
-    def _begin(self) -> None:
-        super()._begin()
-        self._actors: dict[str, Actor] = {}
-        self._cancel_handles: dict[Fault, Pending] = {}
-        self._boundaries: dict[Fault, Boundary] = {}
-        # only the low bits of a hash decide the order of a set, and collisions look higher
-        self._number = next(_loops) % 2**20 << 40
-
-    def create_task(
-        self,
-        coro: Any,
-        *,
-        name: str | None = None,
-        context: contextvars.Context | None = None,
-        **options: Any,
-    ) -> Any:
-        owner = OWNER.get(self.root)
-        if context is not None:
-            owner = _owner_in(context, owner)
-        elif not owner.root and self._task_factory is None:  # the usual case, the short way
-            actor = self._enlist(f"{owner.label}/{owner.numbered(name_for(coro))}", owner)
-            task: ControlledTask = _new(ControlledTask)
-            task.actor = actor
-            actor.reference = ref(task)
-            if options:
-                _init(task, coro, loop=self, name=name or actor.name, **options)
-            else:
-                _init(task, coro, loop=self, name=name or actor.name)
-            return task
-        actor = self._new_actor(name_for(coro), owner)
-        if actor.owner is not owner and context is None:
-            context = contextvars.copy_context()
-            context.run(OWNER.set, actor.owner)
-        if self._task_factory is not None:
-            return self._manufacture(coro, actor, name or actor.name, context, options)
-        return self._make(coro, actor, name or actor.name, context, options)
 
     def start(
         self, coro: Any, owner: Owner, context: contextvars.Context | None = None
@@ -98,15 +54,6 @@ class Tasks(Executors):
         actor = self._actors.get(name)
         return actor.reference() if actor is not None else None
 
-    def pending_tasks(self) -> list[asyncio.Task[Any]]:
-        """Tasks that are not done, in the order in which they were made."""
-        pending = []
-        for actor in self._actors.values():
-            task = actor.reference()
-            if task is not None and not task.done():
-                pending.append(task)
-        return pending
-
     def step_counts(self) -> list[tuple[str, int]]:
         """The tasks made so far but the main one, each with the steps it has taken."""
         return [(name, actor.steps) for name, actor in list(self._actors.items())[1:]]
@@ -124,19 +71,24 @@ class Tasks(Executors):
 
     # Making
 
-    def _make(
+    def _create_task_with(
         self,
         coro: Any,
-        actor: Actor,
-        name: str,
+        name: str | None,
         context: contextvars.Context | None,
         options: dict[str, Any],
-    ) -> ControlledTask:
-        task: ControlledTask = _new(ControlledTask)
-        task.actor = actor
-        actor.reference = ref(task)
-        _init(task, coro, loop=self, name=name, context=context, **options)
-        return task
+        owner: Owner,
+    ) -> Any:
+        """A task in a context of its own, with options, or made by the program's factory."""
+        if context is not None:
+            owner = _owner_in(context, owner)
+        actor = self._new_actor(name_for(coro), owner)
+        if actor.owner is not owner and context is None:
+            context = contextvars.copy_context()
+            context.run(OWNER.set, actor.owner)
+        if self._task_factory is not None:
+            return self._manufacture(coro, actor, name or actor.name, context, options)
+        return self._make(coro, actor, name or actor.name, context, options)
 
     def _manufacture(
         self,
@@ -158,22 +110,6 @@ class Tasks(Executors):
         if isinstance(task, asyncio.Task):
             self._adopt(task, actor)
         return task
-
-    def _new_actor(self, name: str, owner: Owner) -> Actor:
-        if not owner.root:
-            return self._enlist(f"{owner.label}/{owner.numbered(name)}", owner)
-        label = owner.numbered(name)
-        if owner.label:
-            label = f"{owner.label}/{label}"
-        return self._enlist(label, Owner(label, owner.user, owner.part))
-
-    def _enlist(self, name: str, owner: Owner) -> Actor:
-        actors = self._actors
-        if name in actors:  # two owners of one label, or a label used twice
-            name = next(n for i in itertools.count(2) if (n := f"{name}~{i}") not in actors)
-        actor = actors[name] = Actor(name, owner, self._number)
-        self._number += 1
-        return actor
 
     def _actor(self, task: asyncio.Task[Any]) -> Actor:
         """The actor of any task of this loop, also of one that the program made by itself."""
@@ -261,11 +197,6 @@ class Tasks(Executors):
         for fault in planned:
             self._boundaries[fault] = boundary_for(fault)
         return [self._boundaries[fault] for fault in planned]
-
-    def _forget(self) -> None:
-        super()._forget()
-        self._cancel_handles.clear()
-        self._boundaries.clear()
 
 
 def _never() -> None:
