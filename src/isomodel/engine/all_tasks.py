@@ -8,6 +8,7 @@ all the same, in the order in which they were made.
 from __future__ import annotations
 
 import asyncio.tasks
+import functools
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -36,7 +37,7 @@ def install(patches: Patches) -> None:
     for register in _registers:
         register.__class__ = _Register
         register.add = registering(register.add)
-        patches.on_undo(lambda register=register: _restore(register))
+        patches.on_undo(functools.partial(_restore, register))
 
 
 def _restore(register: Any) -> None:

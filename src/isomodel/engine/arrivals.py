@@ -25,7 +25,7 @@ LONG = 60.0
 """Seconds that a slow I/O takes, and the clock jumps, at least: few time limits are longer."""
 
 
-class Arrivals(Core, NoRealIO):
+class Arrivals(Core, NoRealIO):  # type: ignore[misc]
     """The part of the loop that knows what is pending, and asks the scheduler."""
 
     __slots__ = ()
@@ -38,7 +38,8 @@ class Arrivals(Core, NoRealIO):
     @property
     def scheduler(self) -> Scheduler:
         """Who decides what happens next; may be exchanged between two calls of ``drive``."""
-        return self._scheduler
+        scheduler: Scheduler = self._scheduler
+        return scheduler
 
     @scheduler.setter
     def scheduler(self, scheduler: Scheduler) -> None:

@@ -20,7 +20,7 @@ from isomodel.engine.loop import ControlledLoop
 copy_context = contextvars.copy_context
 
 
-class PortableLoop(PortableCore, ControlledLoop):
+class PortableLoop(PortableCore, ControlledLoop):  # type: ignore[misc]
     """One execution in which any runnable task may take the next step."""
 
     __slots__ = ()

@@ -21,7 +21,7 @@ from isomodel.engine.owner import (
 )
 
 
-class StockLoop(StockCore, ControlledLoop):
+class StockLoop(StockCore, ControlledLoop):  # type: ignore[misc]
     """One execution in which ready callbacks run first-in first-out."""
 
     __slots__ = ()

@@ -34,7 +34,8 @@ class World(Protocol):
 
 def current() -> World | None:
     """The controlled execution under way in this process, if any."""
-    return here.world
+    world: World | None = here.world
+    return world
 
 
 def enter(world: World | None) -> World | None:
@@ -62,5 +63,5 @@ def watch(thing: Any, what: str) -> None:
 def acting_as(user: str) -> contextlib.AbstractContextManager[None]:
     """Declare the owner of background work: tasks and I/O started in the block are ``user``'s."""
     if here.world is not None:
-        return here.world.acting_as(user)
+        return here.world.acting_as(user)  # type: ignore[no-any-return]
     return contextlib.nullcontext()

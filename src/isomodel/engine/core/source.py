@@ -610,8 +610,8 @@ class Core:
         self.idles = 0
         self.uncontrolled: list[Issue] = []
         self.errors: list[str] = []
-        self.log: list[Arrival] | None = [] if record else None
-        self.trace: list[Step] | None = [] if record else None
+        self.log: Any = [] if record else None
+        self.trace: Any = [] if record else None
         self._running = False
         self.root = Owner("", "", Part(""), True)
         self.last = Actor("", self.root)
@@ -619,7 +619,7 @@ class Core:
         self.met: dict[Fault, None] = {}
         self._every_choice = every_choice
         self._asks_always = False
-        self._scheduler = scheduler
+        self._scheduler: Any = scheduler
         self._patient = not every_choice and getattr(scheduler, "patient", False)
         self._pick = getattr(scheduler, "pick", None) or self._choose
         self._planned: set[Fault] = set()
@@ -742,6 +742,7 @@ class Core:
         self, name: Any, latency: float, fails: type[BaseException] | None
     ) -> asyncio.Future[None]:
         """A future that the arrival of this I/O completes, or fails where a fault says so."""
+        loop: Any = self
         future: Any = _new_future(loop=self)  # type: ignore[arg-type]
         owner: Owner = _owner_of(self.root)
         nth = owner.io_count
@@ -762,12 +763,12 @@ class Core:
         handle.future = future
         handle.priority = -1.0
         if self._planned:
-            if fails is not None and self._strikes("fail", owner.label, nth):
+            if fails is not None and loop._strikes("fail", owner.label, nth):
                 handle.callback = fail
                 handle.args = (future, fails(f"injected failure of {name}"))
-            latency += self._delayed(owner, nth)
+            latency += loop._delayed(owner, nth)
         if latency > 0:
-            self._delay(handle, latency)
+            loop._delay(handle, latency)
         else:
             self._arrivals.append(handle)
         return future  # type: ignore[no-any-return]
@@ -785,7 +786,8 @@ class Core:
 
     def _options(self) -> list[Any]:
         """Cancellations, arrivals (those from threads last), and the next timer."""
-        options: list[Any] = self._possible_cancels() if self._cancels else []
+        loop: Any = self
+        options: list[Any] = loop._possible_cancels() if self._cancels else []
         if self._arrivals:
             options += self._live_arrivals()
         if self._posts:
@@ -832,6 +834,7 @@ class Core:
 
     def _take(self, option: Pending) -> None:
         """Let this arrival or timer happen: it is ready now."""
+        loop: Any = self
         if isinstance(option, Timer):
             self._pass_time(option)
             if type(option) is Latency:
@@ -840,7 +843,7 @@ class Core:
         elif option.kind == "cancel":
             self._cancels.remove(option.args[0])
             if type(option) is Jump:
-                self._jump(option)
+                loop._jump(option)
                 return
         elif type(option) is Post:
             option.line.advance()
@@ -861,13 +864,14 @@ class Core:
             heapify(timers)
 
     def _run_handle(self, handle: Handle) -> None:
+        loop: Any = self
         callback = handle.callback
         try:
             run(handle)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
-            self._failed(callback, error)
+            loop._failed(callback, error)
 
     def _enter(self) -> tuple[Any, Any]:
         """Become the running loop, whose asynchronous generators are its own; what was before."""
@@ -894,6 +898,10 @@ class Core:
         self._overdue.clear()
         self._cancel_handles.clear()
         self._boundaries.clear()
+
+    def drive(self, done: Callable[[], bool]) -> None:
+        """Run until ``done()``; raises Blocked or OutOfSteps."""
+        raise NotImplementedError
 
     # Records
 
@@ -933,6 +941,7 @@ class StockCore(Core):
 
     def drive(self, done: Callable[[], bool]) -> None:
         """Run until ``done()``; raises Blocked or OutOfSteps."""
+        loop: Any = self
         ready, arrivals, posts = self._ready, self._arrivals, self._posts
         timers, overdue, cancels = self._timers, self._overdue, self._cancels
         patient = self._patient
@@ -947,9 +956,9 @@ class StockCore(Core):
                 elif arrivals and self._admit_one() and not ready:
                     continue
                 if not ready:
-                    if self._threads_sent():
+                    if loop._threads_sent():
                         continue
-                    raise Blocked("; ".join(self.waiting()))
+                    raise Blocked("; ".join(loop.waiting()))
             elif turns >= FAIR:
                 self._poll(hurried=True)
                 turns = 0
@@ -976,7 +985,7 @@ class StockCore(Core):
                 else:
                     kind = type(callback)
                     if kind is _wakeup_type or kind is _step_type:
-                        self._look_closer(handle)
+                        loop._look_closer(handle)
                     elif recording:
                         self._count(handle)
                 try:
@@ -984,9 +993,9 @@ class StockCore(Core):
                 except (KeyboardInterrupt, SystemExit):
                     raise
                 except BaseException as error:
-                    self._failed(callback, error)
+                    loop._failed(callback, error)
                 if posts and not patient:
-                    self._admit_posts()
+                    loop._admit_posts()
 
     def _admit_one(self) -> bool:
         """What ``_poll`` does where only arrivals are pending and one of them is enough.
@@ -1086,6 +1095,7 @@ class PortableCore(Core):
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> Any:
         """Queue a plain callback, or make a task's next step an option."""
+        loop: Any = self
         if context is None:
             context = _copy_context()
         task = stepping(callback)
@@ -1103,7 +1113,7 @@ class PortableCore(Core):
             return step
         kind = type(callback)
         if (kind is _wakeup_type or kind is _step_type) and task_of(callback) is not None:
-            return self._queue_foreign(TaskStep(callback, args, context, None, None))
+            return loop._queue_foreign(TaskStep(callback, args, context, None, None))
         handle: Handle = Handle.__new__(Handle)
         handle.callback = callback
         handle.args = args
@@ -1133,28 +1143,29 @@ class PortableCore(Core):
 
     def _next(self) -> None:
         """The next step of some task, or an arrival, or neither while callbacks are ready."""
+        loop: Any = self
         steps = self._steps
         if not steps:
             self.idles += not self._ready
         elif self._nameless:
-            self._find_actors()
+            loop._find_actors()
         if self._stepped:
             self._waiting_steps = len(steps)
             self._stepped = False
         self._turns += 1
         if self._ready or self._turns > FAIR or self._turns_of_last > FAIR:
-            options = self._fair_options()
+            options = loop._fair_options()
         elif self._timers or self._posts or self._cancels:
-            options = [*steps, *self._others()]
+            options = [*steps, *loop._others()]
         else:
             options = [*steps, *self._live_arrivals()]
             if len(options) > 1:
                 self._happens(options[self._pick(options)])
                 return
         if not options:
-            if self._ready or self._threads_sent():
+            if self._ready or loop._threads_sent():
                 return
-            raise Blocked("; ".join(self.waiting()))
+            raise Blocked("; ".join(loop.waiting()))
         self._happens(options[self._choose(options)])
 
     def _happens(self, option: Any) -> None:
