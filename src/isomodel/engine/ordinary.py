@@ -103,7 +103,7 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
     """
 
     call_exception_handler = ControlledLoop.call_exception_handler
-    create_task = ControlledLoop.create_task  # type: ignore[assignment]
+    create_task = ControlledLoop.create_task
     call_soon_threadsafe = ControlledLoop.call_soon_threadsafe  # type: ignore[assignment]
     run_in_executor = ControlledLoop.run_in_executor  # type: ignore[assignment]
     set_default_executor = ControlledLoop.set_default_executor
