@@ -82,6 +82,16 @@ class ReplayOptions(msgspec.Struct, frozen=True):
     confirm: bool = False
 
 
+class ScanOptions(msgspec.Struct, frozen=True):
+    """``isomodel scan``. ``select`` and ``ignore`` are beginnings of rule ids; () selects all."""
+
+    paths: tuple[Path, ...]
+    select: tuple[str, ...]
+    ignore: tuple[str, ...]
+    exclude: tuple[str, ...]
+    sarif: bool
+
+
 def positive(text: str) -> int:
     """A whole number of at least 1."""
     value = natural(text)
@@ -95,6 +105,11 @@ def natural(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     return int(text)
+
+
+def words(text: str) -> tuple[str, ...]:
+    """``a,b`` as ("a", "b")."""
+    return tuple(each.strip() for each in text.split(",") if each.strip())
 
 
 def duration(text: str) -> float:

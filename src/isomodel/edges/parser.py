@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from isomodel.edges.options import CASES, FIDELITIES, duration, natural, positive
+from isomodel.edges.options import CASES, FIDELITIES, duration, natural, positive, words
 from isomodel.values.errors import BadInput
 
 EXIT_CODES = (
@@ -41,6 +41,7 @@ def parser() -> Parser:
     _prove(_command(commands, "prove", "run every interleaving of all small scenarios", _PROVE))
     _replay(_command(commands, "replay", "run a counterexample again", _REPLAY))
     _regress(_command(commands, "regress", "write a counterexample as a pytest test", _REGRESS))
+    _scan(_command(commands, "scan", "find anti-patterns in source code", _SCAN))
     _targets(_command(commands, "targets", "list what can be hunted, or describe one", _TARGETS))
     return top
 
@@ -71,6 +72,16 @@ Exits 1 if the failure still shows, 0 if it does not any more."""
 
 _REGRESS = """example:
   isomodel regress .isomodel/cases/CASE.json --into tests/regression"""
+
+_SCAN = """examples:
+  isomodel scan src                           a folder, or files
+  isomodel scan src --select ISO3,ISO401      only these: ids, or how they begin
+  isomodel scan src --format sarif > scan.sarif
+  isomodel scan --rules                       all rules, with reason and fix
+
+A comment `# isomodel: ignore[ISO301] reason` at the end of a line, or alone in the line above,
+suppresses a finding. Exits 0 if nothing was found, 1 if something was, 2 if a path is missing or
+cannot be parsed (the others are scanned)."""
 
 _TARGETS = """examples:
   isomodel targets                   the built-in targets
@@ -265,6 +276,29 @@ def _regress(regress: Parser) -> None:
         "--into", type=Path, default=Path("tests/regression"), metavar="DIR",
         help="default tests/regression",
     )  # fmt: skip
+
+
+def _scan(scan: Parser) -> None:
+    scan.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a file or a folder")
+    for option, text in (("--select", "only"), ("--ignore", "leave out")):
+        scan.add_argument(
+            option,
+            type=words,
+            default=(),
+            metavar="IDS",
+            help=f"{text} rules whose id is, or begins with, one of these: ISO3,ISO401",
+        )
+    scan.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="leave out files whose path, or a part of it, fits; may be repeated",
+    )
+    scan.add_argument(
+        "--format", choices=("text", "json", "sarif"), default="text", help="default text"
+    )
+    scan.add_argument("--rules", action="store_true", help="list the rules, scan nothing")
 
 
 def _targets(targets: Parser) -> None:

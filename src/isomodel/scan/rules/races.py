@@ -1,0 +1,208 @@
+"""Races between tasks: state that is read on one side of an await and written on the other."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from isomodel.scan.flow import Event, events, held_by_callers, line, together
+from isomodel.scan.module import Function, Module, names, parameters
+from isomodel.scan.shared import Sharing
+from isomodel.scan.values import Hit, Rule
+
+ALONE = frozenset(
+    {
+        "__aenter__",
+        "__aexit__",
+        "__aiter__",
+        "asyncSetUp",
+        "asyncTearDown",
+        "startup",
+        "shutdown",
+        "lifespan",
+    }
+)
+"""Called once, or by one caller at a time, by their contract."""
+
+
+def flows(module: Module) -> Iterator[tuple[ast.AsyncFunctionDef, list[Event]]]:
+    """The coroutines in which two tasks may meet, with their events."""
+    for function in module.coroutines:
+        if function.name not in ALONE:
+            yield function, events(module, function, held_by_callers(module, function))
+
+
+def _check_then_act(module: Module) -> Iterator[Hit]:
+    sharing = Sharing(module)
+    for _, flow in flows(module):
+        seen: set[tuple[str, ast.AST]] = set()
+        for number, check in enumerate(flow):
+            if check.kind != "check" or isinstance(check.branch, ast.While):
+                continue
+            if not sharing.of(check):
+                continue
+            act = _act(check, flow[number + 1 :])
+            if act is not None and (check.place, act[1].node) not in seen:
+                seen.add((check.place, act[1].node))
+                yield Hit(
+                    check.node,
+                    f"`{check.place}` is checked here and written in line {line(act[1].node)}, "
+                    f"after the await in line {line(act[0].node)}: another task may pass the "
+                    "same check",
+                )
+
+
+def _act(check: Event, later: list[Event]) -> tuple[Event, Event] | None:
+    """The await and the write that a check is for, if nothing settles the matter in between."""
+    waited = None
+    for event in later:
+        if not any(branch is check.branch for branch, _ in event.arms):
+            continue
+        if event.kind == "await":
+            waited = event if waited is None or not together(waited, event) else waited
+        elif _same(check, event):
+            if event.kind == "check" and waited is not None:
+                return None  # looked again
+            if event.kind == "write":
+                if waited is None or check.locks & event.locks:
+                    return None  # taken before anybody could
+                if together(waited, event):
+                    return waited, event
+    return None
+
+
+def _same(one: Event, other: Event) -> bool:
+    return one.place == other.place and not _other_key(one, other)
+
+
+def _other_key(one: Event, other: Event) -> bool:
+    return bool(one.key and other.key and one.key != other.key)
+
+
+def _lost_update(module: Module) -> Iterator[Hit]:
+    sharing = Sharing(module)
+    for function, flow in flows(module):
+        yield from _within_a_statement(module, flow, sharing)
+        yield from _through_a_local(module, function, flow, sharing)
+
+
+def _within_a_statement(module: Module, flow: list[Event], sharing: Sharing) -> Iterator[Hit]:
+    for number, write in enumerate(flow):
+        if write.kind != "write" or not isinstance(write.node, ast.Assign | ast.AugAssign):
+            continue
+        inside = set(ast.walk(write.node))
+        parts = [event for event in flow[:number] if event.node in inside]
+        read = next((each for each in parts if _same(each, write)), None)
+        if read is None or read.locks or not sharing.of(read):
+            continue
+        if any(event.kind == "await" for event in parts[parts.index(read) :]):
+            yield Hit(
+                write.node,
+                f"`{write.place}` is read, then awaited, then written in one statement: what "
+                "another task wrote meanwhile is lost",
+            )
+
+
+def _through_a_local(
+    module: Module, function: Function, flow: list[Event], sharing: Sharing
+) -> Iterator[Hit]:
+    kept: dict[str, Event] = {}
+    for number, event in enumerate(flow):
+        if event.kind == "read":
+            statement = module.parents.get(event.node)
+            if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+                kept[statement.targets[0].id] = event
+        if event.kind != "write" or not isinstance(event.node, ast.Assign):
+            continue
+        value = event.node.value
+        for name in sorted(names(value) & kept.keys()):
+            read = kept[name]
+            waits = [each for each in flow[flow.index(read) : number] if each.kind == "await"]
+            if (
+                _same(read, event)
+                and sharing.of(read)
+                and not isinstance(value, ast.Name)
+                and any(together(read, each) and together(each, event) for each in waits)
+                and not read.locks & event.locks
+            ):
+                yield Hit(
+                    event.node,
+                    f"`{event.place}` is written from what it was in line {line(read.node)}, "
+                    f"before the await in line {line(waits[0].node)}: what another task wrote is "
+                    "lost",
+                )
+
+
+def _kept_on_self(module: Module) -> Iterator[Hit]:
+    sharing = Sharing(module)
+    for function, flow in flows(module):
+        mine = {each.arg for each in parameters(function)[1:]}
+        for number, write in enumerate(flow):
+            given = _given(write, mine)
+            used = _used_later(write, flow[number + 1 :]) if given else None
+            if given and used is not None and sharing.of(write):
+                waited, read = used
+                yield Hit(
+                    write.node,
+                    f"`{write.place}` holds this call's `{given[0]}` and is read in line "
+                    f"{line(read.node)}, after the await in line {line(waited.node)}: by then it "
+                    "may be another call's",
+                )
+
+
+def _given(write: Event, mine: set[str]) -> list[str]:
+    """The arguments that an assignment puts into an attribute as they are."""
+    node = write.node
+    if (
+        write.kind != "write"
+        or not isinstance(node, ast.Assign)
+        or not write.place.startswith("self.")
+    ):
+        return []
+    if not any(isinstance(target, ast.Attribute) for target in node.targets):
+        return []
+    return sorted(names(node.value) & mine)
+
+
+def _used_later(write: Event, later: list[Event]) -> tuple[Event, Event] | None:
+    """The await, and the read behind it of what was written before it."""
+    waited = None
+    for event in later:
+        if not together(write, event) or event.locks & write.locks:
+            continue
+        if event.kind == "await":
+            waited = waited or event
+        elif event.place == write.place:
+            if event.kind == "write":
+                return None
+            if waited is not None:
+                return waited, event
+    return None
+
+
+RULES = (
+    Rule(
+        "ISO301",
+        "check-then-act across an await",
+        "Every task that runs during the await sees the check still true and acts as well: "
+        "limits are passed, ids given twice, connections made twice and one of them lost.",
+        "act before the await (put a placeholder or a future there), check again after it, or "
+        "hold one asyncio.Lock around both",
+        _check_then_act,
+    ),
+    Rule(
+        "ISO302",
+        "lost update across an await",
+        "The value is read before the await and written after it, over what others wrote.",
+        "await into a local variable first, then read and write in one step",
+        _lost_update,
+    ),
+    Rule(
+        "ISO303",
+        "a call's own data kept on a shared object across an await",
+        "The next call overwrites it while this one waits, which then goes on with the data of "
+        "another user.",
+        "keep it in a local variable or pass it on as an argument; or make one object a request",
+        _kept_on_self,
+    ),
+)

@@ -1,0 +1,113 @@
+"""What names say: a file alone has no types, so locks, users and sessions are told by their names.
+
+Each pattern is matched against one identifier (``self._lock`` is ``_lock``), whatever package it
+comes from.
+"""
+
+from __future__ import annotations
+
+import re
+
+MUTATORS = frozenset(
+    {
+        "append",
+        "appendleft",
+        "add",
+        "extend",
+        "extendleft",
+        "insert",
+        "update",
+        "setdefault",
+        "pop",
+        "popitem",
+        "popleft",
+        "remove",
+        "discard",
+        "clear",
+        "sort",
+        "reverse",
+        "move_to_end",
+        "rotate",
+    }
+)
+"""Methods of the standard containers that change them."""
+
+CONTAINERS = frozenset(
+    {
+        "list",
+        "dict",
+        "set",
+        "bytearray",
+        "collections.deque",
+        "collections.defaultdict",
+        "collections.OrderedDict",
+        "collections.Counter",
+    }
+)
+"""Qualified names that make a mutable container."""
+
+RELEASES = frozenset(
+    {"release", "close", "aclose", "free", "put", "put_nowait", "disconnect", "terminate"}
+)
+"""Methods that give back what was acquired."""
+
+_LOCK = re.compile(
+    r"lock|mutex|sem(aphore)?s?$|_sem_|cond(ition)?s?$|limiter|critical|exclusive", re.I
+)
+_USER = re.compile(
+    r"^(user|tenant|account|customer|owner|org|organi[sz]ation|member|principal|session|request|"
+    r"conversation|thread|room|context|ctx)(_?(id|name|key|ctx|context))?$|_user(_id)?$|^uid$",
+    re.I,
+)
+_IDENTITY = re.compile(
+    r"(^|_)(user|tenant|account|customer|owner|org|member|session|conversation)(_|$|id$)", re.I
+)
+_OF_USER = re.compile(r"(User|Session|Request|Context|Connection|Agent|Conversation|Account)$")
+_SESSION = re.compile(r"(Session|Connection|Cursor|Transaction|WebSocket)$")
+_OPENS = frozenset({"connect", "open_connection", "create_connection", "cursor", "begin"})
+_SET_UP = re.compile(
+    r"^_*(register|configure|config|setup|set_up|install|uninstall|init|load|enable|disable|patch|reset|clear|test)",
+    re.I,
+)
+_BUILDS = re.compile(r"Pool|Factory|Maker|Manager|Config|Error|Exception|Options|Settings", re.I)
+_LOOP = re.compile(r"^_*(event_?)?loop$")
+
+
+def is_lock(name: str) -> bool:
+    """A lock, a semaphore, a condition: what excludes others while it is held."""
+    return bool(_LOCK.search(name)) and not re.search(r"clock|block", name, re.I)
+
+
+def is_user(name: str) -> bool:
+    """One of many users, or what belongs to one: a session, a request, a context."""
+    return bool(_USER.search(name))
+
+
+def is_user_class(name: str) -> bool:
+    """A class whose instances are made for one user, connection or request."""
+    return bool(_OF_USER.search(name)) and not _BUILDS.search(name)
+
+
+def is_identity(name: str) -> bool:
+    """Part of a key that says whose it is."""
+    return bool(_IDENTITY.search(name))
+
+
+def is_session_class(name: str) -> bool:
+    """A class whose instances serve one caller at a time."""
+    return bool(_SESSION.search(name)) and not _BUILDS.search(name)
+
+
+def opens_session(name: str) -> bool:
+    """A function or method that returns such an instance."""
+    return name in _OPENS
+
+
+def is_set_up(name: str) -> bool:
+    """A function that is called while a program starts, not for a user."""
+    return bool(_SET_UP.match(name))
+
+
+def is_loop(name: str) -> bool:
+    """An event loop."""
+    return bool(_LOOP.match(name))
