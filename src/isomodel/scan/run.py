@@ -31,7 +31,7 @@ def scan(paths: Sequence[Path], rules: Sequence[Rule], exclude: Sequence[str] = 
             findings.update(scan_source(file.as_posix(), _text(file), rules))
         except SyntaxError as error:
             unreadable.add(Unreadable(file.as_posix(), error.lineno or 0, error.msg))
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError, RecursionError, MemoryError) as error:
             unreadable.add(Unreadable(file.as_posix(), 0, _reason(error)))
     unreadable.update(
         Unreadable(str(path), 0, _missing(path)) for path in paths if not path.exists()
@@ -107,7 +107,7 @@ def _missing(path: Path) -> str:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, RecursionError):
+    if isinstance(error, RecursionError | MemoryError):  # the parser raises either
         return "nested too deeply"
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__

@@ -66,10 +66,18 @@ _OF_USER = re.compile(r"(User|Session|Request|Context|Connection|Agent|Conversat
 _SESSION = re.compile(r"(Session|Connection|Cursor|Transaction|WebSocket)$")
 _OPENS = frozenset({"connect", "open_connection", "create_connection", "cursor", "begin"})
 _SET_UP = re.compile(
-    r"^_*(register|configure|config|setup|set_up|install|uninstall|init|load|enable|disable|patch|reset|clear|test)",
+    r"^_*(try_)?(register|configure|config|setup|set_up|install|uninstall|init|load|enable|disable|patch|reset|clear|test)",
     re.I,
 )
 _BUILDS = re.compile(r"Pool|Factory|Maker|Manager|Config|Error|Exception|Options|Settings", re.I)
+_SUBSCRIBES = re.compile(r"^_*(on|use|include|handler|listen|hook)(_|$)", re.I)
+_START = re.compile(
+    r"^_*(start|open|connect|begin|run_forever|serve|main|login|launch|create)", re.I
+)
+_TEAR_DOWN = re.compile(
+    r"^_*(a?close|stop|shut_?down|disconnect|clean_?up|tear_?down|terminate|finish|release|dispose|kill)",
+    re.I,
+)
 _LOOP = re.compile(r"^_*(event_?)?loop$")
 
 
@@ -106,6 +114,21 @@ def opens_session(name: str) -> bool:
 def is_set_up(name: str) -> bool:
     """A function that is called while a program starts, not for a user."""
     return bool(_SET_UP.match(name))
+
+
+def is_subscription(name: str) -> bool:
+    """A method that takes handlers, while the program is put together."""
+    return bool(_SUBSCRIBES.match(name)) or is_set_up(name)
+
+
+def is_start(name: str) -> bool:
+    """A method that begins an object's life, and is called once."""
+    return bool(_START.match(name)) or is_set_up(name)
+
+
+def is_tear_down(name: str) -> bool:
+    """A method that ends an object's life."""
+    return bool(_TEAR_DOWN.match(name))
 
 
 def is_loop(name: str) -> bool:

@@ -34,11 +34,17 @@ def _acquires(module: Module, call: ast.AST) -> bool:
         return False
     if call.func.attr != "acquire":
         return False
+    if any(isinstance(each, ast.Constant) and each.value is False for each in _arguments(call)):
+        return False  # it does not wait, and the caller asks whether it got it
     awaited = _await_around(module, call)
     if awaited is None:
         return is_lock(last(call.func.value))
     between = [each for each in module.enclosing(call) if isinstance(each, ast.Call)]
     return not any(_starts(module, each) for each in between)
+
+
+def _arguments(call: ast.Call) -> list[ast.expr]:
+    return [*call.args, *(each.value for each in call.keywords)]
 
 
 def _await_around(module: Module, call: ast.AST) -> ast.Await | None:
@@ -135,7 +141,9 @@ def _swallowed(module: Module) -> Iterator[Hit]:
         for node in module.within(function):
             if isinstance(node, ast.Try):
                 catcher = next((each for each in node.handlers if _catches(module, each)), None)
-                if catcher is None or _passes_on(catcher) or not _waits(module, node.body):
+                if catcher is None or not _waits(module, node.body) or _shields(node.body):
+                    continue
+                if _passes_on(catcher) or _notes(catcher):
                     continue
                 place: ast.AST = catcher
             elif isinstance(node, ast.With) and _suppresses(module, node):
@@ -165,9 +173,29 @@ def _passes_on(handler: ast.ExceptHandler) -> bool:
             "cancel",
             "exit",
             "_exit",
+            "exc_info",
         }:
             return True
     return handler.name is not None and any(handler.name in names(part) for part in handler.body)
+
+
+def _notes(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler does no more than remember the cancellation, in a flag."""
+    return all(
+        isinstance(each, ast.Assign)
+        and isinstance(each.value, ast.Constant)
+        and isinstance(each.value.value, bool)
+        for each in handler.body
+    )
+
+
+def _shields(body: Sequence[ast.stmt]) -> bool:
+    """Whether what is awaited goes on whatever happens to this task, and is waited for again."""
+    return any(
+        isinstance(each, ast.Call) and last(each.func) == "shield"
+        for part in body
+        for each in ast.walk(part)
+    )
 
 
 def _suppresses(module: Module, node: ast.With) -> bool:
@@ -202,12 +230,12 @@ def _goes_on(module: Module, function: Function, node: ast.AST, handler: ast.AST
     """Whether anything is awaited after the handler: in a loop around it, or behind it."""
     body = handler.body if isinstance(handler, ast.ExceptHandler) else []
     inner: ast.AST = node
+    if _in_clean_up(module, function, node):
+        return False
     for outer in module.enclosing(node):
         in_loop = isinstance(outer, ast.While | ast.For | ast.AsyncFor) and inner in outer.body
         if in_loop and not (body and isinstance(body[-1], ast.Return | ast.Break)):
             return True
-        if isinstance(outer, ast.Try) and inner in outer.handlers:
-            return False
         if outer is function:
             break
         inner = outer
@@ -217,6 +245,20 @@ def _goes_on(module: Module, function: Function, node: ast.AST, handler: ast.AST
     return any(
         isinstance(each, ast.Await) and each.lineno > end for each in module.within(function)
     )
+
+
+def _in_clean_up(module: Module, function: Function, node: ast.AST) -> bool:
+    """Whether a node stands in a handler or a ``finally``, which may well finish first."""
+    inner = node
+    for outer in module.enclosing(node):
+        if outer is function:
+            return False
+        if isinstance(outer, ast.ExceptHandler) or (
+            isinstance(outer, ast.Try) and inner in outer.finalbody
+        ):
+            return True
+        inner = outer
+    return False
 
 
 STARTS = frozenset({"asyncio.create_task", "asyncio.ensure_future"})

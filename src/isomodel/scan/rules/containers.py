@@ -10,6 +10,7 @@ from isomodel.scan.module import Function, Module, changes, last, names, paramet
 from isomodel.scan.rules.races import flows
 from isomodel.scan.shared import Sharing
 from isomodel.scan.values import Hit, Rule
+from isomodel.scan.words import is_subscription
 
 LOCKS = frozenset({"Lock", "Semaphore", "BoundedSemaphore", "Condition", "RLock"})
 
@@ -70,12 +71,19 @@ def _last_of(module: Module, node: ast.AST, loop: ast.For) -> bool:
 def _changer(module: Module, place: str, user: Function) -> Function | None:
     """A function of the same class, or module, that changes a container in place."""
     for function in module.functions:
-        if function.name == "__init__" or not _same_object(module, place, function, user):
+        if function.name == "__init__" or is_subscription(function.name):
+            continue
+        if not _same_object(module, place, function, user):
             continue
         for written, target, node in module.writes(function):
-            if written == place and changes(target, node):
+            if written == place and changes(target, node) and not _appends(node):
                 return function
     return None
+
+
+def _appends(node: ast.AST) -> bool:
+    """Whether a list grows at its end: a loop over it then takes one more."""
+    return isinstance(node, ast.Call) and last(node.func) in {"append", "extend"}
 
 
 def _same_object(module: Module, place: str, one: Function, other: Function) -> bool:
@@ -88,6 +96,8 @@ def _stale_clean_up(module: Module) -> Iterator[Hit]:
         for number, store in enumerate(flow):
             if not _puts(module, store, given):
                 continue
+            if any(each.kind == "check" and each.key == store.key for each in flow[:number]):
+                continue  # somebody looked whether the key was free
             found = _taken_away(module, store, flow[number + 1 :])
             if found is not None:
                 waited, removal = found

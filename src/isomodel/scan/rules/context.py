@@ -66,7 +66,8 @@ def _default(module: Module) -> Iterator[Hit]:
 
 
 def _changed_in_place(module: Module) -> Iterator[Hit]:
-    known = variables(module)
+    found = variables(module)
+    known = {place: made for place, made in found.items() if not _bracketed(module, found, place)}
     reads = {call: place for place, call in calls(module, known, "get")}
     makers = _handed_out(module, reads)
     for node in module.nodes:
@@ -88,6 +89,18 @@ def _changed_in_place(module: Module) -> Iterator[Hit]:
                     hit = _source(module, target.value, reads, node)
                     if hit is not None:
                         yield _in_place(node, hit)
+
+
+def _bracketed(module: Module, known: dict[str, ast.Call], place: str) -> bool:
+    """Whether the variable is set only by functions that reset it before any task can start."""
+    sets = [call for name, call in calls(module, known, "set") if name == place]
+    resets = {
+        module.function_of(call) for name, call in calls(module, known, "reset") if name == place
+    }
+    setters = {module.function_of(call) for call in sets}
+    return bool(setters) and all(
+        isinstance(each, ast.FunctionDef) and each in resets for each in setters
+    )
 
 
 def _in_place(node: ast.AST, place: str) -> Hit:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from typing import Literal
 
 from isomodel.scan.flow import Event, events, held_by_callers, line, together
 from isomodel.scan.module import Function, Module, names, parameters
 from isomodel.scan.shared import Sharing
 from isomodel.scan.values import Hit, Rule
+from isomodel.scan.words import is_start, is_tear_down
 
 ALONE = frozenset(
     {
@@ -34,41 +36,58 @@ def flows(module: Module) -> Iterator[tuple[ast.AsyncFunctionDef, list[Event]]]:
 
 def _check_then_act(module: Module) -> Iterator[Hit]:
     sharing = Sharing(module)
-    for _, flow in flows(module):
-        seen: set[tuple[str, ast.AST]] = set()
-        for number, check in enumerate(flow):
-            if check.kind != "check" or isinstance(check.branch, ast.While):
+    for function, flow in flows(module):
+        for checks in _by_branch(flow):
+            found = [_act(check, flow[flow.index(check) + 1 :]) for check in checks]
+            if any(each == "settled" for each in found):
                 continue
-            if not sharing.of(check):
-                continue
-            act = _act(check, flow[number + 1 :])
-            if act is not None and (check.place, act[1].node) not in seen:
-                seen.add((check.place, act[1].node))
-                yield Hit(
-                    check.node,
-                    f"`{check.place}` is checked here and written in line {line(act[1].node)}, "
-                    f"after the await in line {line(act[0].node)}: another task may pass the "
-                    "same check",
-                )
+            for check, act in zip(checks, found, strict=True):
+                if isinstance(act, tuple) and sharing.of(check) and not _ends(function, act[1]):
+                    yield Hit(
+                        check.node,
+                        f"`{check.place}` is checked here and written in line {line(act[1].node)}, "
+                        f"after the await in line {line(act[0].node)}: another task may pass the "
+                        "same check",
+                    )
+                    break
 
 
-def _act(check: Event, later: list[Event]) -> tuple[Event, Event] | None:
-    """The await and the write that a check is for, if nothing settles the matter in between."""
+def _by_branch(flow: list[Event]) -> Iterator[list[Event]]:
+    """The checks of each ``if``: what one of them settles is settled for all."""
+    found: dict[ast.AST, list[Event]] = {}
+    for event in flow:
+        if event.kind == "check" and event.branch is not None:
+            found.setdefault(event.branch, []).append(event)
+    yield from (each for branch, each in found.items() if not isinstance(branch, ast.While))
+
+
+def _act(check: Event, later: list[Event]) -> tuple[Event, Event] | Literal["settled"] | None:
+    """The await and the write that a check is for, unless it is settled before or looked again."""
     waited = None
+    looked: set[ast.AST] = set()
     for event in later:
         if not any(branch is check.branch for branch, _ in event.arms):
             continue
         if event.kind == "await":
             waited = event if waited is None or not together(waited, event) else waited
-        elif _same(check, event):
-            if event.kind == "check" and waited is not None:
-                return None  # looked again
-            if event.kind == "write":
-                if waited is None or check.locks & event.locks:
-                    return None  # taken before anybody could
-                if together(waited, event):
-                    return waited, event
+        elif event.kind == "check" and waited is not None and event.branch is not None:
+            looked.add(event.branch)
+            if _same(check, event):
+                return None
+        elif _same(check, event) and event.kind == "write":
+            if waited is None or check.locks & event.locks:
+                return "settled"
+            if any(branch in looked for branch, _ in event.arms):
+                return None
+            if together(waited, event):
+                return waited, event
     return None
+
+
+def _ends(function: ast.AsyncFunctionDef, write: Event) -> bool:
+    """Whether a write marks the end of the object itself, as ``close`` does."""
+    value = getattr(write.node, "value", None)
+    return is_tear_down(function.name) and (value is None or isinstance(value, ast.Constant))
 
 
 def _same(one: Event, other: Event) -> bool:
@@ -136,9 +155,11 @@ def _through_a_local(
 def _kept_on_self(module: Module) -> Iterator[Hit]:
     sharing = Sharing(module)
     for function, flow in flows(module):
+        if is_start(function.name) or is_tear_down(function.name):
+            continue
         mine = {each.arg for each in parameters(function)[1:]}
         for number, write in enumerate(flow):
-            given = _given(write, mine)
+            given = _given(module, write, mine)
             used = _used_later(write, flow[number + 1 :]) if given else None
             if given and used is not None and sharing.of(write):
                 waited, read = used
@@ -150,8 +171,8 @@ def _kept_on_self(module: Module) -> Iterator[Hit]:
                 )
 
 
-def _given(write: Event, mine: set[str]) -> list[str]:
-    """The arguments that an assignment puts into an attribute as they are."""
+def _given(module: Module, write: Event, mine: set[str]) -> list[str]:
+    """The arguments that an assignment puts into an attribute, in place of what was there."""
     node = write.node
     if (
         write.kind != "write"
@@ -160,6 +181,8 @@ def _given(write: Event, mine: set[str]) -> list[str]:
     ):
         return []
     if not any(isinstance(target, ast.Attribute) for target in node.targets):
+        return []
+    if any(module.place(each) == write.place for each in ast.walk(node.value)):
         return []
     return sorted(names(node.value) & mine)
 

@@ -14,7 +14,7 @@ from isomodel.scan.words import is_set_up
 _REGISTRY = re.compile(
     r"registr|instances?$|agents$|sessions$|connections$|clients$|users$|contexts$|engines$", re.I
 )
-_NOTED = re.compile(r"seen|warned|logged|emitted|background", re.I)
+_NOTED = re.compile(r"seen|warn|logged|shown|emitted|background|lock|features|deferred", re.I)
 _OF_SOMEBODY = re.compile(r"current|active|last_|user|tenant|account|session|request|owner", re.I)
 _KINDS = re.compile(
     r"^(cls|klass|class_|type_?|tp|typ|func|fn|function|f|method|callback|handler|plugin|module|"
@@ -220,7 +220,8 @@ def _takes(target: ast.expr, node: ast.AST, given: set[str]) -> bool:
     if value is None or not names(value) & given:
         return False
     key = names(target.slice) if isinstance(target, ast.Subscript) else set()
-    return not names(value) & given <= key  # computed from the key: the same for whoever asks
+    follows = names(value) & given <= key  # from the key: the same whoever asks
+    return not follows or (isinstance(value, ast.Call) and last(value.func)[:1].isupper())
 
 
 def _at_import(module: Module, function: Function) -> bool:
