@@ -125,6 +125,14 @@ SILENT = {
             limit: Limit = Limit()
             metadata: dict = field(default_factory=dict)
         """,
+    "ISO104 an attribute of a dataclass that is no field": """
+        from dataclasses import dataclass
+
+        @dataclass
+        class Frame:
+            KINDS = {1: "text"}
+            data: bytes
+        """,
     "ISO106 a copy is changed": """
         from contextvars import ContextVar
         _fields = ContextVar("fields")
@@ -163,6 +171,16 @@ SILENT = {
 
             async def orders(self):
                 return await self.session.orders()
+        """,
+    "ISO201 an object of the module that keeps nothing": """
+        class UserSession:
+            def get(self, key):
+                return context.session.values[key]
+
+        user_session = UserSession()
+
+        def load(key):
+            return user_session.get(key)
         """,
     "ISO202 a manager that keeps nothing": """
         class ConnectionManager:
@@ -227,6 +245,17 @@ SILENT = {
                         return await load(key)
                     self.values[key] = compute(key)
                 return self.values[key]
+        """,
+    "ISO301 another flag is taken first": """
+        class ConnectionPool:
+            async def open(self):
+                if self.ready:
+                    return self
+                if self.opening:
+                    raise RuntimeError
+                self.opening = True
+                await self.fill()
+                self.ready = True
         """,
     "ISO302 the value is read after the await": """
         class Account:
@@ -296,6 +325,15 @@ SILENT = {
             finally:
                 limit.release()
         """,
+    "ISO401 what is awaited before is no way on": """
+        async def start(streams, lock):
+            async with lock:
+                await streams.acquire()
+            try:
+                await send()
+            finally:
+                streams.release()
+        """,
     "ISO401 polling without waiting": """
         import asyncio
 
@@ -338,6 +376,18 @@ SILENT = {
                     await asyncio.shield(task)
                 except asyncio.CancelledError:
                     continue
+        """,
+    "ISO402 a task's last words": """
+        import asyncio
+
+        async def keep_open(stack, stop):
+            try:
+                try:
+                    await stop.wait()
+                except asyncio.CancelledError:
+                    log("stopped")
+            finally:
+                await stack.aclose()
         """,
     "ISO403 a task group keeps its tasks": """
         async def serve(group, message):

@@ -66,8 +66,8 @@ def _unguarded(module: Module, flow: list[Event], call: ast.Call, lock: str) -> 
     for event in flow[first:]:
         if event.kind != "await" or (start is not None and not together(start, event)):
             continue
-        if start is None and line(event.node) <= line(call):
-            continue
+        if line(event.node) < line(call) or (start is None and line(event.node) == line(call)):
+            continue  # the end of a block that was there before
         if any(arm.startswith("except") and branch in around for branch, arm in event.arms):
             continue  # the acquisition failed
         between = (each for each in frees if line(call) <= line(each) <= line(event.node))
@@ -243,7 +243,10 @@ def _goes_on(module: Module, function: Function, node: ast.AST, handler: ast.AST
         return False
     end = getattr(node, "end_lineno", 0)
     return any(
-        isinstance(each, ast.Await) and each.lineno > end for each in module.within(function)
+        isinstance(each, ast.Await)
+        and each.lineno > end
+        and not _in_clean_up(module, function, each)
+        for each in module.within(function)
     )
 
 

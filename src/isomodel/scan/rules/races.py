@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import Literal
 
 from isomodel.scan.flow import Event, events, held_by_callers, line, together
 from isomodel.scan.module import Function, Module, names, parameters
@@ -37,12 +36,14 @@ def flows(module: Module) -> Iterator[tuple[ast.AsyncFunctionDef, list[Event]]]:
 def _check_then_act(module: Module) -> Iterator[Hit]:
     sharing = Sharing(module)
     for function, flow in flows(module):
+        taken = list(_taken(flow))
         for checks in _by_branch(flow):
-            found = [_act(check, flow[flow.index(check) + 1 :]) for check in checks]
-            if any(each == "settled" for each in found):
-                continue
-            for check, act in zip(checks, found, strict=True):
-                if isinstance(act, tuple) and sharing.of(check) and not _ends(function, act[1]):
+            for check in checks:
+                act = _act(check, flow[flow.index(check) + 1 :])
+                if act is None or _ends(function, act[1]) or not sharing.of(check):
+                    continue
+                before = flow[flow.index(check) : flow.index(act[0])]
+                if not any(each in before and together(each, act[1]) for each in taken):
                     yield Hit(
                         check.node,
                         f"`{check.place}` is checked here and written in line {line(act[1].node)}, "
@@ -53,7 +54,7 @@ def _check_then_act(module: Module) -> Iterator[Hit]:
 
 
 def _by_branch(flow: list[Event]) -> Iterator[list[Event]]:
-    """The checks of each ``if``: what one of them settles is settled for all."""
+    """The checks of each ``if``."""
     found: dict[ast.AST, list[Event]] = {}
     for event in flow:
         if event.kind == "check" and event.branch is not None:
@@ -61,8 +62,24 @@ def _by_branch(flow: list[Event]) -> Iterator[list[Event]]:
     yield from (each for branch, each in found.items() if not isinstance(branch, ast.While))
 
 
-def _act(check: Event, later: list[Event]) -> tuple[Event, Event] | Literal["settled"] | None:
-    """The await and the write that a check is for, unless it is settled before or looked again."""
+def _taken(flow: list[Event]) -> Iterator[Event]:
+    """The writes that take what was checked before anybody else can run: ``if not busy: busy = 1``.
+
+    They settle every check between theirs and the next await, whatever that is of.
+    """
+    for number, write in enumerate(flow):
+        if write.kind != "write":
+            continue
+        for event in reversed(flow[:number]):
+            if event.kind == "await" and together(event, write):
+                break
+            if event.kind == "check" and _same(event, write):
+                yield write
+                break
+
+
+def _act(check: Event, later: list[Event]) -> tuple[Event, Event] | None:
+    """The await and the write that a check is for, unless it looks again in between."""
     waited = None
     looked: set[ast.AST] = set()
     for event in later:
@@ -76,7 +93,7 @@ def _act(check: Event, later: list[Event]) -> tuple[Event, Event] | Literal["set
                 return None
         elif _same(check, event) and event.kind == "write":
             if waited is None or check.locks & event.locks:
-                return "settled"
+                return None
             if any(branch in looked for branch, _ in event.arms):
                 return None
             if together(waited, event):

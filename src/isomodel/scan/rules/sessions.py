@@ -24,7 +24,7 @@ _OWN = re.compile(
 def _kept_session(module: Module) -> Iterator[Hit]:
     for name, value in module.globals.items():
         made = _makes_session(value)
-        if made and _used_in_function(module, name):
+        if made and _used_in_function(module, name) and not _is_facade(module, value):
             assert value is not None
             yield Hit(value, f"`{name}` is one {made} for every user of the module")
     for owner in module.classes.values():
@@ -80,6 +80,16 @@ def _reads(module: Module, method: Function, place: str) -> bool:
     return any(
         isinstance(node, ast.Attribute) and module.place(node) == place
         for node in module.within(method)
+    )
+
+
+def _is_facade(module: Module, value: ast.expr | None) -> bool:
+    """Whether an object is of a class of this file that keeps nothing of its own."""
+    owner = module.classes.get(last(value)) if value is not None else None
+    return owner is not None and not any(
+        place.startswith("self.")
+        for method in module.methods(owner)
+        for place, _, _ in module.writes(method)
     )
 
 

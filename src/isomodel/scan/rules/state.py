@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from isomodel.scan.flow import line
 from isomodel.scan.module import Function, Module, Scope, changes, last, names, parameters, written
@@ -325,11 +326,17 @@ def _field_defaults(module: Module, owner: ast.ClassDef) -> Iterator[Hit]:
             continue
         if isinstance(statement, ast.AnnAssign) and "ClassVar" in ast.unparse(statement.annotation):
             continue
-        if isinstance(value, ast.Call) and last(value.func) in {"field", "ib", "attrib"}:
+        if isinstance(statement, ast.Assign) and not _is_field(value):
+            continue  # of the class, no field
+        if _is_field(value):
             value = next((each.value for each in value.keywords if each.arg == "default"), None)
         if module.is_container(value) or (records and _own_object(module, value)):
             assert value is not None
             yield Hit(value, f"a default of `{owner.name}` is made once: all instances share it")
+
+
+def _is_field(value: ast.expr) -> TypeGuard[ast.Call]:
+    return isinstance(value, ast.Call) and last(value.func) in {"field", "ib", "attrib"}
 
 
 def _own_object(module: Module, value: ast.expr | None) -> bool:
