@@ -246,6 +246,13 @@ SILENT = {
                     self.values[key] = compute(key)
                 return self.values[key]
         """,
+    "ISO301 a value that may as well be fetched twice": """
+        class Bot:
+            async def name(self, user):
+                if self._name is None:
+                    self._name = await self.fetch_name()
+                return self._name, self._lock
+        """,
     "ISO301 another flag is taken first": """
         class ConnectionPool:
             async def open(self):
@@ -301,6 +308,15 @@ SILENT = {
                     await socket.wait_closed()
                 finally:
                     self.sockets.pop(user, None)
+        """,
+    "ISO305 a key of the program's own": """
+        class WorkerPool:
+            async def work(self, job_id, task):
+                self.jobs[job_id] = task
+                try:
+                    await task
+                finally:
+                    del self.jobs[job_id]
         """,
     "ISO306 a local lock that is handed on": """
         import asyncio
@@ -376,6 +392,16 @@ SILENT = {
                     await asyncio.shield(task)
                 except asyncio.CancelledError:
                     continue
+        """,
+    "ISO402 a clean-up that finishes first": """
+        import asyncio
+
+        async def close(self):
+            try:
+                await self.reader
+            except asyncio.CancelledError:
+                pass
+            await self.transport.close()
         """,
     "ISO402 a task's last words": """
         import asyncio

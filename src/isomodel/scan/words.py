@@ -32,6 +32,9 @@ MUTATORS = frozenset(
 )
 """Methods of the standard containers that change them."""
 
+REMOVES = frozenset({"pop", "popitem", "popleft", "remove", "discard", "clear", "sort", "reverse"})
+"""Those of them that put nothing there."""
+
 CONTAINERS = frozenset(
     {
         "list",
@@ -71,6 +74,13 @@ _SET_UP = re.compile(
 )
 _BUILDS = re.compile(r"Pool|Factory|Maker|Manager|Config|Error|Exception|Options|Settings", re.I)
 _SUBSCRIBES = re.compile(r"^_*(on|use|include|handler|listen|hook)(_|$)", re.I)
+_ENTRY = re.compile(r"^_*(main|run|serve)$|lifespan", re.I)
+_RESOURCE = re.compile(
+    r"conn|pool|client|session|channel|sock|stream|engine|transport|server|sandbox|proc|browser|"
+    r"agent|worker|cursor|driver|broker|producer|consumer|queue|subscri|task|token|credential|"
+    r"create|open|start|acquire|spawn|launch|register|runner|account",
+    re.I,
+)
 _START = re.compile(
     r"^_*(start|open|connect|begin|run_forever|serve|main|login|launch|create)", re.I
 )
@@ -119,6 +129,16 @@ def is_set_up(name: str) -> bool:
 def is_subscription(name: str) -> bool:
     """A method that takes handlers, while the program is put together."""
     return bool(_SUBSCRIBES.match(name)) or is_set_up(name)
+
+
+def is_entry(name: str, parameters: int) -> bool:
+    """A function that is the program itself, and runs once: it works for nobody in particular."""
+    return bool(_ENTRY.search(name)) and parameters < 2
+
+
+def is_resource(name: str) -> bool:
+    """What must exist once, or must be closed: to make it twice loses one of the two."""
+    return bool(_RESOURCE.search(name))
 
 
 def is_start(name: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from isomodel.scan.flow import Event, events, leaves, line, together
 from isomodel.scan.module import Function, Module, last, names
 from isomodel.scan.values import Hit, Rule
-from isomodel.scan.words import MUTATORS, RELEASES, is_lock, is_loop
+from isomodel.scan.words import MUTATORS, RELEASES, is_lock, is_loop, is_tear_down
 
 
 def _acquired(module: Module) -> Iterator[Hit]:
@@ -138,6 +138,8 @@ def _catches(module: Module, handler: ast.ExceptHandler) -> bool:
 
 def _swallowed(module: Module) -> Iterator[Hit]:
     for function in module.coroutines:
+        if is_tear_down(function.name):
+            continue  # it may well finish first
         for node in module.within(function):
             if isinstance(node, ast.Try):
                 catcher = next((each for each in node.handlers if _catches(module, each)), None)

@@ -10,7 +10,7 @@ from isomodel.scan.module import Function, Module, changes, last, names, paramet
 from isomodel.scan.rules.races import flows
 from isomodel.scan.shared import Sharing
 from isomodel.scan.values import Hit, Rule
-from isomodel.scan.words import is_subscription
+from isomodel.scan.words import is_identity, is_subscription, is_user
 
 LOCKS = frozenset({"Lock", "Semaphore", "BoundedSemaphore", "Condition", "RLock"})
 
@@ -109,11 +109,12 @@ def _stale_clean_up(module: Module) -> Iterator[Hit]:
 
 
 def _puts(module: Module, event: Event, given: set[str]) -> bool:
-    """Whether an event stores something under a key that the caller chose, taken or not."""
+    """Whether an event stores something under a user's key, whether that is taken or not."""
     if event.kind != "write" or not event.key or not isinstance(event.node, ast.Assign):
         return False
-    chosen = names(ast.parse(event.key, mode="eval")) & given
-    return bool(chosen) and not _under(module, event.node, ast.NotIn)
+    key = ast.parse(event.key, mode="eval").body
+    whose = any(is_identity(name) or is_user(name) for name in (last(key), *names(key)))
+    return whose and bool(names(key) & given) and not _under(module, event.node, ast.NotIn)
 
 
 def _taken_away(module: Module, store: Event, later: list[Event]) -> tuple[Event, Event] | None:

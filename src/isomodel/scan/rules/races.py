@@ -6,10 +6,10 @@ import ast
 from collections.abc import Iterator
 
 from isomodel.scan.flow import Event, events, held_by_callers, line, together
-from isomodel.scan.module import Function, Module, names, parameters
+from isomodel.scan.module import Function, Module, last, names, parameters
 from isomodel.scan.shared import Sharing
 from isomodel.scan.values import Hit, Rule
-from isomodel.scan.words import is_start, is_tear_down
+from isomodel.scan.words import is_entry, is_resource, is_start, is_tear_down
 
 ALONE = frozenset(
     {
@@ -29,7 +29,7 @@ ALONE = frozenset(
 def flows(module: Module) -> Iterator[tuple[ast.AsyncFunctionDef, list[Event]]]:
     """The coroutines in which two tasks may meet, with their events."""
     for function in module.coroutines:
-        if function.name not in ALONE:
+        if function.name not in ALONE and not is_entry(function.name, len(parameters(function))):
             yield function, events(module, function, held_by_callers(module, function))
 
 
@@ -40,10 +40,12 @@ def _check_then_act(module: Module) -> Iterator[Hit]:
         for checks in _by_branch(flow):
             for check in checks:
                 act = _act(check, flow[flow.index(check) + 1 :])
-                if act is None or _ends(function, act[1]) or not sharing.of(check):
+                if act is None or not sharing.of(check):
+                    continue
+                if _ends(function, act[1]) or _fetched(act[1]):
                     continue
                 before = flow[flow.index(check) : flow.index(act[0])]
-                if not any(each in before and together(each, act[1]) for each in taken):
+                if not any(each in before and set(each.arms) <= set(act[1].arms) for each in taken):
                     yield Hit(
                         check.node,
                         f"`{check.place}` is checked here and written in line {line(act[1].node)}, "
@@ -99,6 +101,16 @@ def _act(check: Event, later: list[Event]) -> tuple[Event, Event] | None:
             if together(waited, event):
                 return waited, event
     return None
+
+
+def _fetched(write: Event) -> bool:
+    """Whether what is written is a mere value: to fetch it twice harms nobody."""
+    node = write.node
+    if write.key or not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Await):
+        return False
+    called = node.value.value
+    words = (write.place.rpartition(".")[2], last(called), *map(last, getattr(called, "args", ())))
+    return not any(is_resource(word) for word in words)
 
 
 def _ends(function: ast.AsyncFunctionDef, write: Event) -> bool:

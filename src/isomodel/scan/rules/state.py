@@ -10,7 +10,7 @@ from typing import TypeGuard
 from isomodel.scan.flow import line
 from isomodel.scan.module import Function, Module, Scope, changes, last, names, parameters, written
 from isomodel.scan.values import Hit, Rule
-from isomodel.scan.words import is_set_up
+from isomodel.scan.words import REMOVES, is_set_up
 
 _REGISTRY = re.compile(
     r"registr|instances?$|agents$|sessions$|connections$|clients$|users$|contexts$|engines$", re.I
@@ -89,7 +89,7 @@ def _rebound(module: Module) -> Iterator[Hit]:
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 name = node.targets[0].id
                 own = isinstance(function, ast.AsyncFunctionDef) or _OF_SOMEBODY.search(name)
-                if own and name in declared and names(node.value) & given:
+                if own and name in declared and _roots(node.value, given):
                     yield Hit(
                         node,
                         f"`{name}` belongs to the module, and `{function.name}` puts what it is "
@@ -143,7 +143,7 @@ def _written_containers(module: Module) -> dict[str, list[tuple[Function, ast.AS
                 full in known
                 and changes(target, node)
                 and not _set_up(module, function)
-                and _takes(target, node, _own(module, function))
+                and _takes(module, target, node, _own(module, function))
                 and not _until_done(module, function, place)
             ):
                 found.setdefault(known[full], []).append((function, node))
@@ -173,56 +173,56 @@ def _set_on_self(module: Module, method: Function) -> Iterator[str]:
             yield place.removeprefix("self.")
 
 
-def _own(module: Module, function: Function) -> set[str]:
-    """The names that hold what a call is given: parameters, and locals made from them.
+def _own(module: Module, function: Function) -> dict[str, set[str]]:
+    """The names that hold what a call is given, with the parameters that each is made from.
 
     Types and functions are left out: a table of those is filled once, whoever calls.
     """
-    given = {
-        each.arg
+    receiver = module.receiver(function)
+    found = {
+        each.arg: {each.arg}
         for each in parameters(function)
         if not _KINDS.search(each.arg)
-        and (
-            each.annotation is None
-            or not re.search(r"\b([Tt]ype\[|type$|Callable|Module)", ast.unparse(each.annotation))
-        )
+        and not _of_kinds(each.annotation)
+        and (receiver is None or each.arg != receiver[0])
     }
-    receiver = module.receiver(function)
-    if receiver is not None:
-        given.discard(receiver[0])
-    for _ in range(2):
+    for _ in range(2):  # once more for what stands before its source in a loop
         for node in module.within(function):
-            if isinstance(node, ast.Assign) and names(node.value) & given:
-                given |= {
-                    each.id
-                    for target in node.targets
-                    for each in ast.walk(target)
-                    if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
-                }
-    return given
+            made = _roots(node.value, found) if isinstance(node, ast.Assign) else set()
+            if isinstance(node, ast.Assign) and made:
+                for target in node.targets:
+                    for each in ast.walk(target):
+                        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store):
+                            found[each.id] = found.get(each.id, set()) | made
+    return found
 
 
-def _takes(target: ast.expr, node: ast.AST, given: set[str]) -> bool:
-    """Whether what is written depends on the call: the value does, not the key alone."""
+def _of_kinds(annotation: ast.expr | None) -> bool:
+    text = "" if annotation is None else ast.unparse(annotation)
+    return bool(re.search(r"\b([Tt]ype\[|type$|Callable|Module)", text))
+
+
+def _roots(node: ast.AST, given: dict[str, set[str]]) -> set[str]:
+    """The parameters that an expression is made from."""
+    return set().union(*(given[name] for name in names(node) & given.keys()))
+
+
+def _takes(module: Module, target: ast.expr, node: ast.AST, given: dict[str, set[str]]) -> bool:
+    """Whether what is written depends on the call, and on more than its key."""
     if isinstance(node, ast.Call):
-        if isinstance(node.func, ast.Attribute) and node.func.attr in {
-            "pop",
-            "remove",
-            "discard",
-            "clear",
-            "popleft",
-            "popitem",
-            "sort",
-            "reverse",
-        }:
+        if isinstance(node.func, ast.Attribute) and node.func.attr in REMOVES:
             return False
-        return any(names(each) & given for each in (*node.args, *(k.value for k in node.keywords)))
+        written = (*node.args, *(each.value for each in node.keywords))
+        return any(_roots(each, given) for each in written)
     value = getattr(node, "value", None)
-    if value is None or not names(value) & given:
+    made = _roots(value, given) if value is not None else set()
+    if not made:
         return False
-    key = names(target.slice) if isinstance(target, ast.Subscript) else set()
-    follows = names(value) & given <= key  # from the key: the same whoever asks
-    return not follows or (isinstance(value, ast.Call) and last(value.func)[:1].isupper())
+    if isinstance(value, ast.Call) and last(value.func)[:1].isupper():
+        return True  # a live object, whatever its key
+    key = _roots(target.slice, given) if isinstance(target, ast.Subscript) else set()
+    pure = isinstance(module.function_of(node), ast.FunctionDef)
+    return not (pure and made <= key)
 
 
 def _at_import(module: Module, function: Function) -> bool:
