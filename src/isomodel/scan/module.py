@@ -29,6 +29,7 @@ class Module:
         self.imports = dict(_imports(tree))
         self._bound: dict[Scope, frozenset[str]] = {}
         self._writes: dict[ast.AST, list[tuple[str, ast.expr, ast.AST]]] = {}
+        self._within: dict[ast.AST, tuple[ast.AST, ...]] = {}
         self._known: dict[str, Any] = {}
 
     @cached_property
@@ -98,8 +99,13 @@ class Module:
             node = self.parents[node]
         return node
 
-    def within(self, root: ast.AST) -> Iterator[ast.AST]:
+    def within(self, root: ast.AST) -> tuple[ast.AST, ...]:
         """All nodes of a function (or a part of one) that run when it runs: no nested ones."""
+        if root not in self._within:
+            self._within[root] = tuple(self._inside(root))
+        return self._within[root]
+
+    def _inside(self, root: ast.AST) -> Iterator[ast.AST]:
         waiting = list(ast.iter_child_nodes(root))
         while waiting:
             node = waiting.pop()

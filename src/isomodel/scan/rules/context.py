@@ -67,6 +67,8 @@ def _default(module: Module) -> Iterator[Hit]:
 
 def _changed_in_place(module: Module) -> Iterator[Hit]:
     found = variables(module)
+    if not found:
+        return
     known = {place: made for place, made in found.items() if not _bracketed(module, found, place)}
     reads = {call: place for place, call in calls(module, known, "get")}
     makers = _handed_out(module, reads)
