@@ -3,37 +3,35 @@
 Nothing here waits for the operating system: all are pending until the scheduler lets them in.
 """
 
-# ruff: noqa: D102 - what AbstractEventLoop declares is documented there
-
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import functools
 import heapq
-from asyncio import Future
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
+from time import sleep
 from typing import Any
 
 from isomodel.engine.handle import GoOn, Handle, Jump, Latency, Pending, Post, Timer
 from isomodel.engine.owner import OWNER, Actor, Owner, Part
 from isomodel.engine.protocol import KINDS, Scheduler
-from isomodel.engine.refusals import NoRealIO
+from isomodel.engine.sources import active
 from isomodel.values.execution import Arrival, Issue
+from isomodel.values.scenario import operation_of
 from isomodel.values.schedule import OF_IO, Fault, FaultKind
 from isomodel.values.trace import Step
-
-copy_context = contextvars.copy_context
 
 LONG = 60.0
 """Seconds that a slow I/O takes, and the clock jumps, at least: few time limits are longer."""
 
 
-class Arrivals(NoRealIO):
-    """The part of the loop that knows what is pending, and asks the scheduler."""
+class Arrivals:
+    """The part of a runtime that knows what is pending, and asks the scheduler."""
 
     __slots__ = (
+        "__dict__",
+        "__weakref__",
         "_arrivals",
         "_asks_always",
         "_cancels",
@@ -63,6 +61,9 @@ class Arrivals(NoRealIO):
 
     overdue_comes_next = True
     """Whether a timer that was set to no later than now runs in the next iteration for sure."""
+
+    waiter: Any
+    """What simulated I/O completes: made with ``loop``, awaited, and done when it has a result."""
 
     _serial = 0
 
@@ -155,7 +156,7 @@ class Arrivals(NoRealIO):
         It runs as ``owner``'s, by default the one that is running now.
         """
         owner = owner or OWNER.get(self.root)
-        if self._planned and kind != "start":  # the network
+        if self._planned and kind != "start":  # the network; ``struck`` has looked at this number
             latency += self._delayed(owner, owner.count("network"))
         handle = Pending(callback, args, owner.context, self.last, owner, kind, owner.count(kind))
         if latency > 0:
@@ -164,11 +165,9 @@ class Arrivals(NoRealIO):
             self._arrivals.append(handle)
         return handle
 
-    def io(
-        self, name: str, latency: float, fails: type[BaseException] | None
-    ) -> asyncio.Future[None]:
+    def io(self, name: str, latency: float, fails: type[BaseException] | None) -> Any:
         """A future that the arrival of this I/O completes, or fails where a fault says so."""
-        future: asyncio.Future[None] = Future(loop=self)
+        future = self.waiter(loop=self)
         owner = OWNER.get(self.root)
         nth = owner.io_count
         owner.io_count = nth + 1
@@ -179,7 +178,7 @@ class Arrivals(NoRealIO):
         counts[name] = number + 1
         handle = Pending(complete, (future,), None, self.last, owner, name, number, future)
         if self._planned:
-            if fails is not None and self._strikes("fail", owner.label, nth):
+            if fails is not None and self._fails(owner, nth):
                 handle.callback = fail
                 handle.args = (future, fails(f"injected failure of {name}"))
             latency += self._delayed(owner, nth)
@@ -205,12 +204,44 @@ class Arrivals(NoRealIO):
 
     # Faults of I/O and of the clock
 
-    def _strikes(self, kind: FaultKind, label: str, at: int) -> bool:
-        """Whether this fault is planned; if so, it strikes now."""
+    @functools.cached_property
+    def hits(self) -> list[tuple[Fault, Iterable[Owner]]]:
+        """The faults of the network that struck, each with who has used that connection."""
+        return []
+
+    def struck(self, owner: Owner, users: Iterable[Owner], *kinds: FaultKind) -> FaultKind | None:
+        """Which of these faults of the network strikes the owner's event that begins next.
+
+        ``users`` of the connection may still grow.
+        """
+        if not self._planned:
+            return None
+        at = owner.counts.get("network", 0)
+        for kind in kinds:
+            if self._strikes(kind, owner.label, at):
+                self.hits.append((Fault(kind, operation_of(owner.label), at), users))
+                return kind
+        return None
+
+    def _fails(self, owner: Owner, at: int) -> bool:
+        """Whether this I/O fails; where there is no network, so does what would refuse or reset."""
+        if self._strikes("fail", owner.label, at):
+            return True
+        if "network" in self.__dict__:
+            return False
+        return any(self._strikes(kind, owner.label, at, "fail") for kind in ("refuse", "reset"))
+
+    def _strikes(
+        self, kind: FaultKind, label: str, at: int, known_as: FaultKind | None = None
+    ) -> bool:
+        """Whether this fault is planned; if so, it strikes now, and is recorded as ``known_as``."""
+        label = operation_of(label)
         fault = Fault(kind, label, at)
         if fault not in self._planned:
             return False
         self._planned.discard(fault)
+        if known_as is not None:
+            fault = Fault(known_as, label, at)
         self.fired.append(fault)
         self.met[fault] = None
         return True
@@ -253,35 +284,8 @@ class Arrivals(NoRealIO):
     # Timers
 
     def time(self) -> float:
+        """Virtual time since the execution began, in seconds."""
         return self.now
-
-    def call_later(  # type: ignore[override]
-        self,
-        delay: float,
-        callback: Callable[..., object],
-        *args: Any,
-        context: contextvars.Context | None = None,
-    ) -> Timer:
-        return self.call_at(self.now + delay, callback, *args, context=context)
-
-    def call_at(  # type: ignore[override]
-        self,
-        when: float,
-        callback: Callable[..., object],
-        *args: Any,
-        context: contextvars.Context | None = None,
-    ) -> Timer:
-        if context is None:
-            context = copy_context()
-        owner = context.get(OWNER) or OWNER.get(self.root)
-        number = owner.count("timer")
-        timer = Timer(callback, args, context, self.last, owner, "timer", number)
-        if when <= self.now and self.overdue_comes_next:
-            timer.time = when
-            self._overdue.append(timer)
-        else:
-            self._push(timer, when)
-        return timer
 
     def _push(self, timer: Timer, when: float) -> None:
         self._serial += 1
@@ -320,6 +324,17 @@ class Arrivals(NoRealIO):
                     break
                 handle = following
         return self._posts
+
+    def _threads_sent(self) -> bool:
+        """Where the program started real threads: give them a moment to send something."""
+        sources = active()
+        if sources is None or all(issue.source != "thread" for issue in sources.issues.values()):
+            return False
+        for _ in range(200):
+            if self._posts:
+                return True
+            sleep(0.002)
+        return False
 
     def _offered_timers(self) -> list[Timer]:
         """The next timer; all of them for a run that repeats a recorded order."""
