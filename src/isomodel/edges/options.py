@@ -90,6 +90,16 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
+class ScanOptions(msgspec.Struct, frozen=True):
+    """``isomodel scan``. ``select`` and ``ignore`` are beginnings of rule ids; () selects all."""
+
+    paths: tuple[Path, ...]
+    select: tuple[str, ...]
+    ignore: tuple[str, ...]
+    exclude: tuple[str, ...]
+    sarif: bool
+
+
 def positive(text: str) -> int:
     """A whole number of at least 1."""
     value = natural(text)
