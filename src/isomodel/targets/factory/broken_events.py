@@ -53,15 +53,15 @@ class RecyclingPool(WebSocketConnectionPool):
         super().__init__(*args, **options)
         self._spare: list[Channel] = []
 
-    def register_connection(self, user: str, connection: str, transport: Transport) -> None:
+    def register_connection(self, user: str, connection: str, transport: Transport) -> Channel:
         """Route events over this connection, by a used channel if there is one."""
         if not self._spare:
-            super().register_connection(user, connection, transport)
-            return
+            return super().register_connection(user, connection, transport)
         channel = self._spare.pop()
         channel.connection, channel.transport = connection, transport
         channel.closed = False
         self._routes.setdefault(channel.owner, {})[connection] = channel
+        return channel
 
     def _forget(self, channel: Channel) -> None:
         super()._forget(channel)

@@ -15,6 +15,8 @@ from isomodel.values.facts import Accepted, Issued
 
 PLACEHOLDERS = frozenset({"placeholder", "default", "temp", "none", "null", "undefined", "test"})
 EMPTY: Mapping[str, Any] = MappingProxyType({})
+TAGS = ("factory",)
+"""What every context is tagged with, before what its request adds."""
 
 
 def is_valid_id(value: str) -> bool:
@@ -139,12 +141,20 @@ class LiveContexts:
         metadata: Mapping[str, Any] = EMPTY,
     ) -> UserExecutionContext:
         """A live context for a new request; raises InvalidId or StoreError."""
-        request_id = f"request-{uuid4().hex}"
+        values = self.described(metadata) if metadata else EMPTY
         context = UserExecutionContext.create_for_user(
-            user_id, session_id, request_id, websocket_connection_id, metadata=metadata
+            user_id, session_id, self.new_id(), websocket_connection_id, metadata=values
         )
         await self.admit(context)
         return context
+
+    def new_id(self) -> str:
+        """An id that no other request has, in this process or another."""
+        return f"request-{uuid4().hex}"
+
+    def described(self, metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+        """This metadata, with the tags that every context has before its own."""
+        return {**metadata, "tags": [*TAGS, *metadata.get("tags", ())]}
 
     async def admit(self, context: UserExecutionContext) -> None:
         """Record the request, and let the context live until it is closed."""

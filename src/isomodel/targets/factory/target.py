@@ -15,7 +15,12 @@ from isomodel.targets.factory.backends import Event
 from isomodel.targets.factory.defects import DEFECTS
 from isomodel.targets.factory.errors import PoolExhausted
 from isomodel.targets.factory.layer import Layer, Parts
-from isomodel.targets.factory.memory import MemoryDatabase, MemoryTransport, memory_backends
+from isomodel.targets.factory.memory import (
+    MemoryDatabase,
+    MemoryLog,
+    MemoryTransport,
+    memory_backends,
+)
 from isomodel.targets.factory.sessions import Session
 from isomodel.values.execution import Leftover
 from isomodel.values.facts import Issued, Total
@@ -41,6 +46,7 @@ class FactoryLayer:
     def __init__(self) -> None:
         self._parts = Parts()
         self._clients: dict[str, Client] = {}
+        self._transports: list[MemoryTransport] = []
 
     def arm(self, name: str) -> None:
         """Break the layer in this known way."""
@@ -68,11 +74,19 @@ class FactoryLayer:
     @operation
     async def connect(self, user: str) -> str:
         """Open one more connection."""
-        connection = f"ws-{uuid4().hex}"
-        transport = MemoryTransport(user, connection, self._client(user).inbox)
-        await self.layer.connections.connect(user, connection, transport)
-        note(Issued("connection", connection))
+        transport = self._transport(user)
+        await self.layer.connections.connect(user, transport.connection, transport)
+        note(Issued("connection", transport.connection))
         return "connected"
+
+    @operation
+    async def reconnect(self, user: str) -> int:
+        """Let the oldest connection go on over a new transport; how many there are then."""
+        self._ensure_connected(user)
+        connections = self.layer.connections
+        oldest = connections.connections(user)[0]
+        await connections.resume(user, oldest, self._transport(user))
+        return len(connections.connections(user))
 
     @operation
     async def disconnect(self, user: str) -> int:
@@ -117,14 +131,13 @@ class FactoryLayer:
 
     @operation(
         user_id=st.sampled_from(("me", "", "   ", "placeholder")),
-        accepts=lambda user_id: user_id == "me",
+        accepts=lambda user_id, tag: user_id == "me",
     )
-    async def create_context(self, user: str, user_id: str) -> dict[str, Any]:
+    async def create_context(self, user: str, user_id: str, tag: Secret) -> dict[str, Any]:
         """Open a context under this id ("me" for one's own), and one within it."""
         name = user if user_id == "me" else user_id
-        metadata = {"tags": ["a"]}
         context = await self.layer.contexts.open(
-            name, self._client(user).conversation, metadata=metadata
+            name, self._client(user).conversation, metadata={"tags": [tag]}
         )
         try:
             child = context.create_child(step="one")
@@ -171,6 +184,26 @@ class FactoryLayer:
         """Read what this user saved, which only its owner may."""
         return await self.layer.state.load(user, owner, "memory")
 
+    @operation(whom=st.sampled_from(("alice", "bob")))
+    async def remember(self, user: str, whom: str, text: Secret) -> None:
+        """Save what one thinks of somebody."""
+        await self.layer.state.save(user, user, whom, text)
+
+    @operation(whom=st.sampled_from(("alice", "bob")))
+    async def recall(self, user: str, whom: str) -> str | None:
+        """Read what one thinks of somebody."""
+        return await self.layer.state.load(user, user, whom)
+
+    @operation
+    async def prefer(self, user: str, taste: Secret) -> None:
+        """Say what one prefers."""
+        await self.layer.profiles.prefer(user, taste)
+
+    @operation
+    async def preferences(self, user: str) -> str | None:
+        """Read what one prefers."""
+        return await self.layer.profiles.preferences(user)
+
     @operation
     async def track(self, user: str, what: Secret) -> None:
         """Record an analytics event."""
@@ -188,7 +221,15 @@ class FactoryLayer:
     async def stored(self, user: str) -> dict[str, Any]:
         """What the database and the store hold for the user."""
         memory = await self.layer.state.load(user, user, "memory")
-        return {**self.state(user), "memory": memory}
+        preferences = await self.layer.profiles.preferences(user)
+        return {**self.state(user), "memory": memory, "preferences": preferences}
+
+    @observe
+    async def logged(self, user: str) -> list[str]:
+        """The lines of the log about the user."""
+        log = self.layer.backends.log
+        assert isinstance(log, MemoryLog)
+        return list(log.lines.get(user, ()))
 
     @observe
     async def tracked(self, user: str) -> list[str]:
@@ -226,6 +267,7 @@ class FactoryLayer:
         found: dict[str, object] = {
             "client": self._clients.get(user),
             "channels": layer.connections.channels(user),
+            "profile": layer.profiles.cached(user),
         }
         workspace = layer.workspaces.get(user)
         if workspace is not None:
@@ -239,6 +281,7 @@ class FactoryLayer:
         return [
             *(layer, layer.connections, layer.pool, layer.pool.slots, layer.sessions),
             *(layer.contexts, layer.tokens, layer.rates, layer.state, layer.analytics),
+            *(layer.guide, layer.profiles, layer.log, backends.log),
             *(backends.database, backends.requests, backends.state, backends.analytics),
             *(backends.tokens, backends.tools, backends.prompts, backends.audit),
         ]
@@ -268,6 +311,11 @@ class FactoryLayer:
             yield Leftover("workspace", "still kept", user)
         for user in layer.rates.users():
             yield Leftover("rate limit", "entry still kept", user)
+        for user in layer.profiles.users():
+            yield Leftover("profile", "still cached", user)
+        for transport in self._transports:
+            if not transport.closed:
+                yield Leftover("transport", "still open", transport.user)
 
     def _client(self, user: str) -> Client:
         found = self._clients.get(user)
@@ -278,10 +326,16 @@ class FactoryLayer:
     def _ensure_connected(self, user: str) -> None:
         connections = self.layer.connections
         if not connections.connections(user):
-            connection = f"ws-{uuid4().hex}"
-            transport = MemoryTransport(user, connection, self._client(user).inbox)
-            connections.register_connection(user, connection, transport)
-            note(Issued("connection", connection))
+            connections.check_room(user)
+            transport = self._transport(user)
+            connections.register_connection(user, transport.connection, transport)
+            note(Issued("connection", transport.connection))
+
+    def _transport(self, user: str) -> MemoryTransport:
+        """What a client of the user opens: its name is also the id of a new connection."""
+        transport = MemoryTransport(user, f"ws-{uuid4().hex}", self._client(user).inbox)
+        self._transports.append(transport)
+        return transport
 
     async def _token(self, user: str) -> str:
         client = self._client(user)
