@@ -36,7 +36,7 @@ AUDIT_EVERY = 250
 FRESH: Mapping[str, float] = {"walk": 0.5, "pct 2": 0.05, "pct 3": 0.05, "sticky": 0.05}
 """Policies for new scenarios, with how often each is expected to show something new."""
 
-FOLLOWING: Mapping[str, float] = {"reversal": 0.2, "order": 0.1, "mutant": 0.3}
+FOLLOWING: Mapping[str, float] = {"reversal": 0.2, "order": 0.1, "mutant": 0.3, "akin": 0.5}
 """Policies that go on from an execution which did."""
 
 LOOKING = frozenset(("reversal", "mutant"))
@@ -138,14 +138,15 @@ class Explorer:
             return self.fresh(index)
         source = random.Random(f"{self.seed}/{index}/policy")
         policy = self._portfolio.draw(source)
-        lead = self._lead(policy, source)
+        lead = self._lead(policy, source, self._fidelities[index % len(self._fidelities)])
         if lead is None:
             return self.fresh(index, policy if policy in FRESH else "walk")
         walk = source.getrandbits(48)
         return Draw(index, lead.scenario, lead.fidelity, lead.faults, walk, policy, lead.holds)
 
-    def _lead(self, policy: str, source: random.Random) -> Lead | None:
-        ways = {
+    def _lead(self, policy: str, source: random.Random, fidelity: Fidelity) -> Lead | None:
+        ways: Mapping[str, Callable[[random.Random], Lead | None]] = {
+            "akin": functools.partial(self._feedback.akin, fidelity),
             "reversal": self._feedback.reversal,
             "order": self._feedback.order,
             "mutant": self._feedback.mutant,

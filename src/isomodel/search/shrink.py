@@ -121,7 +121,8 @@ class Shrinker:
         smaller = self._smaller(best, RETRIAL, arguments=False)
         if smaller is not best:
             best, complete = self._simplest_schedule(smaller)
-        return best, complete
+        plain = self._exchanged(best)
+        return (best, complete) if plain is best else (plain, True)
 
     def _beyond_doubt(self, best: Attempt) -> bool:
         """Whether a shrunk difference has no witness either when looked for in earnest."""
@@ -151,6 +152,22 @@ class Shrinker:
             if attempt is not None:
                 return attempt
         return None
+
+    def _exchanged(self, best: Attempt) -> Attempt:
+        """The same property broken under the default schedule, in any operation.
+
+        Where the last schedule needed a switch or a fault, another kind of operation in place of
+        one may do without: no way of removing things leads there.
+        """
+        if not best.cost:
+            return best
+        wanted = msgspec.structs.replace(best.finding, operation="*")
+        plain = Schedule(best.schedule.fidelity)
+        for scenario in (best.scenario, *self._edits.exchanged(best.scenario)):
+            attempt = self._try(scenario, plain, wanted)
+            if attempt is not None:
+                return attempt
+        return best
 
     # From above: removing one thing at a time
 

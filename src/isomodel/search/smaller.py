@@ -70,6 +70,25 @@ class Smaller:
                         yield replaced(scenario, _with_argument(operation, name, value))
                         yield _everywhere(scenario, operation.name, name, value)
 
+    def exchanged(self, scenario: Scenario) -> Iterator[Scenario]:
+        """With an operation of another kind in place of one whose handle nobody uses."""
+        used = {made_by(value) for each in scenario.operations for value in each.args.values()}
+        for operation in scenario.operations:
+            if operation.label in used:
+                continue
+            for kind in self._spec.operations.values():
+                if kind.name != operation.name and not any(a.made for a in kind.arguments):
+                    args = {
+                        argument.name: self._pools[kind.name, argument.name][0]
+                        for argument in kind.arguments
+                        if not argument.secret
+                    }
+                    args |= {a.name: "" for a in kind.arguments if a.secret}
+                    other = msgspec.structs.replace(operation, name=kind.name, args=args)
+                    yield replaced(
+                        scenario, msgspec.structs.replace(other, args=self._remarked(other))
+                    )
+
     def repeated(self, scenario: Scenario) -> Iterator[Scenario]:
         """With another of its operations once more, in place of one and those that need it.
 

@@ -150,12 +150,7 @@ class WebSocketConnectionPool:
         Raises TooManyConnections or TransportLost, and leaves nothing. A place among the user's
         connections is taken before anything is waited for.
         """
-        try:
-            self.check_room(user)
-        except TooManyConnections:
-            transport.close()
-            raise
-        with self._place(user):
+        with self._place(user, transport):
             await self.shake_hands(transport)
         self.register_connection(user, connection, transport)
 
@@ -237,8 +232,13 @@ class WebSocketConnectionPool:
         return EventEmitter(context, self)
 
     @contextmanager
-    def _place(self, user: str) -> Iterator[None]:
-        """A place among the user's connections, for the length of the block."""
+    def _place(self, user: str, transport: Transport) -> Iterator[None]:
+        """A place among the user's connections for the length of the block, or none at all."""
+        try:
+            self.check_room(user)
+        except TooManyConnections:
+            transport.close()
+            raise
         self._opening[user] = self._opening.get(user, 0) + 1
         try:
             yield

@@ -50,10 +50,11 @@ class MemoryDatabase:
     def __init__(self) -> None:
         self.rows: dict[str, tuple[str, ...]] = {}
         self.accounts: dict[tuple[str, str], int] = {}
+        self.connects_with: type[MemoryConnection] = MemoryConnection
 
     def connection(self) -> MemoryConnection:
         """Return a new connection."""
-        return MemoryConnection(self)
+        return self.connects_with(self)
 
     def balance(self, user: str, account: str) -> int:
         """Return the committed balance."""

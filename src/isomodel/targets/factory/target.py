@@ -25,6 +25,9 @@ from isomodel.targets.factory.sessions import Session
 from isomodel.values.execution import Leftover
 from isomodel.values.facts import Issued, Total
 
+ABOUT = ("alice", "bob")
+"""Whom users may remember something about."""
+
 
 class Client:
     """What a user keeps at home: what arrived, its token, and its open sessions."""
@@ -174,35 +177,22 @@ class FactoryLayer:
 
     # State and analytics
 
-    @operation
-    async def save(self, user: str, memory: Secret) -> None:
-        """Save what to remember."""
-        await self.layer.state.save(user, user, "memory", memory)
+    @operation(about=st.sampled_from(ABOUT))
+    async def save(self, user: str, about: str, memory: Secret) -> None:
+        """Save what to remember about somebody."""
+        await self.layer.state.save(user, user, about, memory)
 
     @operation(owner=st.sampled_from(("alice", "bob")))
     async def load(self, user: str, owner: str) -> str | None:
-        """Read what this user saved, which only its owner may."""
-        return await self.layer.state.load(user, owner, "memory")
-
-    @operation(whom=st.sampled_from(("alice", "bob")))
-    async def remember(self, user: str, whom: str, text: Secret) -> None:
-        """Save what one thinks of somebody."""
-        await self.layer.state.save(user, user, whom, text)
-
-    @operation(whom=st.sampled_from(("alice", "bob")))
-    async def recall(self, user: str, whom: str) -> str | None:
-        """Read what one thinks of somebody."""
-        return await self.layer.state.load(user, user, whom)
+        """Read what this user saved about itself, which only its owner may."""
+        return await self.layer.state.load(user, owner, owner)
 
     @operation
-    async def prefer(self, user: str, taste: Secret) -> None:
-        """Say what one prefers."""
+    async def prefer(self, user: str, taste: Secret) -> str | None:
+        """Say what one prefers from now on; what it was."""
+        before = await self.layer.profiles.preferences(user)
         await self.layer.profiles.prefer(user, taste)
-
-    @operation
-    async def preferences(self, user: str) -> str | None:
-        """Read what one prefers."""
-        return await self.layer.profiles.preferences(user)
+        return before
 
     @operation
     async def track(self, user: str, what: Secret) -> None:
@@ -220,7 +210,7 @@ class FactoryLayer:
     @observe
     async def stored(self, user: str) -> dict[str, Any]:
         """What the database and the store hold for the user."""
-        memory = await self.layer.state.load(user, user, "memory")
+        memory = [await self.layer.state.load(user, user, about) for about in ABOUT]
         preferences = await self.layer.profiles.preferences(user)
         return {**self.state(user), "memory": memory, "preferences": preferences}
 
