@@ -116,7 +116,7 @@ class Shrinker:
     def _shrunk(self, best: Attempt) -> tuple[Attempt, bool]:
         known = {operation.name for operation in best.scenario.operations}
         best = self._least(best, known) or self._whittled(best)
-        best = self._least(best) or best
+        best = self._least(best) or self._paired(best)
         best, complete = self._simplest_schedule(best)
         smaller = self._smaller(best, RETRIAL, arguments=False)
         if smaller is not best:
@@ -152,6 +152,24 @@ class Shrinker:
             if attempt is not None:
                 return attempt
         return None
+
+    def _paired(self, best: Attempt) -> Attempt:
+        """The same property broken by two of its operations, where it seems to take more.
+
+        Of many that run side by side none can be left out under the few schedules that are tried,
+        while two of them, alone, are simple enough.
+        """
+        if len(best.scenario.operations) < 3 or not best.cost:
+            return best
+        wanted = msgspec.structs.replace(best.finding, operation="*")
+        like = msgspec.structs.replace(best, finding=wanted)
+        for scenario in self._edits.pairs(best.scenario):
+            if len(scenario.parts()) < 2 and best.finding.property in BETWEEN_USERS:
+                continue
+            found, _ = self._search(scenario, like, Limits(TRIAL, first=True))
+            if found is not None:
+                return found
+        return best
 
     def _exchanged(self, best: Attempt) -> Attempt:
         """The same property broken under the default schedule, in any operation.

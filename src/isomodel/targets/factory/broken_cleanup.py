@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -49,38 +49,42 @@ class CarelessPool(SessionPool):
         return Lease(connection, slot)
 
 
+class Ticket:
+    """The place of one who waits for a slot."""
+
+    def __init__(self) -> None:
+        self.called = asyncio.Event()
+        self.slot = Slot()
+
+
 class HandingSlots(Slots):
-    """Hands a slot straight to whoever waits longest, who may be cancelled in that moment."""
+    """Hands a slot straight to whoever has waited longest, still there or not."""
 
     def __init__(self, size: int, patience: float) -> None:
         super().__init__(size, patience)
-        self._waiting: deque[asyncio.Future[Slot]] = deque()
+        self._tickets: deque[Ticket] = deque()
 
     async def take(self) -> Slot:
         """A slot, sooner or later."""
+        ticket = Ticket()
         if len(self.taken) < self.size:
-            return self._new()
-        future: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
+            self.taken.add(ticket.slot)
+            return ticket.slot
+        self._tickets.append(ticket)
         try:
             async with asyncio.timeout(self._patience):
-                return await future
+                await ticket.called.wait()
         except TimeoutError:
             raise PoolExhausted("no database connection became free in time") from None
+        return ticket.slot
 
     def give_back(self, slot: Slot) -> None:
         """Hand the slot on."""
         self.taken.remove(slot)
-        while self._waiting:
-            future = self._waiting.popleft()
-            if not future.done():
-                future.set_result(self._new())
-                return
-
-    def _new(self) -> Slot:
-        slot = Slot()
-        self.taken.add(slot)
-        return slot
+        if self._tickets:
+            ticket = self._tickets.popleft()
+            self.taken.add(ticket.slot)
+            ticket.called.set()
 
 
 class ForgivingPool(SessionPool):
@@ -186,8 +190,11 @@ def end_newer_run(parts: Parts) -> Parts:
             try:
                 return await super().run(task, guide, context, *others)
             except BaseException:
-                self._served["now"].lifetime.end()
+                self._served.get("now", context).lifetime.end()
                 raise
+            finally:
+                if self._served.get("now") is context:
+                    del self._served["now"]
 
     class Engines(EngineFactory):
         def create_engine(self, user_id: str) -> ExecutionEngine:
@@ -210,21 +217,29 @@ class TwoConnectionsSession(Session):
 
 
 class BreakerPool(SessionPool):
-    """Takes the database to be down after two connects that came to nothing."""
+    """Takes the database to be down after two statements that came to nothing."""
 
-    _failed = 0
+    failed = 0
 
     async def acquire(self) -> Lease:
         """A living connection, as long as the database is up."""
-        if self._failed >= 2:
+        if self.failed >= 2:
             raise DatabaseError("the database is down")
-        try:
-            return await super().acquire()
-        except PoolExhausted:
-            raise
-        except BaseException:
-            self._failed += 1
-            raise
+        return await super().acquire()
+
+
+class CountingSession(Session):
+    """Counts the statements that came to nothing, also those that were cancelled."""
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[DatabaseConnection]:
+        with super()._exclusive() as connection:
+            try:
+                yield connection
+            except (DatabaseError, asyncio.CancelledError):
+                if isinstance(self._pool, BreakerPool) and not self.closed:
+                    self._pool.failed += 1
+                raise
 
 
 def tell_others_statement(parts: Parts) -> Parts:
@@ -264,7 +279,7 @@ def lose_slot(parts: Parts) -> Parts:
 
 
 def lose_handed_slot(parts: Parts) -> Parts:
-    """A slot that is lost with whoever is cancelled as it is handed over."""
+    """A slot that is handed to whoever does not wait any more."""
     return replace(parts, slots=HandingSlots)
 
 
@@ -295,4 +310,4 @@ def hold_and_wait(parts: Parts) -> Parts:
 
 def trip_breaker(parts: Parts) -> Parts:
     """A breaker that the failures of one user trip for all."""
-    return replace(parts, pool=BreakerPool)
+    return replace(_with_session(parts, CountingSession), pool=BreakerPool)

@@ -65,6 +65,19 @@ class CrossedResume(WebSocketConnectionPool):
         old.hand_over(self.register_connection(user, connection, self._coming))
 
 
+class HastyResume(WebSocketConnectionPool):
+    """Hands a connection over, and then looks whether there is a client."""
+
+    async def resume(self, user: str, connection: str, transport: Transport) -> None:
+        """Let a connection go on over a new transport."""
+        old = self._routes.get(user, {}).get(connection)
+        if old is None:
+            transport.close()
+            raise NoConnection("the connection has ended; open a new one")
+        old.hand_over(self.register_connection(user, connection, transport))
+        await self.shake_hands(transport)
+
+
 class DroppingChannel(Channel):
     """Leaves behind what is queued when another channel takes over."""
 
@@ -206,6 +219,11 @@ def remove_newer_connection(parts: Parts) -> Parts:
 def cross_reconnects(parts: Parts) -> Parts:
     """Two reconnects at once, after which one user's connection leads to the other."""
     return replace(parts, connections=CrossedResume)
+
+
+def hand_over_first(parts: Parts) -> Parts:
+    """A connection that is handed over to a client whose handshake is cancelled."""
+    return replace(parts, connections=HastyResume)
 
 
 def drop_at_reconnect(parts: Parts) -> Parts:

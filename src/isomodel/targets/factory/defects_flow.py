@@ -58,7 +58,7 @@ OF_THE_FLOW = (
             "event target": Size(2, 3, 1, 0),
             "cleanup": OWN_RACE,
             "no leaked secret": Size(2, 3, 1, 0),
-            "noninterference": RACE,
+            "noninterference": Size(2, 3, 1, 0),
         },
         broken_connections.cross_reconnects,
     ),
@@ -92,9 +92,9 @@ OF_THE_FLOW = (
     ),
     Defect(
         "iso-43",
-        "a slot is lost with whoever is cancelled as it is handed over",
-        "slots pass straight to whoever waits longest",
-        {"cleanup": Size(1, 3, 1, 1)},
+        "a slot is handed to somebody who has given up waiting",
+        "slots pass straight to whoever has waited longest, still there or not",
+        {"cleanup": Size(1, 3, 0, 0)},
         broken_cleanup.lose_handed_slot,
     ),
     Defect(
@@ -104,7 +104,7 @@ OF_THE_FLOW = (
         {
             "no shared state": THREE,
             "rollback": Size(1, 3, 1, 0),
-            "noninterference": Size(2, 3, 1, 0),
+            "noninterference": THREE,
         },
         broken_cleanup.clean_up_twice,
     ),
@@ -119,7 +119,7 @@ OF_THE_FLOW = (
         "iso-46",
         "a rollback undoes what others have written",
         "a rollback restores all tables as they were when the transaction began",
-        {"noninterference": RACE},
+        {"rollback": Size(2, 3, 2, 0), "noninterference": RACE},
         broken_cleanup.roll_back_others,
     ),
     Defect(
@@ -146,7 +146,7 @@ OF_THE_FLOW = (
     Defect(
         "iso-50",
         "the failures of one user shut out all",
-        "after two connects that came to nothing the database is taken to be down",
+        "after two statements that came to nothing the database is taken to be down",
         {"noninterference": Size(2, 3, 0, 2)},
         broken_cleanup.trip_breaker,
     ),
@@ -156,5 +156,12 @@ OF_THE_FLOW = (
         "a refused transfer quotes the statement before, whosesoever it was",
         {"no leaked secret": THREE, "noninterference": TWO},
         broken_cleanup.tell_others_statement,
+    ),
+    Defect(
+        "iso-52",
+        "a hand-over is cancelled when half of it is done",
+        "a connection is handed over before the handshake of the new transport",
+        {"event order": OWN_FAULT},
+        broken_connections.hand_over_first,
     ),
 )

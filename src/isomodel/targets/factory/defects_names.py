@@ -20,7 +20,7 @@ OF_NAMES = (
         "iso-17",
         "a cache is keyed without the user",
         "preferences are cached under one key, whosesoever they are",
-        {"no shared state": TWO, "no leaked secret": TWO, "noninterference": TWO},
+        {"no leaked secret": TWO, "noninterference": TWO},
         broken_caches.cache_without_user,
     ),
     Defect(
