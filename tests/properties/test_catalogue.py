@@ -134,7 +134,7 @@ STORIES: dict[str, dict[str, str]] = {
     },
     "iso-45": {"": "alice.overdraw bob.transfer"},
     "iso-46": {
-        "": "alice.overdraw bob.transfer",
+        "noninterference": "alice.overdraw bob.transfer",
         "rollback": "alice.overdraw bob.transfer bob.overdraw",
     },
     "iso-47": {"": "alice.open_session alice.close_session bob.transfer"},
@@ -153,7 +153,11 @@ STORIES: dict[str, dict[str, str]] = {
 """For each defect and property ("" for the others) the operations; "+" starts one beside."""
 LONG = ("iso-48",)
 """Stories for which many schedules are tried before the simplest is known."""
-CASES = [(defect, name) for defect, each in DEFECTS.items() for name in each.noticed_by]
+CASES = [
+    pytest.param(defect, name, marks=[pytest.mark.slow] if defect in LONG else [])
+    for defect, each in DEFECTS.items()
+    for name in each.noticed_by
+]
 
 
 def scenario(story: str) -> Scenario:

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from isomodel.targets.factory import broken_cleanup, broken_connections
-from isomodel.targets.factory.defect import FAULT, ONE, OWN_RACE, OWN_TWO, RACE, THREE, TWO, Defect
+from isomodel.targets.factory.defect import (
+    FAULT,
+    ONE,
+    OWN_FAULT,
+    OWN_RACE,
+    OWN_TWO,
+    RACE,
+    THREE,
+    TWO,
+    Defect,
+)
 from isomodel.values.case import Size
 
 OF_THE_FLOW = (
