@@ -11,6 +11,7 @@ from benchmarks import rows
 
 NAMES = (
     "defects",
+    "catalogue",
     "soundness",
     "shrink",
     "replay",
