@@ -12,6 +12,7 @@ from benchmarks import rows
 NAMES = (
     "defects",
     "catalogue",
+    "mutants",
     "soundness",
     "shrink",
     "replay",

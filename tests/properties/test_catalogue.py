@@ -121,7 +121,7 @@ STORIES: dict[str, dict[str, str]] = {
     },
     "iso-39": {"": "alice.send alice+reconnect"},
     "iso-40": {"": "alice.burst"},
-    "iso-41": {"": "alice.send"},
+    "iso-41": {"conservation": "alice.send", "event order": "alice.run_agent"},
     "iso-42": {
         "cleanup": "alice.transfer",
         "noninterference": "alice.transfer bob.open_session bob.transfer",

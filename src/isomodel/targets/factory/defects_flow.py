@@ -90,7 +90,7 @@ OF_THE_FLOW = (
         "iso-41",
         "a delivery is repeated after an error",
         "what may have been lost is written again, and stays queued as well",
-        {"conservation": FAULT},
+        {"conservation": FAULT, "event order": FAULT},
         broken_connections.deliver_twice,
     ),
     Defect(
