@@ -101,7 +101,7 @@ def results(spec: TargetSpec, scenario: Scenario) -> Seen:
     def name(match: re.Match[str]) -> str:
         return known.setdefault(match.group(), f"id-{len(known)}")
 
-    execution = execute(spec, scenario, Default())
+    execution = execute(spec, scenario, Default(), fidelity="stock")
     text = msgspec.json.encode((execution.ended, execution.observations)).decode()
     seen: Seen = {"seen": IDS.sub(name, text), "error": execution.error}
     return seen

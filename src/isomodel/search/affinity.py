@@ -18,9 +18,13 @@ ALIKE = 0.2
 
 
 class Affinity:
-    """What is known of where the operations of one target meet; a function of what it learned."""
+    """What is known of where the operations of one target meet; a function of what it learned.
+
+    ``steps`` has how many steps each kind was seen to take.
+    """
 
     def __init__(self) -> None:
+        self.steps: dict[str, int] = {}
         self._readers: dict[Hashable, dict[str, None]] = {}
         self._writers: dict[Hashable, dict[str, None]] = {}
 
@@ -29,6 +33,10 @@ class Affinity:
         names = {operation.label: operation.name for operation in scenario.operations}
         for event, label, write in touches:
             name = names.get(event.task.partition("/")[0])
+            if event.task in names:
+                self.steps[names[event.task]] = max(
+                    event.step, self.steps.get(names[event.task], 0)
+                )
             if name is not None:
                 places = self._writers if write else self._readers
                 places.setdefault(_place(label), {})[name] = None

@@ -116,7 +116,8 @@ class Feedback:
         one = source.choice(names)
         other = self._affinity.partner(one, names, source)
         scenario = self._generator.scenario(source, (one, other))
-        return Lead(scenario, fidelity, self._generator.faults(scenario, source, MORE_AFTER))
+        faults = self._generator.faults(scenario, source, MORE_AFTER, self._affinity.steps)
+        return Lead(scenario, fidelity, faults)
 
     def order(self, source: random.Random) -> Lead | None:
         """An execution again, with all that conflicts in it in some other order."""

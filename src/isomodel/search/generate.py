@@ -206,13 +206,23 @@ class Generator:
         ]
         return draw.choice(labels) if labels else None
 
-    def faults(self, scenario: Scenario, draw: random.Random, index: int = 0) -> tuple[Fault, ...]:
-        """The faults of execution ``index``: none in every second one, and few more than one."""
+    def faults(
+        self,
+        scenario: Scenario,
+        draw: random.Random,
+        index: int = 0,
+        steps: Mapping[str, int] = {},
+    ) -> tuple[Fault, ...]:
+        """The faults of execution ``index``: none in every second one, and few more than one.
+
+        ``steps`` says how many steps operations take, where it is known: later ones strike nothing.
+        """
         most = min(self._most_faults, 1 + index // MORE_AFTER)
         count = 0
         while count < most and draw.random() < 0.5:
             count += 1
-        out = [fault_of(self.spec, draw.choice(scenario.operations), draw) for _ in range(count)]
+        struck = [draw.choice(scenario.operations) for _ in range(count)]
+        out = [fault_of(self.spec, each, draw, steps.get(each.name)) for each in struck]
         return tuple(dict.fromkeys(out))
 
 
@@ -222,10 +232,14 @@ def kinds_of(spec: TargetSpec) -> frozenset[str]:
     return frozenset((*KINDS, *inside, *(("scope",) if spec.scopes else ())))
 
 
-def fault_of(spec: TargetSpec, operation: Operation, draw: random.Random) -> Fault:
-    """A fault of one of this operation's tasks."""
+def fault_of(
+    spec: TargetSpec, operation: Operation, draw: random.Random, steps: int | None = None
+) -> Fault:
+    """A fault of one of this operation's tasks, within so many ``steps`` if that is known."""
     kind = draw.choice((*KINDS, *("scope",) * 3) if spec.scopes else KINDS)
     task, at = operation.label, min(int(draw.expovariate(0.4)), 40)
+    if steps:
+        at %= steps
     if kind == "jump":
         at = min(at, 3)
     if kind == "cancel" and spec.cancels == "any" and draw.random() < 0.5:

@@ -217,7 +217,7 @@ class TwoConnectionsSession(Session):
 
 
 class BreakerPool(SessionPool):
-    """Takes the database to be down after two statements that came to nothing."""
+    """Takes the database to be down after two connects or statements that came to nothing."""
 
     failed = 0
 
@@ -225,7 +225,11 @@ class BreakerPool(SessionPool):
         """A living connection, as long as the database is up."""
         if self.failed >= 2:
             raise DatabaseError("the database is down")
-        return await super().acquire()
+        try:
+            return await super().acquire()
+        except (DatabaseError, asyncio.CancelledError):
+            self.failed += 1
+            raise
 
 
 class CountingSession(Session):

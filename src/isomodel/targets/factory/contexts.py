@@ -24,11 +24,10 @@ def is_valid_id(value: str) -> bool:
     return bool(value) and not value.isspace() and value.lower() not in PLACEHOLDERS
 
 
-def checked(field: str, value: str) -> str:
-    """The id, or InvalidId."""
+def check_id(field: str, value: str) -> None:
+    """Raise InvalidId if this is no id."""
     if not is_valid_id(value):
         raise InvalidId(f"{field} must be a real id, not {value!r}")
-    return value
 
 
 def frozen(value: Any) -> Any:
@@ -92,11 +91,11 @@ class UserExecutionContext:
         metadata: Mapping[str, Any] = EMPTY,
     ) -> UserExecutionContext:
         """A new context of this user; raises InvalidId."""
-        checked("user_id", user_id)
-        checked("session_id", session_id)
-        checked("request_id", request_id)
+        check_id("user_id", user_id)
+        check_id("session_id", session_id)
+        check_id("request_id", request_id)
         if websocket_connection_id is not None:
-            checked("websocket_connection_id", websocket_connection_id)
+            check_id("websocket_connection_id", websocket_connection_id)
         connection = websocket_connection_id or ""
         values = frozen(metadata) if metadata else EMPTY
         return cls(user_id, session_id, request_id, connection, values, 0, Lifetime())

@@ -156,7 +156,7 @@ OF_THE_FLOW = (
     Defect(
         "iso-50",
         "the failures of one user shut out all",
-        "after two statements that came to nothing the database is taken to be down",
+        "after two statements or connects that came to nothing the database is taken to be down",
         {"noninterference": Size(2, 3, 0, 2)},
         broken_cleanup.trip_breaker,
     ),

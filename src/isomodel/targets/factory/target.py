@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from types import MappingProxyType
 from typing import Any, ClassVar
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from isomodel.engine.world import note
 from isomodel.targets.declare import Resource, Secret, observe, operation
 from isomodel.targets.factory.backends import Event
+from isomodel.targets.factory.contexts import UserExecutionContext
 from isomodel.targets.factory.defects import DEFECTS
 from isomodel.targets.factory.errors import PoolExhausted
 from isomodel.targets.factory.layer import Layer, Parts
@@ -38,6 +40,33 @@ class Client:
         self.inbox: list[Event] = []
         self.token: str | None = None
         self.sessions: list[Session] = []
+
+
+def described(context: UserExecutionContext) -> dict[str, Any]:
+    """What a user can learn of a context: its child ends, and cannot change it, nor be revived."""
+    inner: list[str] = []
+    child = context.create_child(step="one", inner=inner)
+    inner.append("too late")
+    child.lifetime.end()
+    return {
+        "child": child.depth,
+        "metadata": child.metadata,
+        "user": child.user_id,
+        "conversation": child.session_id,
+        "own request": child.request_id != context.request_id,
+        "over": [child.lifetime.over, context.lifetime.over],
+        "parent": context.metadata,
+        "frozen": not _can_change(context.metadata) and not _can_change(child.metadata),
+    }
+
+
+def _can_change(value: Any) -> bool:
+    """Whether anything in this metadata is of a type that can be changed."""
+    if isinstance(value, MappingProxyType):
+        return any(map(_can_change, value.values()))
+    if isinstance(value, tuple):
+        return any(map(_can_change, value))
+    return not isinstance(value, str | int)
 
 
 class FactoryLayer:
@@ -140,12 +169,10 @@ class FactoryLayer:
         """Open a context under this id ("me" for one's own), and one within it."""
         name = user if user_id == "me" else user_id
         context = await self.layer.contexts.open(
-            name, self._client(user).conversation, metadata={"tags": [tag]}
+            name, self._client(user).conversation, metadata={"tags": [tag], "notes": {"kept": tag}}
         )
         try:
-            child = context.create_child(step="one")
-            child.lifetime.end()
-            return {"child": child.depth, "metadata": child.metadata, "user": child.user_id}
+            return described(context)
         finally:
             self.layer.contexts.close(context.request_id)
 
