@@ -45,11 +45,14 @@ Replaced = tuple[str, list[ast.stmt] | ast.expr | ast.ExceptHandler]
 """The kind of a change, and what comes in place of a node."""
 
 
-def mutants(source: str, module: str) -> Iterator[Mutant]:
-    """Every mutant of this source, in the order of its lines."""
+def mutants(source: str, module: str, *, but: str = "") -> Iterator[Mutant]:
+    """Every mutant of this source, in the order of its lines.
+
+    Statements with ``but`` in them are left as they are.
+    """
     tree = ast.parse(source)
     counts: dict[str, int] = {}
-    for node, where in list(_located(tree)):
+    for node, where in list(_located(tree, but)):
         for kind, new in _changes(node):
             changed = _Replacing(new).visit(copy.deepcopy(_marked(tree, node)))
             text = ast.unparse(ast.fix_missing_locations(changed))
@@ -60,18 +63,19 @@ def mutants(source: str, module: str) -> Iterator[Mutant]:
             yield Mutant(numbered, getattr(node, "lineno", 0), was, text)
 
 
-def _located(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
+def _located(tree: ast.Module, but: str) -> Iterator[tuple[ast.AST, str]]:
     """Every node inside a function, with the qualified name of the function."""
 
     def walk(node: ast.AST, path: tuple[str, ...], inside: bool) -> Iterator[tuple[ast.AST, str]]:
         for child in ast.iter_child_nodes(node):
+            if but and isinstance(child, ast.Expr) and but in ast.unparse(child):
+                continue
             if isinstance(child, ast.ClassDef):
                 yield from walk(child, (*path, child.name), False)
             elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
                 name = (*path, child.name)
-                for statement in child.body:
-                    yield statement, ".".join(name)
-                    yield from walk(statement, name, True)
+                body = ast.Module(child.body, [])
+                yield from walk(body, name, True)
             elif inside:
                 yield child, ".".join(path)
                 yield from walk(child, path, True)
