@@ -106,6 +106,25 @@ def test_clean_up_runs_last_in_first_out_and_goes_on_after_an_error() -> None:
     assert seen == [3, 1]
 
 
+def test_after_the_end_of_a_context_clean_up_runs_at_once_and_it_has_no_children() -> None:
+    context = UserExecutionContext.create_for_user("alice", "s", "r")
+    context.lifetime.end()
+    seen: list[int] = []
+    context.lifetime.on_end(lambda: seen.append(1))
+    assert seen == [1]
+    with pytest.raises(ContextExpired):
+        context.create_child()
+
+
+@pytest.mark.asyncio
+async def test_a_user_who_leaves_ends_its_own_contexts_only() -> None:
+    system = layer()
+    alice = await system.open_session("alice", HOME)
+    bob = await system.open_session("bob", HOME)
+    await system.leave("alice")
+    assert (alice.closed, bob.closed) == (True, False)
+
+
 @pytest.mark.asyncio
 async def test_expiry_frees_everything() -> None:
     system = layer(context_ttl=0.01)
@@ -180,6 +199,18 @@ async def test_tools_have_a_history_for_each_context_and_stop_with_it() -> None:
         await first.execute_tool("a", "2")
 
 
+@pytest.mark.asyncio
+async def test_a_tool_whose_context_ends_meanwhile_has_no_result() -> None:
+    system = layer()
+    async with system.request("alice", HOME) as context:
+        tools = system.tools.create_for_user(context)
+        calling = asyncio.create_task(tools.execute_tool("a", "1"))
+        await asyncio.sleep(0)
+    with pytest.raises(ContextExpired):
+        await calling
+    assert tools.history == []
+
+
 # Events
 
 
@@ -246,6 +277,22 @@ async def test_what_is_queued_when_a_connection_ends_is_declared_dropped(breaks:
     assert client.closed
     assert sum(isinstance(fact, Dropped) for fact in noted) == 2
     assert not system.connections.users()
+
+
+@pytest.mark.asyncio
+async def test_who_waits_for_room_learns_that_the_connection_has_ended() -> None:
+    noted: list[Any] = []
+    backends = dataclasses.replace(memory_backends(), audit=Audit(note=noted.append))
+    system = Layer(backends, limits=Limits(queue_capacity=2))
+    system.connections.register_connection("alice", "c1", Silent(breaks=False))
+    [channel] = system.connections.channels("alice")
+    sending = asyncio.create_task(system.send("alice", HOME, "hello", 4))
+    await asyncio.sleep(0.01)
+    channel.close("disconnected")
+    channel.close("again")
+    assert await sending == 2
+    assert not await channel.put("alice", Event("e", "message", "", "late"))
+    assert [fact.reason for fact in noted if isinstance(fact, Dropped)] == ["disconnected"] * 2
 
 
 @pytest.mark.asyncio
