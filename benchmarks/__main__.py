@@ -11,6 +11,8 @@ from benchmarks import rows
 
 NAMES = (
     "defects",
+    "catalogue",
+    "mutants",
     "soundness",
     "shrink",
     "replay",
