@@ -1,0 +1,269 @@
+"""Pools, locks, semaphores, limiters: at most so many hold a unit, and every unit comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any, ClassVar
+
+import msgspec
+
+from isomodel.engine.world import io, note
+from isomodel.targets.declare import Secret, observe, operation
+from isomodel.targets.kits.base import Kit
+from isomodel.targets.kits.making import Method, called, settled
+from isomodel.values.facts import Used
+
+ROUNDS = 8
+"""How often the others may take a unit again before one who waits counts as starved."""
+
+HURRY = 1.0
+"""Seconds that a user in a hurry waits for a unit."""
+
+Work = Callable[[Any], Any]
+"""What is done with a unit; awaited if it returns something awaitable."""
+
+
+class Mistake(Exception):
+    """What a user does wrong while holding a unit: none of the system's business."""
+
+
+class Ways(msgspec.Struct, frozen=True):
+    """How a unit is had and given back, how it is told from others, and what is promised.
+
+    ``hold`` returns an asynchronous context manager; without it ``acquire`` and ``release`` are
+    called, the latter with the unit if ``hands_back``. ``unit`` gets from what was acquired to
+    the thing that only one may have (None: units are all the same).
+    """
+
+    size: int
+    hold: Method | None
+    acquire: Method
+    release: Method
+    hands_back: bool
+    unit: Callable[[Any], Any] | None
+    use: Callable[[Any, str], Any] | None
+    timeout: str
+    refuses: type[BaseException] | tuple[type[BaseException], ...]
+    prompt: bool
+
+
+class Bounded(Kit):
+    """At most so many hold a unit at once; in the end every unit can be had again."""
+
+    ways: ClassVar[Ways]
+
+    async def start(self) -> None:
+        """Make the system, of which nobody holds anything."""
+        await super().start()
+        self._holders = 0
+        self._units: list[Any] = []
+        self._held: list[int] = []
+        self._requests: dict[int, bool] = {}
+
+    @operation
+    async def hold(self, user: str) -> str:
+        """Hold a unit while something else takes its time."""
+        return await self.mine(lambda: self._hold(_works))
+
+    @operation
+    async def touch(self, user: str) -> str:
+        """Take a unit and give it back at once."""
+        return await self.mine(lambda: self._hold(_nothing))
+
+    @operation
+    async def fail(self, user: str) -> str:
+        """Raise an error while holding a unit."""
+        try:
+            await self.mine(lambda: self._hold(_errs))
+        except Mistake:
+            return "failed as meant"
+        return "the error was swallowed"
+
+    @observe
+    async def capacity(self, user: str) -> str:
+        """Once all is quiet: as many as there are units hold one at once, and one more waits."""
+        return await self.once("capacity", self._capacity)
+
+    async def _capacity(self) -> str:
+        size, enough = self.ways.size, asyncio.Event()
+        tasks = [
+            asyncio.create_task(self._hold(lambda unit: enough.wait())) for _ in range(size + 1)
+        ]
+        await self.patiently(*tasks)
+        served, early = self._holders, [task for task in tasks if task.done()]
+        self.promise(
+            "every unit is free in the end",
+            served >= size,
+            f"{served} of {size} can be had at once{_errors(early)}",
+        )
+        enough.set()
+        stuck = await self.patiently(*tasks)
+        self.promise(
+            "whoever waits is served in the end",
+            not stuck,
+            f"{len(stuck)} still wait although all units were given back",
+        )
+        await self.dismissed(*stuck)
+        wrong = [t for t in tasks if t not in stuck and not isinstance(_error(t), self._accepted)]
+        self.promise("a unit can be had", not wrong, f"acquiring one failed{_errors(wrong)}")
+        return f"{served} at once"
+
+    @property
+    def _accepted(self) -> tuple[type[BaseException], ...]:
+        """How acquiring may end in a final check: well, or refused."""
+        refuses = self.ways.refuses
+        return (type(None), *(refuses if isinstance(refuses, tuple) else (refuses,)))
+
+    async def _hold(self, work: Work, **options: Any) -> str:
+        """Hold a unit while ``work`` goes on."""
+        number = self._asking()
+        try:
+            async with self._a_unit(**options) as unit:
+                self._taken(unit)
+                try:
+                    return str(await settled(work(unit)))
+                finally:
+                    self._given(unit)
+        except self.ways.refuses:
+            self.promise(
+                "nobody is refused a unit that is free",
+                self._requests[number] or not self.ways.prompt,
+                "refused although at no time so many others held or wanted one",
+            )
+            raise
+        finally:
+            del self._requests[number]
+
+    @contextlib.asynccontextmanager
+    async def _a_unit(self, **options: Any) -> AsyncIterator[Any]:
+        """As a careful caller holds one."""
+        ways = self.ways
+        if ways.hold is not None:
+            async with called(self.system, ways.hold, **options) as unit:
+                yield unit
+            return
+        unit = await settled(called(self.system, ways.acquire, **options))
+        try:
+            yield unit
+        finally:
+            given = (unit,) if ways.hands_back else ()
+            await settled(called(self.system, ways.release, *given))
+
+    def _asking(self) -> int:
+        """A new request; for each under way, whether there were ever enough others for all units."""
+        number = self.moment()
+        self._requests[number] = False
+        if len(self._requests) > self.ways.size:
+            self._requests = dict.fromkeys(self._requests, True)
+        return number
+
+    def _taken(self, unit: Any) -> None:
+        self._holders += 1
+        note(Used("units", self._holders, self.ways.size))
+        if self.ways.unit is not None:
+            number = self._number(self.ways.unit(unit))
+            self._held[number] += 1
+            note(Used(f"unit {number}", self._held[number], 1))
+
+    def _given(self, unit: Any) -> None:
+        self._holders -= 1
+        if self.ways.unit is not None:
+            self._held[self._number(self.ways.unit(unit))] -= 1
+
+    def _number(self, unit: Any) -> int:
+        """The number of this very unit, which is kept so that no other gets its address."""
+        for number, known in enumerate(self._units):
+            if known is unit:
+                return number
+        self._units.append(unit)
+        self._held.append(0)
+        return len(self._units) - 1
+
+
+class Fair(Bounded):
+    """Nobody starves."""
+
+    @observe
+    async def progress(self, user: str) -> str:
+        """One who waits is served, though the others take a unit again as soon as it is free."""
+        return await self.once("progress", self._progress)
+
+    async def _progress(self) -> str:
+        served = asyncio.Event()
+        greedy = [
+            asyncio.create_task(self._again_and_again(served)) for _ in range(self.ways.size)
+        ]
+        await asyncio.sleep(0.5)
+        patient = asyncio.create_task(self._once(served))
+        stuck = await self.patiently(patient, *greedy)
+        starved = not stuck and not any(task.exception() or task.result() for task in greedy)
+        self.promise(
+            "who comes again and again does not keep others waiting",
+            not starved,
+            f"one who waited was passed over {ROUNDS} times",
+        )
+        await self.dismissed(*stuck)
+        return "starved" if starved else "served"
+
+    async def _again_and_again(self, served: asyncio.Event) -> bool:
+        """Whether the one who waits was served in the meantime."""
+        for _ in range(ROUNDS):
+            await self._hold(lambda unit: asyncio.sleep(1.0))
+        return served.is_set()
+
+    async def _once(self, served: asyncio.Event) -> None:
+        await self._hold(lambda unit: served.set())
+
+
+class Hurried(Bounded):
+    """Some wait only so long for a unit."""
+
+    @operation
+    async def hurry(self, user: str) -> str:
+        """Wait only for a while; whether that is enough is a matter of what others do."""
+        with contextlib.suppress(self.ways.refuses):
+            await self.mine(lambda: self._hold(_works, **{self.ways.timeout: HURRY}))
+        return "waited no longer"
+
+
+class Working(Bounded):
+    """Units are worked with, and answer."""
+
+    @operation
+    async def work(self, user: str, text: Secret) -> Any:
+        """What a unit answers to this text of the user's own."""
+        use = self.ways.use
+        assert use is not None
+        answers: list[Any] = []
+
+        async def ask(unit: Any) -> None:
+            answers.append(await settled(use(unit, text)))
+
+        await self.mine(lambda: self._hold(ask))
+        return answers[0]
+
+
+async def _works(unit: Any) -> str:
+    await io("work")
+    return "worked"
+
+
+def _nothing(unit: Any) -> str:
+    return "touched"
+
+
+async def _errs(unit: Any) -> None:
+    await io("work")
+    raise Mistake
+
+
+def _error(task: asyncio.Task[Any]) -> BaseException | None:
+    return asyncio.CancelledError() if task.cancelled() else task.exception()
+
+
+def _errors(tasks: list[asyncio.Task[Any]]) -> str:
+    """What these tasks failed with, as the end of a sentence."""
+    seen = {f"{type(error).__name__}: {error}": None for task in tasks if (error := _error(task))}
+    return f" ({'; '.join(seen)})" if seen else ""
