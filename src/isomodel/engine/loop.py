@@ -20,7 +20,7 @@ import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
-from isomodel.engine import anyio_threads
+from isomodel.engine import anyio_scopes, anyio_threads
 from isomodel.engine.handle import Handle
 from isomodel.engine.network import Network
 from isomodel.engine.owner import name_for
@@ -119,6 +119,7 @@ class ControlledLoop(Tasks):
         asyncio._set_running_loop(self)
         self._running = True
         anyio_threads.adopt()
+        anyio_scopes.adopt()
         return outside
 
     def _leave(self, loop: Any, hooks: Any) -> None:

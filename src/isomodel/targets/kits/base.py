@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from isomodel.engine.world import io, note
+from isomodel.targets.declare import USERS
 from isomodel.targets.kits.making import Made, Make
 from isomodel.values.facts import Broken
 
@@ -101,6 +102,31 @@ class Kit:
             await self.patiently(*tasks)
 
 
+class Shared(Kit):
+    """A kit of which users share by design what they do, so that they are judged as one."""
+
+    together: ClassVar[tuple[tuple[str, ...], ...]] = (USERS,)
+
+    async def start(self) -> None:
+        """Make the system; nobody waits."""
+        await super().start()
+        self._relief = Relief(self.due)
+
+    def due(self) -> Due:
+        """What those wait for who wait by design."""
+        raise NotImplementedError
+
+    async def once(self, name: str, check: Callable[[], Awaitable[str]]) -> str:
+        """As in every kit; nobody is helped any more."""
+        await self._relief.end()
+        return await super().once(name, check)
+
+    async def stop(self) -> None:
+        """Dismiss it."""
+        await self._relief.end()
+        await super().stop()
+
+
 class Relief:
     """Helps those who wait by design for somebody who will not come.
 
@@ -120,10 +146,10 @@ class Relief:
         self._changed.set()
 
     async def end(self) -> None:
-        """Help nobody any more."""
+        """Help nobody any more; whatever help is still under way is given up."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.wait(self._tasks)
+        await asyncio.wait(self._tasks, timeout=PATIENCE)
 
     async def _relieve(self) -> None:
         while True:

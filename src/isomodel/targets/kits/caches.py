@@ -86,7 +86,10 @@ class Cache(Kit):
     @operation
     async def own(self, user: str, key: Secret) -> str:
         """Get what only this user asks for."""
-        value = await self.mine(lambda: self._get(key))
+        try:
+            value = await self.mine(lambda: self._get(key))
+        except LoadFailed:
+            return "the load failed"  # its number is no user's business
         return value.partition(": ")[2]
 
     @observe

@@ -9,7 +9,7 @@ import msgspec
 
 from isomodel.engine.world import io
 from isomodel.targets.declare import observe, operation
-from isomodel.targets.kits.base import Due, Kit, Relief
+from isomodel.targets.kits.base import Due, Shared
 from isomodel.targets.kits.making import Method, called, settled
 
 CROWD = 3
@@ -24,23 +24,13 @@ class Signals(msgspec.Struct, frozen=True):
     clear: Method | None
 
 
-class Meeting(Kit):
+class Meeting(Shared):
     """Some wait until it is time."""
 
     async def start(self) -> None:
         """Make it; nobody waits."""
         await super().start()
         self._waiting: dict[int, None] = {}
-        self._relief = Relief(self.due)
-
-    async def stop(self) -> None:
-        """Dismiss it."""
-        await self._relief.end()
-        await super().stop()
-
-    def due(self) -> Due:
-        """What those wait for who wait by design."""
-        raise NotImplementedError
 
     async def _wait(self, method: Method, *args: Any) -> int:
         """Wait; the moment at which the wait began."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from isomodel.engine.world import io, note
 from isomodel.targets.declare import observe, operation
-from isomodel.targets.kits.base import Due, Kit, Relief
+from isomodel.targets.kits.base import Due, Shared
 from isomodel.targets.kits.making import Method, called, settled
 from isomodel.values.facts import Delivered, Dropped, Sent, Used
 
@@ -47,7 +47,7 @@ class Item:
         self.got = 0
 
 
-class Queue(Kit):
+class Queue(Shared):
     """Every item is got once and by one, in order; nobody waits who could go on."""
 
     lane: ClassVar[Lane]
@@ -59,12 +59,6 @@ class Queue(Kit):
         self._gets = 0
         self._putting = 0
         self._getting = 0
-        self._relief = Relief(self.due)
-
-    async def stop(self) -> None:
-        """Close it."""
-        await self._relief.end()
-        await super().stop()
 
     @operation(urgency=st.sampled_from("123"))
     async def put(self, user: str, urgency: str) -> str:
