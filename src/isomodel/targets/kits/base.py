@@ -1,4 +1,4 @@
-"""What all kits have in common: the system, its promises, and relief for those who wait by design."""
+"""What all kits have in common: the system, its promises, and relief for who waits by design."""
 
 from __future__ import annotations
 
@@ -17,13 +17,21 @@ Due = Sequence[Coroutine[Any, Any, Any]]
 PATIENCE = 60.0
 """Seconds of virtual time after which a final check takes something for stuck."""
 
+CHECKED = "checked"
+
 PAUSE = 1e6
 """Seconds of virtual time that nobody else waits for: over when nothing else can happen."""
 
 
 class Kit:
-    """A target that is made by naming a constructor and methods."""
+    """A target that is made by naming a constructor and methods.
 
+    What it tests is shared by design: who waits for whom, and in which order one's own requests
+    end, rightly depends on others. So all users are judged together, by promises and invariants,
+    and not by noninterference; kits of what is nobody else's business say ``together = ()``.
+    """
+
+    together: ClassVar[tuple[tuple[str, ...], ...]] = (USERS,)
     make: ClassVar[Make]
     patience: ClassVar[float] = PATIENCE
     cancels: ClassVar[str] = "operations"
@@ -33,7 +41,7 @@ class Kit:
         """Make the system."""
         self._made = Made()
         self._moment = 0
-        self._checked: dict[str, str] = {}
+        self._checked: set[str] = set()
         await self._made.enter(type(self).make, *self.given())
 
     def given(self) -> tuple[Any, ...]:
@@ -65,17 +73,17 @@ class Kit:
         self._moment += 1
         return self._moment
 
-    async def once(self, name: str, check: Callable[[], Awaitable[str]]) -> str:
-        """What this final check says, which is made for the first user who asks."""
+    async def once(self, name: str, check: Callable[[], Awaitable[None]]) -> str:
+        """Make this final check for the first user who asks; what it sees, promises tell."""
         if name not in self._checked:
-            self._checked[name] = await check()
-        return self._checked[name]
+            self._checked.add(name)
+            await check()
+        return CHECKED
 
     async def mine(self, work: Callable[[], Awaitable[Result]]) -> Result:
         """What ``work()`` returns; a cancellation must have been meant for this task.
 
-        A request begins with I/O of its own. Without, one that waits only for others could be
-        given up only beside them, and noninterference would take its own fate for their doing.
+        A request begins with I/O of its own, so that requests meet in any order.
         """
         try:
             await io("request")
@@ -102,10 +110,8 @@ class Kit:
             await self.patiently(*tasks)
 
 
-class Shared(Kit):
-    """A kit of which users share by design what they do, so that they are judged as one."""
-
-    together: ClassVar[tuple[tuple[str, ...], ...]] = (USERS,)
+class Relieved(Kit):
+    """A kit whose users may wait by design for somebody who will not come."""
 
     async def start(self) -> None:
         """Make the system; nobody waits."""
@@ -116,7 +122,7 @@ class Shared(Kit):
         """What those wait for who wait by design."""
         raise NotImplementedError
 
-    async def once(self, name: str, check: Callable[[], Awaitable[str]]) -> str:
+    async def once(self, name: str, check: Callable[[], Awaitable[None]]) -> str:
         """As in every kit; nobody is helped any more."""
         await self._relief.end()
         return await super().once(name, check)

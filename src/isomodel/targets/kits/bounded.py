@@ -18,6 +18,9 @@ from isomodel.values.facts import Used
 ROUNDS = 8
 """How often the others may take a unit again before one who waits counts as starved."""
 
+ENDED = "ended"
+"""What a user sees of a request, whatever became of it."""
+
 HURRY = 1.0
 """Seconds that a user in a hurry waits for a unit."""
 
@@ -45,7 +48,7 @@ class Ways(msgspec.Struct, frozen=True):
     unit: Callable[[Any], Any] | None
     use: Callable[[Any, str], Any] | None
     timeout: str
-    refuses: type[BaseException] | tuple[type[BaseException], ...]
+    refuses: tuple[type[Exception], ...]
     prompt: bool
 
 
@@ -65,28 +68,32 @@ class Bounded(Kit):
     @operation
     async def hold(self, user: str) -> str:
         """Hold a unit while something else takes its time."""
-        return await self.mine(lambda: self._hold(_works))
+        return await self._request(_works)
 
     @operation
     async def touch(self, user: str) -> str:
         """Take a unit and give it back at once."""
-        return await self.mine(lambda: self._hold(_nothing))
+        return await self._request(_nothing)
 
     @operation
     async def fail(self, user: str) -> str:
         """Raise an error while holding a unit."""
-        try:
-            await self.mine(lambda: self._hold(_errs))
-        except Mistake:
-            return "failed as meant"
-        return "the error was swallowed"
+        with contextlib.suppress(Mistake):
+            return await self._request(_errs)
+        return ENDED
+
+    async def _request(self, work: Work, **options: Any) -> str:
+        """Hold a unit, or be refused, which may rightly depend on others."""
+        with contextlib.suppress(*self.ways.refuses):
+            await self.mine(lambda: self._hold(work, **options))
+        return ENDED
 
     @observe
     async def capacity(self, user: str) -> str:
         """Once all is quiet: as many as there are units hold one at once, and one more waits."""
         return await self.once("capacity", self._capacity)
 
-    async def _capacity(self) -> str:
+    async def _capacity(self) -> None:
         size, enough = self.ways.size, asyncio.Event()
         tasks = [
             asyncio.create_task(self._hold(lambda unit: enough.wait())) for _ in range(size + 1)
@@ -106,24 +113,21 @@ class Bounded(Kit):
             f"{len(stuck)} still wait although all units were given back",
         )
         await self.dismissed(*stuck)
-        wrong = [t for t in tasks if t not in stuck and not isinstance(_error(t), self._accepted)]
+        wrong = [t for t in tasks if t not in stuck and not self._fine(t)]
         self.promise("a unit can be had", not wrong, f"acquiring one failed{_errors(wrong)}")
-        return f"{served} at once"
 
-    @property
-    def _accepted(self) -> tuple[type[BaseException], ...]:
-        """How acquiring may end in a final check: well, or refused."""
-        refuses = self.ways.refuses
-        return (type(None), *(refuses if isinstance(refuses, tuple) else (refuses,)))
+    def _fine(self, task: asyncio.Task[Any]) -> bool:
+        """Whether acquiring ended as it may: well, or refused."""
+        return _error(task) is None or isinstance(_error(task), self.ways.refuses)
 
-    async def _hold(self, work: Work, **options: Any) -> str:
+    async def _hold(self, work: Work, **options: Any) -> None:
         """Hold a unit while ``work`` goes on."""
         number = self._asking()
         try:
             async with self._a_unit(**options) as unit:
                 self._taken(unit)
                 try:
-                    return str(await settled(work(unit)))
+                    await settled(work(unit))
                 finally:
                     self._given(unit)
         except self.ways.refuses:
@@ -152,7 +156,7 @@ class Bounded(Kit):
             await settled(called(self.system, ways.release, *given))
 
     def _asking(self) -> int:
-        """A new request; for each under way, whether there were ever enough others for all units."""
+        """A new request; of each it is kept whether others ever wanted all units."""
         number = self.moment()
         self._requests[number] = False
         if len(self._requests) > self.ways.size:
@@ -190,11 +194,9 @@ class Fair(Bounded):
         """One who waits is served, though the others take a unit again as soon as it is free."""
         return await self.once("progress", self._progress)
 
-    async def _progress(self) -> str:
+    async def _progress(self) -> None:
         served = asyncio.Event()
-        greedy = [
-            asyncio.create_task(self._again_and_again(served)) for _ in range(self.ways.size)
-        ]
+        greedy = [asyncio.create_task(self._again_and_again(served)) for _ in range(self.ways.size)]
         await asyncio.sleep(0.5)
         patient = asyncio.create_task(self._once(served))
         stuck = await self.patiently(patient, *greedy)
@@ -205,7 +207,6 @@ class Fair(Bounded):
             f"one who waited was passed over {ROUNDS} times",
         )
         await self.dismissed(*stuck)
-        return "starved" if starved else "served"
 
     async def _again_and_again(self, served: asyncio.Event) -> bool:
         """Whether the one who waits was served in the meantime."""
@@ -223,35 +224,40 @@ class Hurried(Bounded):
     @operation
     async def hurry(self, user: str) -> str:
         """Wait only for a while; whether that is enough is a matter of what others do."""
-        with contextlib.suppress(self.ways.refuses):
-            await self.mine(lambda: self._hold(_works, **{self.ways.timeout: HURRY}))
-        return "waited no longer"
+        return await self._request(_works, **{self.ways.timeout: HURRY})
 
 
 class Working(Bounded):
     """Units are worked with, and answer."""
 
+    async def start(self) -> None:
+        """Make the system; nothing was asked of a unit."""
+        await super().start()
+        self._asked: list[str] = []
+
     @operation
-    async def work(self, user: str, text: Secret) -> Any:
-        """What a unit answers to this text of the user's own."""
-        use = self.ways.use
-        assert use is not None
-        answers: list[Any] = []
+    async def work(self, user: str, text: Secret) -> str:
+        """Ask something of a unit; the answer must have nothing of what else was asked."""
+        self._asked.append(text)
+        return await self._request(lambda unit: self._ask(unit, text))
 
-        async def ask(unit: Any) -> None:
-            answers.append(await settled(use(unit, text)))
+    async def _ask(self, unit: Any, text: str) -> None:
+        assert self.ways.use is not None
+        answer = repr(await settled(self.ways.use(unit, text)))
+        foreign = [other for other in self._asked if other != text and other in answer]
+        self.promise(
+            "a unit answers what it is asked",
+            not foreign,
+            f"asked {text!r}, it answered {answer}",
+        )
 
-        await self.mine(lambda: self._hold(ask))
-        return answers[0]
 
-
-async def _works(unit: Any) -> str:
+async def _works(unit: Any) -> None:
     await io("work")
-    return "worked"
 
 
-def _nothing(unit: Any) -> str:
-    return "touched"
+def _nothing(unit: Any) -> None:
+    pass
 
 
 async def _errs(unit: Any) -> None:

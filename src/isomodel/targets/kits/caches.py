@@ -146,7 +146,7 @@ class Cache(Kit):
         known = isinstance(number, int) and 0 <= number < len(self._loads)
         return self._loads[number] if known else None
 
-    async def _answers(self) -> str:
+    async def _answers(self) -> None:
         for key in dict.fromkeys(load.key for load in self._loads):
             task = asyncio.create_task(self._get(key))
             stuck = await self.patiently(task)
@@ -156,7 +156,6 @@ class Cache(Kit):
                 trouble = f"it raises {type(error).__name__}: {error}"
             self.promise("every key answers in the end", not trouble, f"{key!r}: {trouble}")
             await self.dismissed(*stuck)
-        return "all answer"
 
 
 class Expiring(Cache):

@@ -27,6 +27,7 @@ class Place(msgspec.Struct, frozen=True):
 class Context(Kit):
     """What is read is one's own or unset; nothing of it outlives its request."""
 
+    together = ()
     place: ClassVar[Place]
 
     @operation

@@ -9,7 +9,7 @@ import msgspec
 
 from isomodel.engine.world import io
 from isomodel.targets.declare import observe, operation
-from isomodel.targets.kits.base import Due, Shared
+from isomodel.targets.kits.base import Due, Relieved
 from isomodel.targets.kits.making import Method, called, settled
 
 CROWD = 3
@@ -24,7 +24,7 @@ class Signals(msgspec.Struct, frozen=True):
     clear: Method | None
 
 
-class Meeting(Shared):
+class Meeting(Relieved):
     """Some wait until it is time."""
 
     async def start(self) -> None:
@@ -90,7 +90,7 @@ class Event(Meeting):
         """Set it for those who wait."""
         return (self._set(),) if self._waiting and not self._is_set else ()
 
-    async def _crowd(self) -> str:
+    async def _crowd(self) -> None:
         tasks = [asyncio.create_task(self._until_set()) for _ in range(CROWD)]
         await asyncio.sleep(1.0)
         await self._set()
@@ -99,7 +99,6 @@ class Event(Meeting):
             "everybody who waits goes on when it is set", not stuck, f"{len(stuck)} still wait"
         )
         await self.dismissed(*stuck)
-        return "all went on"
 
 
 class Clearable(Event):
@@ -117,7 +116,7 @@ class Clearable(Event):
         self._relief.changed()
         return "cleared"
 
-    async def _crowd(self) -> str:
+    async def _crowd(self) -> None:
         await self._clear()
         early = asyncio.create_task(self._until_set())
         await asyncio.sleep(1.0)
@@ -125,7 +124,7 @@ class Clearable(Event):
             "whoever waits goes on only once it is set", not early.done(), "it had been cleared"
         )
         await self.dismissed(early)
-        return await super()._crowd()
+        await super()._crowd()
 
 
 class Party(msgspec.Struct, frozen=True):
@@ -177,7 +176,7 @@ class Barrier(Meeting):
         come, parties = len(self._waiting), self.party.parties
         return [self._meet() for _ in range(parties - come)] if 0 < come < parties else ()
 
-    async def _again(self) -> str:
+    async def _again(self) -> None:
         for _ in range(2):
             tasks = [asyncio.create_task(self._meet()) for _ in range(self.party.parties)]
             stuck = await self.patiently(*tasks)
@@ -190,4 +189,3 @@ class Barrier(Meeting):
             error = wrong[0].exception() if wrong else None
             self.promise("as many as it takes meet again", not wrong, f"one failed: {error!r}")
             await self.dismissed(*stuck)
-        return "met"

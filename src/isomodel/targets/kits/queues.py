@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from isomodel.engine.world import io, note
 from isomodel.targets.declare import observe, operation
-from isomodel.targets.kits.base import Due, Shared
+from isomodel.targets.kits.base import Due, Relieved
 from isomodel.targets.kits.making import Method, called, settled
 from isomodel.values.facts import Delivered, Dropped, Sent, Used
 
@@ -47,7 +48,7 @@ class Item:
         self.got = 0
 
 
-class Queue(Shared):
+class Queue(Relieved):
     """Every item is got once and by one, in order; nobody waits who could go on."""
 
     lane: ClassVar[Lane]
@@ -163,7 +164,7 @@ class Queue(Shared):
 
     # Final checks
 
-    async def _drain(self) -> str:
+    async def _drain(self) -> None:
         got: list[Item] = []
         while self._there(at_most=True):
             task = asyncio.create_task(self._get_and_note(got))
@@ -178,7 +179,6 @@ class Queue(Shared):
             if item.given_up and not item.got:
                 note(Dropped(item.name, "its put was given up"))
         await self._fill()
-        return "drained"
 
     async def _get_and_note(self, got: list[Item]) -> None:
         item = await self._get()
@@ -190,7 +190,7 @@ class Queue(Shared):
 
     def _check_order(self, got: list[Item]) -> None:
         """What is drained by one, one after another, leaves in the promised order."""
-        for first, second in zip(got, got[1:], strict=False):
+        for first, second in itertools.pairwise(got):
             known = first.put and second.put
             wrong = {
                 "fifo": known and second.put < first.began,

@@ -78,7 +78,7 @@ class Rate(Kit):
                 f"{given} permits within {until - since:g} s, where {most:g} are the most",
             )
 
-    async def _afresh(self) -> str:
+    async def _afresh(self) -> None:
         await asyncio.sleep(2 * self.pace.per)
         tasks = [asyncio.create_task(self._ask()) for _ in range(self.pace.rate)]
         await asyncio.wait(tasks, timeout=self.pace.per / 100)
@@ -90,4 +90,3 @@ class Rate(Kit):
         )
         stuck = await self.patiently(*tasks)
         await self.dismissed(*stuck)
-        return f"{got} at once"

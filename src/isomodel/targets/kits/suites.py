@@ -18,7 +18,7 @@ from isomodel.targets.kits.rates import Pace, Rate
 from isomodel.targets.kits.wrappers import Group, Scope, Wrapper
 from isomodel.values.errors import BadInput
 
-Refusals = type[BaseException] | tuple[type[BaseException], ...]
+Refusals = type[Exception] | tuple[type[Exception], ...]
 
 
 def itself(unit: Any) -> Any:
@@ -251,7 +251,7 @@ def _ways(
         unit=unit,
         use=use,
         timeout=timeout,
-        refuses=refuses,
+        refuses=refuses if isinstance(refuses, tuple) else (refuses,),
         prompt=not pooled,
     )
 
@@ -277,5 +277,7 @@ after which a final check takes something for stuck.
 def _checked(settings: dict[str, Any]) -> dict[str, Any]:
     for name in settings:
         if name not in SETTINGS:
-            raise BadInput(f"kits: there is no option {name!r}; every kit has {', '.join(SETTINGS)}")
+            raise BadInput(
+                f"kits: there is no option {name!r}; every kit has {', '.join(SETTINGS)}"
+            )
     return settings

@@ -22,6 +22,7 @@ class CallFailed(Exception):
 class Wrapper(Kit):
     """Whoever calls gets the answer to the own call, or an error of the own call."""
 
+    together = ()
     attempts: ClassVar[int | None]
 
     async def start(self) -> None:
@@ -68,6 +69,7 @@ class Scope(msgspec.Struct, frozen=True):
 class Group(Kit):
     """No child outlives its group; errors and cancellations stay within it."""
 
+    together = ()
     scope: ClassVar[Scope]
 
     async def start(self) -> None:
