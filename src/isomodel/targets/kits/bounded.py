@@ -186,6 +186,25 @@ class Bounded(Kit):
         return len(self._units) - 1
 
 
+class Several(Bounded):
+    """There is more than one unit."""
+
+    @operation
+    async def crowd(self, user: str) -> str:
+        """Hold as many units as there are, side by side, so that whoever comes has to wait."""
+        return await self.mine(self._crowd)
+
+    async def _crowd(self) -> str:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self.ways.size):
+                group.create_task(self._one_of_many())
+        return ENDED
+
+    async def _one_of_many(self) -> None:
+        with contextlib.suppress(*self.ways.refuses):
+            await self._hold(_works)
+
+
 class Fair(Bounded):
     """Nobody starves."""
 

@@ -51,7 +51,6 @@ class Cache(Kit):
     async def start(self) -> None:
         """Make the cache, over a loader that is watched."""
         self._loads: list[Load] = []
-        self._loading: dict[str, int] = {}
         self._forgotten: dict[str, int] = {}
         await super().start()
 
@@ -64,18 +63,21 @@ class Cache(Kit):
         load = Load(key, self.moment())
         number = len(self._loads)
         self._loads.append(load)
-        self._loading[key] = self._loading.get(key, 0) + 1
         if self.shelf.single_flight:
-            note(Used(f"loads of {key} under way", self._loading[key], 1))
+            note(Used(f"concurrent loads of {key}", self._under_way(key), 1))
         try:
             await io("load", fails=LoadFailed)
         except LoadFailed:
             load.failed = True
             raise LoadFailed(number) from None
         finally:
-            self._loading[key] -= 1
             load.ended, load.time = self.moment(), asyncio.get_running_loop().time()
         return f"{number}: value of {key}"
+
+    def _under_way(self, key: str) -> int:
+        """Loads of this key that have not ended, and were not begun before it was forgotten."""
+        since = self._forgotten.get(key, 0)
+        return sum(1 for x in self._loads if x.key == key and not x.ended and x.began > since)
 
     @operation(key=st.sampled_from("abc"))
     async def get(self, user: str, key: str) -> str:
@@ -179,7 +181,6 @@ class Forgetting(Cache):
         return "forgotten"
 
     async def _forget(self, key: str) -> None:
-        began = self.moment()
         assert self.shelf.forget is not None
+        self._forgotten[key] = self.moment()
         await settled(called(self.system, self.shelf.forget, key))
-        self._forgotten[key] = max(began, self._forgotten.get(key, 0))

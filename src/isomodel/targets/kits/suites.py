@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal
 
-from isomodel.targets.kits.bounded import Bounded, Fair, Hurried, Ways, Working
+from isomodel.targets.kits.bounded import Bounded, Fair, Hurried, Several, Ways, Working
 from isomodel.targets.kits.caches import Cache, Expiring, Forgetting, Shelf
 from isomodel.targets.kits.contexts import Clearing, Context, Place
 from isomodel.targets.kits.making import Make, Method, declared
@@ -257,7 +257,14 @@ def _ways(
 
 
 def _bounded(name: str, ways: Ways, fair: bool) -> type:
-    return _kit(name, Bounded, (Fair, fair), (Hurried, ways.timeout), (Working, ways.use))
+    return _kit(
+        name,
+        Bounded,
+        (Fair, fair),
+        (Several, ways.size > 1),
+        (Hurried, ways.timeout),
+        (Working, ways.use),
+    )
 
 
 def _kit(name: str, base: type, *parts: tuple[type, object]) -> type:

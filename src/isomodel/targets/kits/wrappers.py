@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import msgspec
+from hypothesis import strategies as st
 
 from isomodel.engine.world import io, note
 from isomodel.targets.declare import Secret, operation
@@ -28,6 +29,7 @@ class Wrapper(Kit):
     async def start(self) -> None:
         """Wrap a function that is watched."""
         self._attempts: dict[str, int] = {}
+        self._failures: dict[str, int] = {}
         await super().start()
 
     def given(self) -> tuple[Any, ...]:
@@ -40,11 +42,14 @@ class Wrapper(Kit):
         if self.attempts is not None:
             note(Used("attempts of one call", self._attempts[text], self.attempts))
         await io("call", fails=CallFailed)
+        if self._attempts[text] <= self._failures.get(text, 0):
+            raise CallFailed
         return f"answer to {text}"
 
-    @operation
-    async def call(self, user: str, text: Secret) -> str:
-        """Call it, and tell the answer, or the name of the error."""
+    @operation(failures=st.integers(0, 4))
+    async def call(self, user: str, text: Secret, failures: int) -> str:
+        """Call what fails so many times; tell the answer, or the name of the error."""
+        self._failures[text] = failures
         return await self.mine(lambda: self._call(text))
 
     async def _call(self, text: str) -> str:
