@@ -240,9 +240,7 @@ class Local:
     def set(self, value: str) -> None:
         if self.broken == "global":
             self.value = value
-        elif self.broken == "one dictionary":
-            self.variable.get()["value"] = value
-        elif self.broken == "children write upward" and self.variable.get(None):
+        elif self.broken == "one dictionary" or (self.broken == "children write upward" and self.variable.get(None)):
             self.variable.get()["value"] = value
         else:
             self.variable.set({"value": value})
@@ -296,7 +294,9 @@ class Barrier:
     async def wait(self) -> None:
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.come.append(place)
-        here = [each for each in self.come if not each.cancelled() or self.broken == "counts leavers"]
+        here = [
+            each for each in self.come if not each.cancelled() or self.broken == "counts leavers"
+        ]
         if len(here) >= self.parties - (self.broken == "does not wait for the last"):
             self.come = []
             for each in here:

@@ -507,7 +507,6 @@ some_facts = st.one_of(
 labels = st.sampled_from(["alice.1", "bob.1", ""])
 
 
-
 class TestPromise:
     def test_a_broken_promise_is_told_with_what_was_seen(self) -> None:
         finding = only(execution(by("bob.1", Broken("all is free", "1 of 2"))), "promise")

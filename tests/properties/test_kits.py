@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from isomodel import BadInput, io, kits
+from isomodel import kits
 from isomodel.search.execute import session
 from isomodel.search.explore import Budget, Explorer, Outcome
 from isomodel.targets.declare import spec_of
-from isomodel.testing import machine
 from tests.properties.small_parts import (
     Barrier,
     Cache,
@@ -146,7 +144,9 @@ BROKEN: list[tuple[Kit, str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("kit", "broken", "name", "promise"), BROKEN, ids=lambda each: getattr(each, '__name__', None))
+@pytest.mark.parametrize(
+    ("kit", "broken", "name", "promise"), BROKEN, ids=lambda each: getattr(each, "__name__", None)
+)
 def test_a_part_that_is_broken_in_one_way_is_found_out(
     kit: Kit, broken: str, name: str, promise: str
 ) -> None:
