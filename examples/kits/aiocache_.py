@@ -30,7 +30,7 @@ def expiring(load: Any) -> Any:
     return cached(cache=Memory, ttl=8)(load)
 
 
-@kits.cache(single_flight=True)
+@kits.cache()
 def stampede(load: Any) -> Any:
-    """One loads, and the others wait for it; the lease outlasts every load."""
-    return cached_stampede(cache=Memory, lease=10**9)(load)
+    """One loads, and the others wait for it until its lease ends."""
+    return cached_stampede(cache=Memory, lease=2)(load)

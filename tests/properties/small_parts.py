@@ -235,12 +235,12 @@ class Local:
         self.variable: contextvars.ContextVar[Any] = contextvars.ContextVar("local")
         self.value: str | None = None
         if broken == "one dictionary":
-            self.variable.set({})
+            self.variable.set({"value": ""})
 
     def set(self, value: str) -> None:
         if self.broken == "global":
             self.value = value
-        elif self.broken == "one dictionary" or (self.broken == "children write upward" and self.variable.get(None)):
+        elif self.broken in ("one dictionary", "children write upward") and self.variable.get(None):
             self.variable.get()["value"] = value
         else:
             self.variable.set({"value": value})
@@ -249,7 +249,7 @@ class Local:
         if self.broken == "global":
             return self.value
         found: dict[str, str] = self.variable.get({})
-        return found.get("value")
+        return found.get("value") or None
 
     def clear(self) -> None:
         self.variable.set({"value": "cleared"} if self.broken == "is not cleared" else {})

@@ -52,6 +52,7 @@ class Cache(Kit):
         """Make the cache, over a loader that is watched."""
         self._loads: list[Load] = []
         self._forgotten: dict[str, int] = {}
+        self._times_forgotten: dict[str, int] = {}
         await super().start()
 
     def given(self) -> tuple[Any, ...]:
@@ -64,7 +65,7 @@ class Cache(Kit):
         number = len(self._loads)
         self._loads.append(load)
         if self.shelf.single_flight:
-            note(Used(f"concurrent loads of {key}", self._under_way(key), 1))
+            note(Used(f"concurrent loads of {key}", self._under_way(key), self._most(key)))
         try:
             await io("load", fails=LoadFailed)
         except LoadFailed:
@@ -75,9 +76,11 @@ class Cache(Kit):
         return f"{number}: value of {key}"
 
     def _under_way(self, key: str) -> int:
-        """Loads of this key that have not ended, and were not begun before it was forgotten."""
-        since = self._forgotten.get(key, 0)
-        return sum(1 for x in self._loads if x.key == key and not x.ended and x.began > since)
+        return sum(1 for load in self._loads if load.key == key and not load.ended)
+
+    def _most(self, key: str) -> int:
+        """One, and each time it is forgotten one more that nobody is told of any longer."""
+        return 1 + self._times_forgotten.get(key, 0)
 
     @operation(key=st.sampled_from("abc"))
     async def get(self, user: str, key: str) -> str:
@@ -182,5 +185,7 @@ class Forgetting(Cache):
 
     async def _forget(self, key: str) -> None:
         assert self.shelf.forget is not None
-        self._forgotten[key] = self.moment()
+        self._times_forgotten[key] = self._times_forgotten.get(key, 0) + 1
+        began = self.moment()
         await settled(called(self.system, self.shelf.forget, key))
+        self._forgotten[key] = max(began, self._forgotten.get(key, 0))
