@@ -306,26 +306,47 @@ class Barrier:
 
 
 class Window:
-    """So many permits from one multiple of ``per`` to the next; or in any ``per`` seconds."""
+    """So many permits in any ``per`` seconds."""
 
     def __init__(self, rate: int, per: float, broken: str = "") -> None:
         self.rate, self.per, self.broken = rate, per, broken
-        self.given: deque[float] = deque()
+        self.given: list[float] = []
 
     async def acquire(self) -> None:
+        charge = asyncio.get_running_loop().time() + 1000.0
         if self.broken == "charges who gives up":
-            self.given.append(asyncio.get_running_loop().time() + 1000.0)
+            self.given.append(charge)
         while not self._has_room():
             await asyncio.sleep(self.per / 4)
         if self.broken == "charges who gives up":
-            self.given.pop()
+            self.given.remove(charge)
         self.given.append(asyncio.get_running_loop().time())
 
     def _has_room(self) -> bool:
         now = asyncio.get_running_loop().time()
-        since = now // self.per * self.per if self.broken == "fixed windows" else now - self.per
-        inside = [time for time in self.given if time > since or time == since == 0]
+        if self.broken == "fixed windows":
+            inside = [time for time in self.given if time >= now // self.per * self.per]
+        else:
+            inside = [time for time in self.given if time > now - self.per]
         return len(inside) - (self.broken == "charges who gives up") < self.rate
+
+
+class Bucket:
+    """A burst of ``rate`` permits, and as many again in any ``per`` seconds."""
+
+    def __init__(self, rate: int, per: float) -> None:
+        self.rate, self.per = rate, per
+        self.permits, self.at = float(rate), 0.0
+
+    async def acquire(self) -> None:
+        while True:
+            now = asyncio.get_running_loop().time()
+            self.permits += (now - self.at) * self.rate / self.per
+            self.permits, self.at = min(self.permits, self.rate), now
+            if self.permits >= 1.0:
+                self.permits -= 1.0
+                return
+            await asyncio.sleep(self.per / self.rate)
 
 
 class Retry:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar
 
 from isomodel.engine.world import io, note
 from isomodel.targets.declare import USERS
-from isomodel.targets.kits.making import Made, Make
+from isomodel.targets.kits.making import Made, Make, Method, check_methods
 from isomodel.values.facts import Broken
 
 Result = TypeVar("Result")
@@ -33,16 +33,18 @@ class Kit:
 
     together: ClassVar[tuple[tuple[str, ...], ...]] = (USERS,)
     make: ClassVar[Make]
+    methods: ClassVar[tuple[Method | None, ...]] = ()
     patience: ClassVar[float] = PATIENCE
     cancels: ClassVar[str] = "operations"
     scopes: ClassVar[bool] = False
 
     async def start(self) -> None:
-        """Make the system."""
+        """Make the system; raises BadInput if it lacks a method that is named."""
         self._made = Made()
         self._moment = 0
         self._checked: set[str] = set()
         await self._made.enter(type(self).make, *self.given())
+        check_methods(self.system, self.methods)
 
     def given(self) -> tuple[Any, ...]:
         """What the constructor is given."""

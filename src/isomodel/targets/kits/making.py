@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from isomodel.values.errors import BadInput
@@ -52,14 +52,19 @@ def _target(kit: type, make: Make, module: str, members: dict[str, Any]) -> type
 
 
 def called(system: Any, method: Method, *args: Any, **options: Any) -> Any:
-    """What the method returns; raises BadInput if the system has none of this name."""
-    if not isinstance(method, str):
-        return method(system, *args, **options)
-    bound = getattr(system, method, None)
-    if bound is None:
-        near = ", ".join(name for name in dir(system) if not name.startswith("_"))
-        raise BadInput(f"kits: {type(system).__name__} has no method {method!r}; it has {near}")
-    return bound(*args, **options)
+    """What the method returns."""
+    if isinstance(method, str):
+        return getattr(system, method)(*args, **options)
+    return method(system, *args, **options)
+
+
+def check_methods(system: Any, methods: Iterable[Method | None]) -> None:
+    """Raise BadInput, in one line, if the system lacks a method that is named."""
+    for method in methods:
+        if isinstance(method, str) and not callable(getattr(system, method, None)):
+            known = ", ".join(name for name in dir(system) if not name.startswith("_"))
+            kind = type(system).__name__
+            raise BadInput(f"kits: {kind} has no method {method!r}; it has {known or 'none'}")
 
 
 async def settled(value: Any) -> Any:

@@ -57,7 +57,8 @@ def pool(
     ``settings`` are ``scopes``, ``cancels`` and ``patience``, as in every kit.
     """
     ways = _ways(size, hold, acquire, release, timeout, refuses, unit=unit, use=use, pooled=True)
-    return declared(_bounded("Pool", ways, fair), make, ways=ways, **_checked(settings))
+    kit = _bounded("Pool", ways, fair)
+    return declared(kit, make, ways=ways, methods=_methods(ways), **_checked(settings))
 
 
 def lock(
@@ -79,7 +80,8 @@ def lock(
     does nothing but wait: who is refused although nobody is in the way is a finding.
     """
     ways = _ways(size, hold, acquire, release, timeout, refuses, unit=None, use=None, pooled=False)
-    return declared(_bounded("Lock", ways, fair), make, ways=ways, **_checked(settings))
+    kit = _bounded("Lock", ways, fair)
+    return declared(kit, make, ways=ways, methods=_methods(ways), **_checked(settings))
 
 
 def queue(
@@ -111,7 +113,8 @@ def queue(
         raise BadInput("kits: join needs done, which says that an item was worked on")
     lane = Lane(size, order, put, get, done, join, close, item, name)
     kit = _kit("Queue", Queue, (Joined, join), (Closing, close))
-    return declared(kit, make, lane=lane, **_checked(settings))
+    methods = (put, get, done, join, close)
+    return declared(kit, make, lane=lane, methods=methods, **_checked(settings))
 
 
 def cache(
@@ -135,7 +138,7 @@ def cache(
         raise BadInput(f"kits: ttl is {ttl!r}; it is the seconds for which a value is good")
     shelf = Shelf(get, forget, ttl, single_flight)
     kit = _kit("Cache", Cache, (Expiring, ttl), (Forgetting, forget))
-    return declared(kit, make, shelf=shelf, **_checked(settings))
+    return declared(kit, make, shelf=shelf, methods=(get, forget), **_checked(settings))
 
 
 def context(
@@ -154,7 +157,8 @@ def context(
     ``get`` returns ``unset``, or raises LookupError or AttributeError.
     """
     kit = _kit("Context", Context, (Clearing, clear))
-    return declared(kit, make, place=Place(set, get, clear, unset), **_checked(settings))
+    place = Place(set, get, clear, unset)
+    return declared(kit, make, place=place, methods=(set, get, clear), **_checked(settings))
 
 
 def event(
@@ -168,7 +172,8 @@ def event(
 ) -> Any:
     """An event: whoever waits goes on once it is set, all of them, and nobody before."""
     kit = _kit("Event", Event, (Clearable, clear))
-    return declared(kit, make, signals=Signals(set, wait, clear), **_checked(settings))
+    signals = Signals(set, wait, clear)
+    return declared(kit, make, signals=signals, methods=(set, wait, clear), **_checked(settings))
 
 
 def barrier(
@@ -177,7 +182,8 @@ def barrier(
     """A barrier: ``parties`` go on together, and nobody before they are complete."""
     if not isinstance(parties, int) or parties < 1:
         raise BadInput(f"kits: parties is {parties!r}; it is how many go on together, at least 1")
-    return declared(Barrier, make, party=Party(parties, wait), **_checked(settings))
+    party = Party(parties, wait)
+    return declared(Barrier, make, party=party, methods=(wait,), **_checked(settings))
 
 
 def rate(
@@ -197,7 +203,8 @@ def rate(
     """
     if rate < 1 or per <= 0:
         raise BadInput(f"kits: {rate!r} permits in {per!r} seconds; both must be positive")
-    return declared(Rate, make, pace=Pace(rate, per, kind, acquire), **_checked(settings))
+    pace = Pace(rate, per, kind, acquire)
+    return declared(Rate, make, pace=pace, methods=(acquire,), **_checked(settings))
 
 
 def wrapper(make: Make | None = None, /, *, attempts: int | None = None, **settings: Any) -> Any:
@@ -254,6 +261,10 @@ def _ways(
         refuses=refuses if isinstance(refuses, tuple) else (refuses,),
         prompt=not pooled,
     )
+
+
+def _methods(ways: Ways) -> tuple[Method, ...]:
+    return (ways.acquire, ways.release) if ways.hold is None else (ways.hold,)
 
 
 def _bounded(name: str, ways: Ways, fair: bool) -> type:
