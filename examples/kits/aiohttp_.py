@@ -59,8 +59,21 @@ async def _connection(connector: Connector) -> AsyncIterator[Any]:
         connection.release()
 
 
-@kits.pool(size=2, hold=_connection, unit=lambda each: each.protocol, refuses=OSError)
+_WAYS: dict[str, Any] = {
+    "size": 2,
+    "hold": _connection,
+    "unit": lambda connection: connection.protocol,
+    "refuses": OSError,
+}
+
+
+@kits.pool(fair=False, **_WAYS)
 async def connector() -> AsyncIterator[Any]:
     """Two connections at most."""
     async with Connector(limit=2) as made:
         yield made
+
+
+fair_connector = kits.pool(connector.make, **_WAYS)
+
+KNOWN = {"fair_connector": [("promise", "who comes again", "docs/findings/aiohttp-overtaking.md")]}

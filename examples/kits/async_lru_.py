@@ -25,3 +25,6 @@ def expiring(load: Any) -> Any:
 def bounded(load: Any) -> Any:
     """The two values used last are kept."""
     return alru_cache(maxsize=2)(load)
+
+
+KNOWN = {"bounded": [("limits", "concurrent loads", "docs/findings/async-lru-eviction.md")]}

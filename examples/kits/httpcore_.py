@@ -54,14 +54,22 @@ async def _get(pool: httpcore.AsyncConnectionPool, **options: Any) -> AsyncItera
         await response.aread()
 
 
-@kits.pool(
-    size=2,
-    hold=_get,
-    timeout="timeout",
-    refuses=(httpcore.PoolTimeout, httpcore.NetworkError, httpcore.RemoteProtocolError),
-    scopes=True,
-)
+_WAYS: dict[str, Any] = {
+    "size": 2,
+    "hold": _get,
+    "timeout": "timeout",
+    "refuses": (httpcore.PoolTimeout, httpcore.NetworkError, httpcore.RemoteProtocolError),
+    "scopes": True,
+}
+
+
+@kits.pool(fair=False, **_WAYS)
 async def pool() -> AsyncIterator[Any]:
     """Two connections at most."""
     async with httpcore.AsyncConnectionPool(max_connections=2, network_backend=Network()) as made:
         yield made
+
+
+fair_pool = kits.pool(pool.make, **_WAYS)
+
+KNOWN = {"fair_pool": [("promise", "who comes again", "docs/findings/httpcore-overtaking.md")]}

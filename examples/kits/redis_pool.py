@@ -38,5 +38,5 @@ class Connection:
 
 @kits.pool(size=2, acquire="get_connection", release="release", refuses=ConnectionError, fair=False)
 def blocking() -> Any:
-    """Two connections at most; who comes later waits."""
+    """Two connections at most; who comes later waits, and may be overtaken (no promise is made)."""
     return BlockingConnectionPool(max_connections=2, timeout=None, connection_class=Connection)

@@ -45,8 +45,8 @@ class Rate(Kit):
 
     @operation
     async def rest(self, user: str) -> str:
-        """Let some time pass."""
-        await asyncio.sleep(self.pace.per * 0.6)
+        """Let some time pass: a binary fraction, so that sums of times are exact."""
+        await asyncio.sleep(self.pace.per * 0.625)
         return "rested"
 
     @observe
@@ -81,7 +81,7 @@ class Rate(Kit):
     async def _afresh(self) -> None:
         await asyncio.sleep(2 * self.pace.per)
         tasks = [asyncio.create_task(self._ask()) for _ in range(self.pace.rate)]
-        await asyncio.wait(tasks, timeout=self.pace.per / 100)
+        await asyncio.wait(tasks, timeout=self.pace.per / 128)
         got = sum(1 for task in tasks if task.done() and not task.exception())
         self.promise(
             "after a quiet time all permits are there",
