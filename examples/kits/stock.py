@@ -29,26 +29,11 @@ TaskGroup = kits.group(lambda: asyncio.TaskGroup)
 ContextVar = kits.context(lambda: contextvars.ContextVar("value"))
 
 
-class Slots:
-    """A semaphore as the documentation of Condition suggests: one notification for each slot."""
-
-    def __init__(self, size: int) -> None:
-        self._condition = asyncio.Condition()
-        self._free = size
-
-    async def acquire(self) -> None:
-        async with self._condition:
-            await self._condition.wait_for(lambda: self._free > 0)
-            self._free -= 1
-
-    async def release(self) -> None:
-        async with self._condition:
-            self._free += 1
-            self._condition.notify()
-
-
 class Gate:
-    """The same with a release that is no coroutine's business, and so cannot be cancelled."""
+    """A semaphore over a condition, with one notification for each unit that comes back.
+
+    To give back cannot be cancelled halfway, as a careful author would see to.
+    """
 
     def __init__(self, size: int) -> None:
         self._condition = asyncio.Condition()
@@ -68,4 +53,8 @@ class Gate:
             self._condition.notify()
 
 
-Condition = kits.lock(lambda: Gate(2), size=2, fair=False)
+Condition = kits.lock(lambda: Gate(1), fair=False)
+ConditionOfTwo = kits.lock(lambda: Gate(2), size=2, fair=False)
+
+_LOST = "docs/findings/asyncio-condition-notify.md"  # repaired in Python 3.13
+KNOWN = {name: [("liveness", "never ends", _LOST)] for name in ("Condition", "ConditionOfTwo")}
