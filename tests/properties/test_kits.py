@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.kits import PROGRAM, load, targets
 from isomodel import BadInput, io, kits
 from isomodel.search.execute import session
 from isomodel.search.explore import Budget, Explorer, Outcome
@@ -254,6 +256,24 @@ def test_what_never_closes_is_told() -> None:
 
 def test_a_target_made_by_a_call_is_found_by_the_name_it_is_bound_to() -> None:
     assert spec_of(FOUND_BY_NAME).name == f"{__name__}:FOUND_BY_NAME"
+
+
+def test_every_page_of_a_finding_has_a_program_and_what_it_prints() -> None:
+    pages = sorted((Path(__file__).parents[2] / "docs" / "findings").glob("*.md"))
+    assert pages
+    for page in pages:
+        program = PROGRAM.search(page.read_text(encoding="utf-8"))
+        assert program is not None, page
+        compile(program[1], str(page), "exec")
+        assert "asyncio.run(" in program[1]
+        assert program[2].strip(), page
+
+
+def test_the_kits_of_the_standard_library_are_all_targets() -> None:
+    module = load("stock")
+    assert {"Lock", "Queue", "Event", "Barrier", "TaskGroup"} <= set(targets(module))
+    for name in targets(module):
+        assert spec_of(getattr(module, name)).name == f"stock:{name}"
 
 
 FOUND_BY_NAME = kits.lock(lambda: asyncio.Lock())
