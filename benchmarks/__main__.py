@@ -20,6 +20,7 @@ NAMES = (
     "programs",
     "sct",
     "prove",
+    "kits",
 )
 
 

@@ -53,6 +53,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hints, overload
 
@@ -270,7 +271,7 @@ def spec_of(cls: type, name: str | None = None) -> TargetSpec:
     Raises BadInput if it has no operation or no observable result, or if an argument has no
     strategy, a strategy no argument, or a handle no maker.
     """
-    name = name or f"{cls.__module__}:{cls.__qualname__}"
+    name = name or f"{cls.__module__}:{_bound_name(cls)}"
     marked = {
         key: member.__isomodel_operation__
         for key, member in inspect.getmembers(cls)
@@ -303,6 +304,13 @@ def spec_of(cls: type, name: str | None = None) -> TargetSpec:
         partitions=bool(getattr(cls, "partitions", False)),
         defects=dict(getattr(cls, "defects", {})),
     )
+
+
+def _bound_name(cls: type) -> str:
+    """The name under which its module knows the class: one made by a call cannot tell itself."""
+    module = sys.modules.get(cls.__module__)
+    names = [name for name, value in vars(module).items() if value is cls] if module else []
+    return cls.__qualname__ if cls.__name__ in names else next(iter(names), cls.__qualname__)
 
 
 def _operation_spec(

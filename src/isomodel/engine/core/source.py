@@ -889,7 +889,7 @@ class Core:
         _set_running_loop(loop)
         self._running = True
         if "anyio" in modules:
-            loop._adopt_threads()
+            loop._adopt_anyio()
         return outside
 
     def _leave(self, loop: Any, hooks: Any) -> None:
