@@ -1,0 +1,6 @@
+"""The reference platform: the factory layer behind a real WebSocket server, and its client.
+
+Built on the ``websockets`` library (``pip install "isomodel[platform]"``). The same code serves
+real sockets and, inside an execution, those of the network in memory. ``target`` is isomodel's
+view of it: what users do goes through a client, over a socket, to the server, to the layer.
+"""
