@@ -78,6 +78,24 @@ class Owner(Struct, eq=False):
         return name if number == 1 else f"{name}#{number}"
 
 
+class Serving(Owner):
+    """The work of a server on one connection: that of ``face``, whom it serves now.
+
+    It turns to whoever writes on the connection, and so do the tasks that serve the connection
+    as a whole, begun while it is ``fresh``. A task begun later, for one request, stays with whom
+    the request is from.
+    """
+
+    face: Any = None
+    fresh: bool = True
+
+    def turn(self, face: Owner) -> None:
+        """From now on serve this one."""
+        self.face = face
+        self.label, self.user, self.part = face.label, face.user, face.part
+        self.counts, self.io_count = face.counts, face.io_count
+
+
 OWNER: ContextVar[Owner] = ContextVar("isomodel_owner")
 
 

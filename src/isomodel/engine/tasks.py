@@ -14,7 +14,7 @@ from weakref import ref
 from isomodel.engine.executor import Executors
 from isomodel.engine.giving_up import Boundary, boundary_for
 from isomodel.engine.handle import Jump, Pending
-from isomodel.engine.owner import OWNER, Actor, ControlledTask, Owner, name_for
+from isomodel.engine.owner import OWNER, Actor, ControlledTask, Owner, Serving, name_for
 from isomodel.engine.waiting import frames
 from isomodel.values.schedule import Fault
 
@@ -160,6 +160,9 @@ class Tasks(Executors):
         return task
 
     def _new_actor(self, name: str, owner: Owner) -> Actor:
+        if type(owner) is Serving:
+            whose = owner if owner.fresh else owner.face
+            return self._enlist(f"{owner.label}/{owner.numbered(name)}", whose)
         if not owner.root:
             return self._enlist(f"{owner.label}/{owner.numbered(name)}", owner)
         label = owner.numbered(name)

@@ -101,7 +101,12 @@ class PlatformClient:
         if isinstance(message, wire.Reply):
             answer.set_result(message.value)
         else:
-            known = getattr(errors, message.error, None)
-            layers = isinstance(known, type) and issubclass(known, errors.LayerError)
-            text = message.message if layers else f"{message.error}: {message.message}"
-            answer.set_exception((known if layers else RequestFailed)(text))
+            answer.set_exception(_error(message))
+
+
+def _error(failure: wire.Failure) -> Exception:
+    """The error that the server met; only the layer's own are known by name."""
+    known = getattr(errors, failure.error, None)
+    if isinstance(known, type) and issubclass(known, errors.LayerError):
+        return known(failure.message)
+    return RequestFailed(f"{failure.error}: {failure.message}")

@@ -44,6 +44,8 @@ class Home:
 class Platform(FactoryLayer):
     """The reference factory layer behind a WebSocket server."""
 
+    uncertain = (ConnectionLost,)
+
     async def start(self) -> None:
         """Make the layer, and serve it."""
         self.layer = Layer(memory_backends(), self._parts)
