@@ -27,7 +27,7 @@ from isomodel.targets.plain import plain
 from isomodel.values.errors import BadInput
 from isomodel.values.execution import Leftover, Refusal, Rollback
 from isomodel.values.facts import Fact, Noted
-from isomodel.values.scenario import SERVER, Operation, Scenario, made_by, operation_of
+from isomodel.values.scenario import SERVER, Operation, Scenario, made_by
 from isomodel.values.trace import Event
 
 _OURS = ("isomodel/search/run.py", "isomodel/engine/giving_up.py")
@@ -129,11 +129,15 @@ class Run:
     def whose(self) -> tuple[str, str]:
         """Label and user of the operation now running."""
         owner = self.loop.owner()
-        return operation_of(owner.label), owner.user
+        return owner.label, owner.user
 
     def holds_rightly(self, label: str) -> bool:
-        """Whether this operation may still hold a unit: it runs, or its handle is in use."""
-        if label in self._live or "." not in label:
+        """Whether this operation may still hold a unit: it runs, or its handle is in use.
+
+        A server may, for all that can be told: which of a user's requests it took the unit for is
+        not known for sure.
+        """
+        if label in self._live or "." not in label or label.startswith(SERVER):
             return True
         return label in self._handles and label not in self._ended_handles
 
