@@ -204,6 +204,10 @@ class ControlledLoop(Tasks):
         """Raise RuntimeError, for want of users."""
         raise RuntimeError("acting_as needs a target: a program has no users")
 
+    def still_serving(self) -> str:
+        """Which servers are not closed, or have connections that are not, and what to do; or ""."""
+        return self.network.still_serving() if "network" in self.__dict__ else ""
+
     # Servers at the other end of simulated connections
 
     @functools.cached_property

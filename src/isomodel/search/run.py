@@ -35,6 +35,11 @@ _OURS = ("isomodel/search/run.py", "isomodel/engine/giving_up.py")
 
 Around = Callable[[ControlledLoop], contextlib.AbstractContextManager[object]]
 
+AS_TASK = (
+    "a server that serves for ever is to be started with asyncio.create_task, not awaited, and to "
+    "be closed in stop"
+)
+
 _ALL_IO = "*"
 """Stands for I/O of any kind where an owner's arrivals are counted by kind."""
 
@@ -196,9 +201,13 @@ class Run:
             shared = getattr(self.target, "shared", None)
             resources = list(shared()) if shared is not None else []
         except Blocked:
-            raise BadInput(f"{spec.name}: start never ends: {'; '.join(self._chains())}") from None
+            chains = "; ".join(self._chains())
+            served = f"; {AS_TASK}" if "serve_forever" in chains else ""
+            raise BadInput(f"{spec.name}: start never ends: {chains}{served}") from None
         except OutOfSteps:
-            raise BadInput(f"{spec.name}: start never ends; it is busy for ever") from None
+            raise BadInput(
+                f"{spec.name}: start never ends; it is busy for ever; {AS_TASK}"
+            ) from None
         except BadInput:
             raise
         except Exception as error:
@@ -380,7 +389,8 @@ class Run:
         try:
             return self._system(method, *args)
         except Blocked:
-            self.error = self.error or f"{name} never ends"
+            serving = self.loop.still_serving()
+            self.error = self.error or f"{name} never ends" + (f": {serving}" if serving else "")
         except Exception as error:
             self.error = self.error or f"{name} raised {type(error).__name__}: {error}"
         return None
