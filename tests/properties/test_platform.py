@@ -16,12 +16,12 @@ from isomodel.targets.factory.errors import AccessDenied, InvalidToken
 from isomodel.targets.factory.events import LIFE_CYCLE
 from isomodel.targets.factory.layer import Layer
 from isomodel.targets.factory.memory import memory_backends
-from isomodel.targets.platform import credentials
 from isomodel.targets.resolve import resolve
 from isomodel.values.scenario import Operation, Scenario
 
 pytest.importorskip("websockets")
 
+from isomodel.targets.platform import credentials
 from isomodel.targets.platform.client import ConnectionLost, PlatformClient, RequestFailed
 from isomodel.targets.platform.server import PlatformServer
 
