@@ -25,6 +25,7 @@ from isomodel.engine.handle import Handle
 from isomodel.engine.network import Network
 from isomodel.engine.owner import OWNER, Owner, Serving, name_for
 from isomodel.engine.refusals import NotSimulated
+from isomodel.engine.runtime import Blocked, OutOfSteps
 from isomodel.engine.tasks import Tasks
 from isomodel.values.execution import Issue
 from isomodel.values.facts import Fact
@@ -37,14 +38,6 @@ copy_context = contextvars.copy_context
 FAIR = 100
 """How many turns something may wait while others go on: no arrival keeps a program waiting for
 ever that looks for it again and again (``while not ready: await asyncio.sleep(0)``)."""
-
-
-class OutOfSteps(Exception):
-    """The execution took more steps than it was allowed."""
-
-
-class Blocked(Exception):
-    """Nothing can ever happen again, and the execution is not over; tells where tasks wait."""
 
 
 class ControlledLoop(Tasks):
@@ -103,6 +96,28 @@ class ControlledLoop(Tasks):
             raise RuntimeError("Cannot close a running event loop")
         self._closed = True
         self._forget()
+
+    def dismiss(self) -> list[str]:
+        """End every task and close; the names of those that swallow their cancellation."""
+        if not self.pending_tasks():
+            self.close()
+            return []
+        with self.running():
+            for _ in range(3):
+                for task in self.pending_tasks():
+                    task._log_destroy_pending = False  # type: ignore[attr-defined]
+                    task.cancel()
+                self.max_steps = self.steps + 1_000
+                with contextlib.suppress(Blocked, OutOfSteps, SystemExit, KeyboardInterrupt):
+                    self.settle()
+            swallowing = self.pending()
+        self.close()
+        return swallowing
+
+    @functools.cached_property
+    def in_task(self) -> Callable[[], object]:
+        """Tells which task is taking a step now; None where none is."""
+        return functools.partial(asyncio.current_task, self)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -203,10 +218,6 @@ class ControlledLoop(Tasks):
     def acting_as(self, user: str) -> contextlib.AbstractContextManager[None]:
         """Raise RuntimeError, for want of users."""
         raise RuntimeError("acting_as needs a target: a program has no users")
-
-    def still_serving(self) -> str:
-        """Which servers are not closed, or have connections that are not, and what to do; or ""."""
-        return self.network.still_serving() if "network" in self.__dict__ else ""
 
     # Servers at the other end of simulated connections
 

@@ -11,8 +11,6 @@ from isomodel.engine.protocol import Option, default
 class Default:
     """Runs one operation after another; what an empty schedule means."""
 
-    patient = True
-
     def choose(self, options: Sequence[Option], last: Actor) -> int:
         """The default option."""
         return default(options, last)

@@ -16,6 +16,10 @@ Fidelity = Literal["stock", "portable"]
 """``stock``: only orders the stock asyncio loop can produce. ``portable``: any task next."""
 
 
+RuntimeName = Literal["asyncio", "trio"]
+"""The library whose tasks are under control."""
+
+
 class Switch(msgspec.Struct, frozen=True, omit_defaults=True):
     """After ``step`` steps of task ``after``, ``to`` happens instead of the default.
 
