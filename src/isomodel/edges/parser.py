@@ -152,7 +152,7 @@ def _hunt(hunt: Parser) -> None:
         default=2,
         metavar="N",
         help="most faults of one scenario: cancellations, time limits that pass, failing and "
-        "slow I/O, jumps of the clock; default 2",
+        "slow I/O, jumps of the clock, failures of the simulated network; default 2",
     )
     hunt.add_argument(
         "--workers",
