@@ -21,6 +21,7 @@ NAMES = (
     "sct",
     "prove",
     "kits",
+    "runtimes",
 )
 
 

@@ -45,6 +45,9 @@ these members, all optional:
 ``partitions``
     True where a connection may also go silent for good: whoever only waits for an answer on it
     waits for ever, as over a real network, so the system needs time limits of its own.
+``uncertain``
+    errors after which nobody knows whether the operation was done, as where a connection broke
+    before the answer came: a tuple of exception classes.
 ``defects`` and ``arm(name)``
     known faults that can be armed, by name with a line that explains each.
 """
@@ -140,6 +143,7 @@ class TargetSpec(msgspec.Struct, frozen=True):
     cancels: str = "operations"
     scopes: bool = False
     partitions: bool = False
+    uncertain: tuple[type[Exception], ...] = ()
     defects: Mapping[str, str] = {}
     runtime: RuntimeName = "asyncio"
     """The runtime it runs on, of those that it declares."""
@@ -302,6 +306,7 @@ def spec_of(cls: type, name: str | None = None) -> TargetSpec:
         runtime=runtimes[0],
         runtimes=runtimes,
         partitions=bool(getattr(cls, "partitions", False)),
+        uncertain=tuple(getattr(cls, "uncertain", ())),
         defects=dict(getattr(cls, "defects", {})),
     )
 
