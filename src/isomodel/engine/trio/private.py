@@ -63,6 +63,8 @@ def missing() -> list[str]:
             operator.attrgetter(name)(sys.modules[__name__])
         except AttributeError:
             out.append(name)
+    if _WAITERS not in trio.Event.__init__.__globals__:
+        out.append("Event()._tasks")
     for cls, fields in FIELDS.items():
         known = {field.name for field in getattr(getattr(_run, cls, None), "__attrs_attrs__", ())}
         out += [f"_run.{cls}().{field}" for field in fields if field not in known]
@@ -372,6 +374,24 @@ class _NoIO:
 # Order
 
 
+_WAITERS = "__attr_factory__tasks"
+"""What makes the set of those who wait for an event, for the constructor that attrs has written."""
+
+
+class _InTurn(dict[Any, None]):
+    """A set in the order in which its members came: asyncio's, and one of those that are trio's."""
+
+    def add(self, task: Any) -> None:
+        self[task] = None
+
+    def remove(self, task: Any) -> None:
+        del self[task]
+
+
+def _waiters() -> Any:
+    return set() if _host() is None else _InTurn()
+
+
 _Status = _run.CancelStatus
 
 
@@ -420,6 +440,7 @@ def install() -> None:
     _threads.start_thread_soon = _start_thread_soon
     _threads._send_message_to_trio = _send_message_to_trio
     _run.Task.__hash__ = _hash_of_task
+    trio.Event.__init__.__globals__[_WAITERS] = _waiters
 
 
 _start: Any = None
