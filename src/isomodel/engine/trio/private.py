@@ -32,7 +32,6 @@ _threads: Any = _its_threads
 SUPPORTED = "0.27 to 0.35"
 
 NEEDED = (
-    "_run.CancelScope._cancel",
     "_run.CancelStatus.recalculate",
     "_run.GLOBAL_RUN_CONTEXT",
     "_run.Instruments",
@@ -288,7 +287,7 @@ class _Deadlines:
 
     def add(self, deadline: float, scope: Any) -> None:
         def expire() -> None:
-            scope._cancel(_deadline_passed())
+            _expire(scope)
 
         self._pending[scope] = self._host.deadline(deadline, expire)
 
@@ -302,10 +301,13 @@ class _Deadlines:
         return False
 
 
-def _deadline_passed() -> Any:
-    """The reason that trio gives for such a cancellation, from the version on that gives any."""
-    reason = getattr(_run, "CancelReason", None)
-    return reason(source="deadline") if reason is not None else None
+def _expire(scope: Any) -> None:
+    """Cancel it; trio tells the reason, from the version on that knows of reasons."""
+    reason, cancel = getattr(_run, "CancelReason", None), getattr(scope, "_cancel", None)
+    if reason is None or cancel is None:
+        scope.cancel()
+    else:
+        cancel(reason(source="deadline"))
 
 
 class _EntryQueue:
