@@ -62,7 +62,7 @@ class TrioEngine(Actors):
     def _begin(self) -> None:
         super()._begin()
         self._machine = Machine(self)
-        self._known: dict[Any, TrioTask] = {}
+        self._known: dict[int, TrioTask] = {}  # by id: a task's own hash is slow
         self._nursery: trio.Nursery | None = None
         self._expected: TrioTask | None = None
         self._fatal: BaseException | None = None
@@ -206,7 +206,7 @@ class TrioEngine(Actors):
         machine, known = self._machine, self._known
         while tasks := machine.ready():
             for task in tasks:
-                mine = known.get(task)
+                mine = known.get(id(task))
                 if mine is None:
                     self._let(task)
                 else:
@@ -285,11 +285,11 @@ class TrioEngine(Actors):
             mine = TrioTask(actor)
         mine.task = task
         mine.actor.reference = ref(mine)
-        self._known[task] = mine
+        self._known[id(task)] = mine
 
     def exited(self, task: Any) -> None:
         """The task has ended."""
-        mine = self._known.pop(task, None)
+        mine = self._known.pop(id(task), None)
         if mine is not None:
             mine.task = None
             self._fatal = self._fatal or mine.fatal

@@ -34,7 +34,6 @@ SUPPORTED = "0.27 to 0.35"
 NEEDED = (
     "_run.CancelStatus.recalculate",
     "_run.GLOBAL_RUN_CONTEXT",
-    "_run.Instruments",
     "_run.Runner.close",
     "_run.Runner.init",
     "_run.Runner.reschedule",
@@ -150,7 +149,7 @@ class Machine:
         """Begin, with ``main`` as the main task, and go on until all tasks wait."""
         self._runner = runner = _Runner(
             clock=_Clock(self._host),
-            instruments=_run.Instruments([_Instrument(self._host)]),
+            instruments=_Instruments(self._host),
             io_manager=_NoIO(self._host),
             ki_manager=_NoInterrupts(),
             strict_exception_groups=True,
@@ -265,17 +264,29 @@ class _Clock(trio.abc.Clock):
         return 0.0
 
 
-class _Instrument(trio.abc.Instrument):
-    """Tells of tasks that come and go."""
+class _Instruments(dict[str, list[Callable[..., object]]]):
+    """Who is told of what: the host of tasks that come and go, and the program's instruments.
+
+    trio's own looks each hook up in a dictionary written in Python, ten times a step.
+    """
 
     def __init__(self, host: Host) -> None:
-        self._host = host
+        super().__init__(task_spawned=[host.spawned], task_exited=[host.exited])
+        self._hooks: dict[Any, list[tuple[str, Callable[..., object]]]] = {}
 
-    def task_spawned(self, task: Any) -> None:
-        self._host.spawned(task)
+    def call(self, hook: str, *args: Any) -> None:
+        for told in self[hook]:
+            told(*args)
 
-    def task_exited(self, task: Any) -> None:
-        self._host.exited(task)
+    def add_instrument(self, instrument: Any) -> None:
+        names = [name for name in vars(trio.abc.Instrument) if not name.startswith("_")]
+        self._hooks[instrument] = [(name, getattr(instrument, name)) for name in names]
+        for name, told in self._hooks[instrument]:
+            self.setdefault(name, []).append(told)
+
+    def remove_instrument(self, instrument: Any) -> None:
+        for name, told in self._hooks.pop(instrument):
+            self[name].remove(told)
 
 
 class _Deadlines:
