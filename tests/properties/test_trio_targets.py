@@ -431,12 +431,12 @@ def test_an_unknown_runtime_is_bad_input() -> None:
 def test_what_trio_has_moved_is_said_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert private.missing() == []
     monkeypatch.delattr(private._run, "unrolled_run")
-    monkeypatch.delattr(private._run.Runner, "spawn_impl")
+    monkeypatch.delattr(private._run.Runner, "reschedule")
     with pytest.raises(BadInput) as caught:
         private.check()
     said = str(caught.value)
     assert f"trio {trio.__version__} cannot be controlled: it has moved" in said
-    assert "_run.Runner.spawn_impl, _run.unrolled_run" in said
+    assert "_run.Runner.reschedule, _run.unrolled_run" in said
     assert private.SUPPORTED in said
 
 

@@ -58,6 +58,7 @@ class TrioEngine(Actors):
 
     waiter = Awaited
     chooses_steps = False
+    """Whether each step of a task is a choice of its own, and an arrival only makes it possible."""
 
     def _begin(self) -> None:
         super()._begin()

@@ -32,23 +32,23 @@ _threads: Any = _its_threads
 SUPPORTED = "0.27 to 0.35"
 
 NEEDED = (
-    "_run.CancelStatus.recalculate",
+    "_run.CancelStatus",
     "_run.GLOBAL_RUN_CONTEXT",
-    "_run.Runner.close",
-    "_run.Runner.init",
     "_run.Runner.reschedule",
-    "_run.Runner.spawn_impl",
     "_run.Task",
     "_run.unrolled_run",
+    "_threads.PARENT_TASK_DATA",
     "_threads._send_message_to_trio",
     "_threads.start_thread_soon",
 )
 """What is looked for by name, from the modules ``trio._core._run`` and ``trio._threads``."""
 
 FIELDS = {
-    "Runner": ("clock", "instruments", "io_manager", "ki_manager", "deadlines", "entry_queue",
-               "runq", "tasks", "waiting_for_idle", "system_context", "strict_exception_groups"),
-    "Task": ("_counter", "_runner", "_cancel_status"),
+    "Runner": ("asyncgens", "clock", "deadlines", "entry_queue", "instruments", "io_manager",
+               "ki_manager", "runq", "strict_exception_groups", "system_context",
+               "waiting_for_idle"),
+    "Task": ("_counter", "_runner"),
+    "TrioToken": ("_reentry_queue",),
 }  # fmt: skip
 """The attributes of instances: trio's classes are attrs classes, which say what they have."""
 
@@ -326,6 +326,7 @@ class _EntryQueue:
 
     def __init__(self, host: Host) -> None:
         self.host = host
+        self._once: dict[Any, None] = {}
 
     async def task(self) -> None:
         """Wait for the end: nothing is left to do for the task that trio has for this."""
@@ -334,7 +335,15 @@ class _EntryQueue:
     def run_sync_soon(
         self, callback: Callable[..., object], *args: Any, idempotent: bool = False
     ) -> None:
-        self.host.soon(callback, args)
+        if not idempotent:
+            self.host.soon(callback, args)
+        elif (callback, args) not in self._once:
+            self._once[callback, args] = None
+            self.host.soon(self._call_once, (callback, args))
+
+    def _call_once(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        del self._once[callback, args]
+        callback(*args)
 
     def size(self) -> int:
         return 0
@@ -420,7 +429,8 @@ class _NumberedStatus(_Status):  # type: ignore[misc, valid-type]
 
     def __new__(cls, *args: Any, **options: Any) -> Any:
         self = super().__new__(cls)
-        self.number = next(_run.GLOBAL_RUN_CONTEXT.runner.statuses)
+        numbers = getattr(_run.GLOBAL_RUN_CONTEXT.runner, "statuses", None)
+        self.number = id(self) if numbers is None else next(numbers)  # a run in a worker thread
         return self
 
     def __hash__(self) -> int:
