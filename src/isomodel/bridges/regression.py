@@ -21,10 +21,15 @@ from isomodel.search.cases import write as put
 from isomodel.values.case import Case
 from isomodel.values.errors import BadInput
 from isomodel.values.scenario import Operation, made_by
+from isomodel.values.schedule import OF_IO, OF_NETWORK
 
 WIDTH = 100
 
-_AT = {"fail": "io", "slow": "io", "jump": "timer"}
+_AT = {
+    **dict.fromkeys(OF_IO, "io"),
+    **dict.fromkeys(OF_NETWORK, "event"),
+    "jump": "timer",
+}
 """What the words of faults call the place where they strike; "after" so many steps the others."""
 
 

@@ -94,6 +94,26 @@ def jump(task: str, *, timer: int) -> Fault:
     return Fault("jump", task, timer)
 
 
+def refuse(task: str, *, event: int) -> Fault:
+    """The task's network event of this number, from 0, a connect, is refused."""
+    return Fault("refuse", task, event)
+
+
+def reset(task: str, *, event: int) -> Fault:
+    """Instead of the task's network event of this number its connection is reset."""
+    return Fault("reset", task, event)
+
+
+def split(task: str, *, event: int) -> Fault:
+    """The bytes of the task's network event of this number come in three pieces."""
+    return Fault("split", task, event)
+
+
+def partition(task: str, *, event: int) -> Fault:
+    """From the task's network event of this number on, its connection is silent."""
+    return Fault("partition", task, event)
+
+
 class StoryWarning(UserWarning):
     """A story's schedule did not fit in part: the program has changed since it was kept."""
 

@@ -25,7 +25,7 @@ def adopt() -> None:
     start_a_thread = worker.start
 
     def start(self: Any) -> None:
-        if isinstance(self.loop, Executors):
+        if isinstance(self.loop, Executors) and not self.loop.threads_run:
             self.queue = _Inbox(self)
         else:
             start_a_thread(self)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextvars import Context
 from typing import Any, Protocol
 
+from isomodel.engine.core import Blocked, OutOfSteps
 from isomodel.engine.giving_up import Boundary
 from isomodel.engine.owner import Actor, Owner
 from isomodel.engine.protocol import Scheduler
@@ -20,16 +21,10 @@ from isomodel.values.facts import Fact
 from isomodel.values.schedule import Fault
 from isomodel.values.trace import Step
 
+__all__ = ["Blocked", "Cancelled", "Crashed", "Doing", "OutOfSteps", "Runtime"]
+
 Cancelled = asyncio.CancelledError
 """What ``Doing.result`` raises of a task that was cancelled, whatever its library calls that."""
-
-
-class OutOfSteps(Exception):
-    """The execution took more steps than it was allowed."""
-
-
-class Blocked(Exception):
-    """Nothing can ever happen again, and the execution is not over; tells where tasks wait."""
 
 
 class Crashed(Exception):
@@ -79,6 +74,10 @@ class Runtime(Protocol):
 
     @scheduler.setter
     def scheduler(self, scheduler: Scheduler) -> None: ...
+
+    @property
+    def hits(self) -> list[tuple[Fault, Iterable[Owner]]]:
+        """The faults of the network that struck, each with who has used that connection."""
 
     @property
     def asks_always(self) -> bool:

@@ -21,7 +21,7 @@ from isomodel.search.run import Around, Run
 from isomodel.search.runtimes import making
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.errors import BadInput
-from isomodel.values.execution import Arrival, Execution, Issue, Refusal
+from isomodel.values.execution import Arrival, Execution, Hit, Issue, Refusal
 from isomodel.values.scenario import Scenario, made_by
 from isomodel.values.schedule import Fault, Fidelity, Schedule
 
@@ -49,6 +49,13 @@ def session() -> Iterator[None]:
         gc.unfreeze()
         if enabled:
             gc.enable()
+
+
+def tidy() -> None:
+    """Between two executions of a session: collect what they left, if that has become much."""
+    young, _, middle = gc.get_count()
+    if young > 20_000:
+        gc.collect(2 if middle > 20 else 1)
 
 
 class Alone(msgspec.Struct, frozen=True):
@@ -148,8 +155,7 @@ def _clock_of(loop: Runtime) -> Any:
 def controlled(run: Run, around: Around = contextlib.nullcontext) -> tuple[Issue, ...]:
     """Run all phases under control; what was not."""
     loop = run.loop
-    if gc.get_count()[0] > 20_000:
-        gc.collect(1)
+    tidy()
     with _control.installed():
         _control.begin(run.scenario.seed, loop.time, loop.label)
         before = enter(run)
@@ -180,6 +186,9 @@ def evidence(
         shared=run.shared,
         leftovers=tuple(run.leftovers),
         rollbacks=tuple(run.rollbacks),
+        hits=tuple(
+            Hit(fault, tuple(sorted({owner.user for owner in users}))) for fault, users in loop.hits
+        ),
         uncontrolled=issues,
         waiting=tuple(run.waiting),
         secrets=secrets_of(run.spec, run.scenario),

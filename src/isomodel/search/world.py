@@ -10,7 +10,7 @@ from typing import Any
 from isomodel.engine.owner import OWNER, Owner, Part
 from isomodel.engine.runtime import Runtime
 from isomodel.values.facts import Fact, Noted
-from isomodel.values.scenario import Operation
+from isomodel.values.scenario import Operation, operation_of
 
 _ALL_IO = "*"
 """Stands for I/O of any kind where an owner's arrivals are counted by kind."""
@@ -36,7 +36,7 @@ class RunWorld:
     def note(self, fact: Fact) -> None:
         """Record a fact."""
         owner = self.loop.owner()
-        self.facts.append(Noted(fact, owner.label, owner.user, self.loop.now))
+        self.facts.append(Noted(fact, operation_of(owner.label), owner.user, self.loop.now))
 
     def watch(self, thing: Any, what: str) -> None:
         """Expect this object to be gone at the end."""
@@ -61,7 +61,7 @@ class RunWorld:
     def whose(self) -> tuple[str, str]:
         """Label and user of the operation now running."""
         owner = self.loop.owner()
-        return owner.label, owner.user
+        return operation_of(owner.label), owner.user
 
     def holds_rightly(self, label: str) -> bool:
         """Whether this operation may still hold a unit: it runs, or its handle is in use."""

@@ -42,6 +42,9 @@ these members, all optional:
 ``runtime``
     the library whose tasks the target runs on: ``"asyncio"`` (the default) or ``"trio"``; both,
     ``("asyncio", "trio")``, for one written for anyio, which is then hunted on both.
+``partitions``
+    True where a connection may also go silent for good: whoever only waits for an answer on it
+    waits for ever, as over a real network, so the system needs time limits of its own.
 ``defects`` and ``arm(name)``
     known faults that can be armed, by name with a line that explains each.
 """
@@ -137,6 +140,7 @@ class TargetSpec(msgspec.Struct, frozen=True):
     max_users: int = 3
     cancels: str = "operations"
     scopes: bool = False
+    partitions: bool = False
     defects: Mapping[str, str] = {}
     runtime: RuntimeName = "asyncio"
     """The runtime it runs on, of those that it declares."""
@@ -300,6 +304,7 @@ def spec_of(cls: type, name: str | None = None) -> TargetSpec:
         scopes=_scopes(name, cls),
         runtime=runtimes[0],
         runtimes=runtimes,
+        partitions=bool(getattr(cls, "partitions", False)),
         defects=dict(getattr(cls, "defects", {})),
     )
 

@@ -48,10 +48,21 @@ _OURS = str(Path(isomodel.__file__).parent)
 _BUILT_IN = str(Path(_OURS, "targets", "factory"))
 
 
-def modules_of(roots: Iterable[Any]) -> tuple[ModuleType, ...]:
-    """The modules of the program to which these functions or classes belong."""
+def modules_of(
+    roots: Iterable[Any], packages: Iterable[str] | None = None
+) -> tuple[ModuleType, ...]:
+    """The modules of the program to which these functions or classes belong.
+
+    ``packages`` are the only others whose code counts, where they are given.
+    """
     own = _own_modules({str(getattr(root, "__module__", "")) for root in roots})
     found = dict.fromkeys(own)
+    if packages is not None:
+        wanted = tuple(packages)
+        for name, module in _loaded():
+            if any(name == each or name.startswith(each + ".") for each in wanted):
+                found.setdefault(module)
+        return tuple(module for module in found if _has_source(module))
     for package in sorted(_named_packages(own)):
         for name, module in _loaded():
             if name.partition(".")[0] == package and len(found) < MOST_FILES and _is_seen(name):

@@ -13,8 +13,8 @@ from isomodel.values.schedule import RuntimeName, Schedule
 from isomodel.values.verdict import Finding
 
 SCHEMA = 3
-"""2 since cases may have faults other than ``cancel`` and ``fail``, 3 since they may be for another
-runtime than asyncio; older ones are read as ever."""
+"""2 since cases may have faults other than ``cancel`` and ``fail``, 3 since they may have those of
+the network and be for another runtime than asyncio; older ones are read as ever."""
 
 
 class Size(msgspec.Struct, frozen=True, order=True):

@@ -21,6 +21,7 @@ from isomodel.engine.executor import Line
 from isomodel.engine.giving_up import Boundary
 from isomodel.engine.handle import Handle, Post, TaskStep, Timer
 from isomodel.engine.owner import OWNER, Actor, Owner, name_for
+from isomodel.engine.protocol import Scheduler
 from isomodel.engine.refusals import NotSimulated
 from isomodel.engine.runtime import Blocked, Crashed, OutOfSteps
 from isomodel.engine.sources import active
@@ -52,22 +53,19 @@ class TrioEngine(Actors):
         "_machine",
         "_nursery",
         "_steps",
-        "_thread",
         "_turns",
     )
 
-    waiter = Awaited
     chooses_steps = False
     """Whether each step of a task is a choice of its own, and an arrival only makes it possible."""
 
-    def _begin(self) -> None:
-        super()._begin()
+    def __init__(self, scheduler: Scheduler, **options: Any) -> None:
+        super().__init__(scheduler, **options)
         self._machine = Machine(self)
         self._known: dict[int, TrioTask] = {}  # by id: a task's own hash is slow
         self._nursery: trio.Nursery | None = None
         self._expected: TrioTask | None = None
         self._fatal: BaseException | None = None
-        self._thread = threading.get_ident()
         self._line: Line | None = None
         self._lines: dict[int, Line] = {}
         self._steps: list[TaskStep] = []
@@ -155,7 +153,9 @@ class TrioEngine(Actors):
         context.run(OWNER.set, owner)
         return self._spawn(coro, actor, context)
 
-    def create_task(self, coro: Coroutine[Any, Any, Any], *, context: Context) -> TrioTask:
+    def create_task(  # type: ignore[override]
+        self, coro: Coroutine[Any, Any, Any], *, context: Context
+    ) -> TrioTask:
         """Start ``coro`` in this very context: what it sets there stays set."""
         actor = self._new_actor(name_for(coro), context.get(OWNER, self.root))
         return self._spawn(coro, actor, context)
@@ -270,6 +270,12 @@ class TrioEngine(Actors):
                 self._record_in_trace(timer)
             self._run_handle(timer)
         self._run_ready()
+
+    def io(self, name: str, latency: float, fails: type[BaseException] | None) -> Awaited:  # type: ignore[override]
+        """What the arrival of this I/O completes, or fails where a fault says so."""
+        future = Awaited(loop=self)
+        self._begin_io(future, name, latency, fails)
+        return future
 
     # What the machine tells (engine.trio.private.Host)
 

@@ -19,7 +19,7 @@ from isomodel.engine.tracking.sink import WRITE, here
 from isomodel.engine.world import enter
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.recording import Recording
-from isomodel.search.execute import session
+from isomodel.search.execute import session, tidy
 from isomodel.search.program import Main
 from isomodel.search.proof.follow import Follow, FollowedLoop
 from isomodel.search.proof.tree import Diverged, Stop, Tree
@@ -165,6 +165,7 @@ class _Proof:
         victims: dict[tuple[str, str], None],
     ) -> Ended | None:
         """One execution; None if its rest is known."""
+        tidy()
         loop = TrackedLoop(tree, tracked, faults=plan, max_steps=self._max_steps)
         tree.begin()
         tracked.begin()
