@@ -347,6 +347,28 @@ def test_executions_are_the_same_in_another_process_with_another_hash_seed() -> 
     assert other.stdout.strip() == digest()
 
 
+_FIRST = """
+import anyio, anyio.to_thread
+from isomodel.schedulers.fifo import Default
+from isomodel.search.execute import session
+from isomodel.search.program import run_program
+
+async def main():
+    await anyio.to_thread.run_sync(int)
+
+with session():
+    how, why, loop = run_program(main, Default(), runtime={runtime!r})
+    print(how, loop.uncontrolled)
+"""
+
+
+@pytest.mark.parametrize("runtime", ["asyncio", "trio"])
+def test_worker_threads_are_under_control_in_the_first_execution_of_a_process(runtime: str) -> None:
+    code = _FIRST.format(runtime=runtime)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "ok []"
+
+
 # Bad input
 
 

@@ -141,6 +141,7 @@ class TrioEngine(Actors):
         super()._forget()
         self._steps.clear()
         self._known.clear()
+        self._machine.forget()
 
     # Tasks
 

@@ -46,7 +46,7 @@ NEEDED = (
 FIELDS = {
     "Runner": ("asyncgens", "clock", "deadlines", "entry_queue", "instruments", "io_manager",
                "ki_manager", "runq", "strict_exception_groups", "system_context",
-               "waiting_for_idle"),
+               "tasks", "waiting_for_idle"),
     "Task": ("_counter", "_runner"),
     "TrioToken": ("_reentry_queue",),
 }  # fmt: skip
@@ -119,6 +119,7 @@ class Machine:
         self._host = host
         self._generator: Any = None
         self._hooks: Any = None
+        self._runner: Any = None
         self._made: list[Any] = []
         self.over = False
         """Whether its main task and all others have ended."""
@@ -218,6 +219,14 @@ class Machine:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._generator.close()
+            for task in self._runner.tasks:
+                _close(task.coro)
+                for nursery in task.child_nurseries:
+                    nursery._children.clear()  # they have ended by other ways than it knows
+
+    def forget(self) -> None:
+        """Let go of what has run: it refers to the host, which is to be free at once."""
+        self._runner = self._generator = self._hooks = None
 
     # What its tasks see
 
@@ -237,6 +246,14 @@ class Machine:
         finally:
             here.update(inside)
             sniffio.thread_local.name = library
+
+
+def _close(coroutine: Any) -> None:
+    """End it here and now; what waits in its clean-up is told again, and nothing gets out."""
+    for _ in range(10):
+        with contextlib.suppress(BaseException):
+            coroutine.close()
+            return
 
 
 # The parts of a run that are exchanged
