@@ -50,7 +50,7 @@ async def talk(url: str, user: str) -> dict[str, Any]:
     credential = credentials.issue(KEY, user, time.time() + 60)
     client = await PlatformClient.connect(url, credential, events.append)
     answer = await client.ask("run_agent", task=f"task of {user}")
-    await client.ask("save", memory=f"memory of {user}")
+    await client.ask("save", about=user, memory=f"memory of {user}")
     number = await client.ask("open_session")
     await client.ask("write", session=number, text=f"row of {user}")
     rows = await client.ask("query", session=number)
@@ -104,7 +104,7 @@ def test_in_simulation_every_operation_does_its_work_and_nothing_leaves() -> Non
         Operation("bob.3", "bob", "call"),
         Operation("bob.4", "bob", "refresh"),
         Operation("bob.5", "bob", "track", {"what": "b-event"}),
-        Operation("bob.6", "bob", "create_context", {"user_id": "me"}),
+        Operation("bob.6", "bob", "create_context", {"user_id": "me", "tag": "tag of bob"}),
         Operation("bob.7", "bob", "disconnect"),
     ]
     with session():

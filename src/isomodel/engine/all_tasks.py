@@ -28,8 +28,10 @@ class _Register(weakref.WeakSet[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         yield from super().__iter__()
-        for loop in loops_alive():
-            yield from loop.pending_tasks()
+        for made in loops_alive():
+            if isinstance(made, asyncio.AbstractEventLoop):  # and no engine of another library
+                loop: Any = made
+                yield from loop.pending_tasks()
 
 
 def install(patches: Patches) -> None:

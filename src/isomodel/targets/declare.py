@@ -74,6 +74,8 @@ USERS = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi")
 
 _SECRET = "isomodel.secret"
 
+_KNOWN: tuple[RuntimeName, ...] = get_args(RuntimeName)
+
 Secret = Annotated[str, _SECRET]
 """An argument that isomodel fills with an unforgeable marker of the acting user."""
 
@@ -160,6 +162,8 @@ def on(spec: TargetSpec, runtime: str) -> TargetSpec:
     for known in spec.runtimes:
         if known == runtime:
             return msgspec.structs.replace(spec, runtime=known)
+    if runtime not in _KNOWN:
+        raise BadInput(f"runtime {runtime!r} is not known; isomodel has {', '.join(_KNOWN)}")
     declared = " and ".join(spec.runtimes)
     raise BadInput(
         f'{spec.name}: not declared for runtime "{runtime}", only for {declared}; '
@@ -171,7 +175,7 @@ def _runtimes(name: str, cls: type) -> tuple[RuntimeName, ...]:
     declared = getattr(cls, "runtime", "asyncio")
     if isinstance(declared, str):
         declared = (declared,)
-    known = get_args(RuntimeName)
+    known = _KNOWN
     if not isinstance(declared, tuple) or not declared:
         raise BadInput(f"{name}: runtime is {declared!r}; write {_choices(known)}")
     for each in declared:

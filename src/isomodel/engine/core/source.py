@@ -893,7 +893,7 @@ class Core:
         set_asyncgen_hooks(loop._asyncgen_begins, loop._asyncgen_dropped)
         _set_running_loop(loop)
         self._running = True
-        if "anyio" in modules:
+        if "anyio" in modules:  # whose back end is imported by its first call, too late
             loop._adopt_anyio()
         return outside
 

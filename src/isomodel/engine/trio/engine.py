@@ -57,11 +57,12 @@ class TrioEngine(Actors):
     )
 
     chooses_steps = False
+    """Whether each step of a task is a choice of its own, and an arrival only makes it possible."""
 
     def __init__(self, scheduler: Scheduler, **options: Any) -> None:
         super().__init__(scheduler, **options)
         self._machine = Machine(self)
-        self._known: dict[Any, TrioTask] = {}
+        self._known: dict[int, TrioTask] = {}  # by id: a task's own hash is slow
         self._nursery: trio.Nursery | None = None
         self._expected: TrioTask | None = None
         self._fatal: BaseException | None = None
@@ -140,6 +141,7 @@ class TrioEngine(Actors):
         super()._forget()
         self._steps.clear()
         self._known.clear()
+        self._machine.forget()
 
     # Tasks
 
@@ -206,7 +208,7 @@ class TrioEngine(Actors):
         machine, known = self._machine, self._known
         while tasks := machine.ready():
             for task in tasks:
-                mine = known.get(task)
+                mine = known.get(id(task))
                 if mine is None:
                     self._let(task)
                 else:
@@ -291,11 +293,11 @@ class TrioEngine(Actors):
             mine = TrioTask(actor)
         mine.task = task
         mine.actor.reference = ref(mine)
-        self._known[task] = mine
+        self._known[id(task)] = mine
 
     def exited(self, task: Any) -> None:
         """The task has ended."""
-        mine = self._known.pop(task, None)
+        mine = self._known.pop(id(task), None)
         if mine is not None:
             mine.task = None
             self._fatal = self._fatal or mine.fatal
