@@ -147,6 +147,7 @@ class Crew:
         self.asks_always = False
         self.now = 0.0
         self.steps = 0
+        self.made = 0
         self.quiet = 0
         self.root = Owner("", "", Part(""), root=True)
         self.last = Actor("", self.root)

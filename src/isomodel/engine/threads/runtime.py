@@ -37,6 +37,9 @@ class ThreadControl:
                 self._patches.attribute(kind, name, method)
             self._control.install()
             for holder, name, value in list(standins.names()):
+                if isinstance(holder, type):
+                    self._patches.attribute(holder, name, value)
+                    continue
                 self._patches.on_undo(_resetting(holder, name))
                 setattr(holder, name, value)
             standins.adopt_conditions()
@@ -78,6 +81,8 @@ class ThreadControl:
 
 
 def _resetting(holder: Any, name: str) -> Callable[[], None]:
+    if name not in vars(holder):
+        return lambda: delattr(holder, name)
     before = getattr(holder, name)
     return lambda: setattr(holder, name, before)
 
