@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Callable
 
 from isomodel.engine.portable import PortableLoop
 from isomodel.engine.runtime import Runtime
 from isomodel.engine.stock import StockLoop
+from isomodel.targets.declare import TargetSpec
+from isomodel.tracking.tracker import Tracker
 from isomodel.values.errors import BadInput
 from isomodel.values.schedule import Fidelity, RuntimeName
 
@@ -21,6 +25,32 @@ def making(runtime: RuntimeName, fidelity: Fidelity) -> Making:
 
     Raises BadInput, in one line, if its library is not installed or cannot be controlled.
     """
+    if runtime == "threads":
+        return _threads()
     if runtime != "asyncio":
         raise BadInput(f'runtime "{runtime}" has no engine here; write `runtime = "asyncio"`')
     return _LOOPS[fidelity]
+
+
+def _threads() -> Making:
+    from isomodel.engine.threads import greenlets, target  # only for what runs on it
+
+    greenlets.load()
+    return target.ThreadsRuntime
+
+
+def prepared(spec: TargetSpec) -> contextlib.AbstractContextManager[None]:
+    """Have the target's code as its runtime needs it, inside a block."""
+    return tracker_of(spec).rewritten if spec.runtime == "threads" else contextlib.nullcontext()
+
+
+def tracker_of(spec: TargetSpec) -> Tracker:
+    """What sees the accesses of the target's code: on threads only its author's, at its points."""
+    return _tracker(spec.cls) if spec.runtime == "threads" else Tracker((spec.cls,))
+
+
+@functools.lru_cache(maxsize=64)
+def _tracker(cls: type) -> Tracker:
+    from isomodel.engine.threads.points import with_points
+
+    return Tracker((cls,), with_points, ())

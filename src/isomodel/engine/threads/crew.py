@@ -18,7 +18,7 @@ from __future__ import annotations
 import contextlib
 import heapq
 from _thread import get_ident
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from isomodel.engine.owner import Actor, Owner, Part
@@ -142,7 +142,6 @@ class Crew:
     def __init__(self, scheduler: Scheduler, *, max_steps: int = 20_000) -> None:
         self._greenlets = greenlets.load()
         self.scheduler = scheduler
-        self._pick: Callable[[list[Any]], int] = getattr(scheduler, "pick", self._choose)
         self.max_steps = max_steps
         self.asks_always = False
         self.now = 0.0
@@ -163,6 +162,7 @@ class Crew:
         self.ends: dict[int, str] = {}
         self.on_ending: list[Callable[[], object]] = []
         self.ending = False
+        self.stepped: Callable[[ControlledThread], object] | None = None
         self.traced: Callable[[], object] | None = None
         self._waiting: dict[int, list[ControlledThread]] = {}
         self._timers: list[tuple[float, int, Timer]] = []
@@ -173,6 +173,16 @@ class Crew:
         self._hub: Any = None
         self._shared = interpreters_own()
 
+    @property
+    def scheduler(self) -> Scheduler:
+        """Who decides what happens next."""
+        return self._scheduler
+
+    @scheduler.setter
+    def scheduler(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._pick: Callable[[list[Any]], int] = getattr(scheduler, "pick", self._choose)
+
     # Its life
 
     def run(self, main: Callable[[], object]) -> None:
@@ -181,40 +191,61 @@ class Crew:
         Raises Deadlock, OutOfSteps or Alarm, or what ``main`` raised. What other threads raised
         is in ``errors``. Whoever still waits at the end is ended.
         """
-        self._hub = self._greenlets.getcurrent()
-        before, here.crew = here.crew, self
-        outside = Locals(self._shared)
-        outside.leave()
-        first = self.spawn("main", main, ident=self.os_thread)
-        try:
-            while not first.greenlet.dead and self._outcome is None:
-                following = self._next()
-                if following is None:
-                    self._outcome = self._stuck()
-                    break
-                self._begin_step(following)
-                self._enter(following)
-        finally:
-            self._end_all()
-            here.crew = before
-            outside.enter()
-        if self._outcome is not None:
-            raise self._outcome
+        with self.under_way():
+            first = self.spawn("main", main, ident=self.os_thread)
+            try:
+                self.drive(first)
+            finally:
+                self.end()
         for name, error in self.errors:
             if name == "main":
                 raise error
 
+    @contextlib.contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Have the caller's OS thread, at this place of its stack, run these threads."""
+        self._hub = self._greenlets.getcurrent()
+        before, here.crew = here.crew, self
+        outside = Locals(self._shared)
+        outside.leave()
+        try:
+            yield
+        finally:
+            here.crew = before
+            outside.enter()
+
+    def drive(self, first: ControlledThread) -> None:
+        """Run all threads until this one has ended; raises Deadlock, OutOfSteps or Alarm."""
+        self._outcome = None
+        while not first.greenlet.dead and self._outcome is None:
+            following = self._next()
+            if following is None:
+                self._outcome = self._stuck()
+                break
+            self._begin_step(following)
+            self._enter(following)
+        if self._outcome is not None:
+            raise self._outcome
+
     def spawn(
-        self, name: str, body: Callable[[], object], *, ident: int | None = None
+        self,
+        name: str,
+        body: Callable[[], object],
+        *,
+        ident: int | None = None,
+        owner: Owner | None = None,
     ) -> ControlledThread:
-        """A new thread, able to take its first step, which ends before its first point."""
-        creator = self.current.owner if self.current is not None else self.root
+        """A new thread, able to take its first step, which ends before its first point.
+
+        It is a thread of ``owner``'s, or else an owner of its own.
+        """
+        creator = owner or (self.current.owner if self.current is not None else self.root)
         label = creator.numbered(name)
         if creator.label and creator.label != "main":
             label = f"{creator.label}/{label}"
         while label in self.threads:
             label += "~"
-        owner = Owner(label, "", creator.part)
+        owner = owner or Owner(label, creator.user, creator.part)
         number = len(self.threads) + 1
         thread = ControlledThread(
             label, owner, number, ident or 1_000 + number, Locals(self._shared), self.now
@@ -250,19 +281,27 @@ class Crew:
         if not self.ending:
             self.errors.append((thread.name, error))
 
-    def _end_all(self) -> None:
+    def end(self) -> None:
         """End every thread that has not ended by itself."""
         self.ending = True
         for action in self.on_ending:
             action()
         for thread in list(self.threads.values()):
-            while not thread.greenlet.dead and self._refusals < STUBBORN:
-                self._refusals += 1
-                self.current = thread
-                self.last = thread.actor
-                with contextlib.suppress(Ended):  # from one that never began
-                    (thread.greenlet if thread.paused.dead else thread.paused).throw(Ended)
+            self.end_one(thread)
+
+    def end_one(self, thread: ControlledThread) -> None:
+        """End this thread, wherever it is."""
+        ending, self.ending = self.ending, True
+        while not thread.greenlet.dead and self._refusals < STUBBORN:
+            self._refusals += 1
+            self.current = thread
+            self.last = thread.actor
+            with contextlib.suppress(Ended):  # from one that never began
+                (thread.greenlet if thread.paused.dead else thread.paused).throw(Ended)
+        if thread in self.runnable:
+            self.runnable.remove(thread)
         self.current = None
+        self.ending = ending
 
     # Points
 
@@ -277,10 +316,11 @@ class Crew:
         if self._timers or self.asks_always or self._turns > FAIR:
             following = self._next() or thread
         elif len(self.runnable) == 1:
-            thread.actor.steps += 1
-            return
+            following = thread
         else:  # nearly always, the short way
             following = self.runnable[self._pick(self.runnable)]
+        if self.stepped is not None:
+            self.stepped(following)
         actor = following.actor
         actor.steps += 1
         following.priority = -1.0
@@ -292,7 +332,7 @@ class Crew:
         self._switch(thread, following)
 
     def _choose(self, options: list[Any]) -> int:
-        return self.scheduler.choose(options, self.last)
+        return self._scheduler.choose(options, self.last)
 
     def touch(self, thing: object, part: str, *, write: bool) -> None:
         """A point, and after it an access to this part of something: a look, or also a change."""
@@ -412,6 +452,8 @@ class Crew:
         actor = thread.actor
         actor.steps += 1
         thread.priority = -1.0
+        if self.stepped is not None:
+            self.stepped(thread)
         if actor is self.last:
             self._turns += 1
         else:
