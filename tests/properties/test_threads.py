@@ -23,6 +23,8 @@ from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.pct import PCT
 from isomodel.schedulers.random import RandomWalk
 from isomodel.schedulers.replay import Replay
+from isomodel.search.execute import execute, replay, session
+from isomodel.search.explore import Explorer
 from isomodel.search.plans import ScheduleSearch
 from isomodel.search.program import ProgramOutcome
 from isomodel.search.threads import (
@@ -32,7 +34,11 @@ from isomodel.search.threads import (
     explore_threads,
     run_threads,
 )
+from isomodel.targets.declare import spec_of
+from isomodel.targets.factory.threads import Usage
 from isomodel.values.errors import BadInput
+from isomodel.values.facts import Total
+from isomodel.values.scenario import Operation, Scenario
 from tests.properties.programs import threaded as programs
 
 BOTH: tuple[Granularity, ...] = ("accesses", "instructions")
@@ -311,6 +317,63 @@ def test_who_locks_the_database_first_loses_none_and_waits_under_control() -> No
         executions=40,
     )
     assert outcome.verdict.status == "ok", outcome.verdict.reason
+
+
+# Targets
+
+
+def judged(armed: tuple[str, ...], executions: int, **options: Any) -> set[str]:
+    """The properties that a short hunt of the layer's counters in threads finds broken."""
+    explorer = Explorer(spec_of(Usage), armed=armed, **options)
+    broken: set[str] = set()
+    with session():
+        for index in range(executions):
+            draw = explorer.fresh(index)
+            execution = explorer.run(draw, record=True)
+            assert execution.ended == "done", execution.waiting
+            found = explorer.judge(execution, lambda d=draw: explorer.run(d, record=True))
+            broken |= {finding.property for finding in found.findings}
+    return broken
+
+
+def test_operations_that_are_plain_functions_run_in_threads() -> None:
+    assert judged(("414-12",), 12) == {"conservation"}
+    assert judged((), 12) == set()
+
+
+def test_eight_threads_and_fifty_operations_on_one_counter() -> None:
+    operations = tuple(
+        Operation(f"u{user}.{number}", f"u{user}", "count", {}, beside=False)
+        for user in range(8)
+        for number in range(1, 8 - (user > 1))
+    )
+    assert len(operations) == 50
+    spec, sums = spec_of(Usage), set()
+    for armed in ((), ("414-12",)):
+        with session():
+            execution = execute(
+                spec, Scenario(operations), RandomWalk(1), fidelity="stock", armed=armed
+            )
+            again = replay(spec, execution.scenario, execution.schedule, armed=armed)
+        assert (execution.ended, execution.uncontrolled) == ("done", ())
+        assert again.facts == execution.facts
+        sums.add(execution.facts[-1].fact)
+    assert Total("operations", 50) in sums
+    assert min(fact.value for fact in sums if isinstance(fact, Total)) < 50
+
+
+def test_only_on_threads_may_an_operation_be_a_plain_function() -> None:
+    class Plain(Usage):
+        runtime = "asyncio"
+
+    with pytest.raises(BadInput, match='write `async def count`, or `runtime = "threads"`'):
+        spec_of(Plain)
+
+    class Mixed(Usage):
+        runtime = ("threads", "asyncio")
+
+    with pytest.raises(BadInput, match="goes with no other"):
+        spec_of(Mixed)
 
 
 # Generated programs

@@ -120,8 +120,10 @@ class Story:
         seed: int = 0,
         groups: Sequence[Sequence[str]] = (),
         diverges: str = "",
+        runtime: str = "asyncio",
     ) -> None:
         self.target = target
+        self.runtime = runtime
         self.property = property
         self.at = at
         self.defects = tuple(defects)
@@ -167,7 +169,7 @@ class Story:
         )
 
     def _fitting(self, defects: str) -> tuple[TargetSpec, tuple[str, ...]]:
-        spec = resolve(self.target)
+        spec = resolve(self.target, runtime=self.runtime)
         check_fits(spec, self.scenario, "this story")
         armed = tuple(defects.split("+")) if defects else ()
         check_armed(spec, armed)
@@ -204,6 +206,7 @@ class Story:
             self.schedule,
             finding,
             switches=execution.switches,
+            runtime=spec.runtime,
         )
         return explain(case, execution)
 

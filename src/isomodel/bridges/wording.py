@@ -6,12 +6,23 @@ from typing import Any
 
 from isomodel.values.case import Size
 from isomodel.values.scenario import Operation, made_by
-from isomodel.values.schedule import STRIKES, Fault, FaultKind, Fidelity, Switch
+from isomodel.values.schedule import STRIKES, Fault, FaultKind, Fidelity, RuntimeName, Switch
 
-ORDERS: dict[Fidelity, str] = {
-    "stock": "only orders the stock asyncio loop can produce",
-    "portable": "any runnable task next, as trio, other loops and later versions may choose",
+_ORDERS: dict[RuntimeName, dict[Fidelity, str]] = {
+    "asyncio": {
+        "stock": "only orders the stock asyncio loop can produce",
+        "portable": "any runnable task next, as trio, other loops and later versions may choose",
+    },
+    "trio": {
+        "stock": "on trio, only orders its own loop can produce",
+        "portable": "on trio, any runnable task next, as its documentation allows",
+    },
 }
+
+
+def orders(fidelity: Fidelity, runtime: RuntimeName) -> str:
+    """What this fidelity means on this runtime."""
+    return _ORDERS[runtime][fidelity]
 
 
 STRUCK: dict[FaultKind, str] = {

@@ -3,37 +3,34 @@
 Nothing here waits for the operating system: all are pending until the scheduler lets them in.
 """
 
-# ruff: noqa: D102 - what AbstractEventLoop declares is documented there
-
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import functools
 import heapq
-from asyncio import Future
 from collections import deque
 from collections.abc import Callable, Collection
+from time import sleep
 from typing import Any
 
 from isomodel.engine.handle import GoOn, Handle, Jump, Latency, Pending, Post, Timer
 from isomodel.engine.owner import OWNER, Actor, Owner, Part
 from isomodel.engine.protocol import KINDS, Scheduler
-from isomodel.engine.refusals import NoRealIO
+from isomodel.engine.sources import active
 from isomodel.values.execution import Arrival, Issue
 from isomodel.values.schedule import OF_IO, Fault, FaultKind
 from isomodel.values.trace import Step
-
-copy_context = contextvars.copy_context
 
 LONG = 60.0
 """Seconds that a slow I/O takes, and the clock jumps, at least: few time limits are longer."""
 
 
-class Arrivals(NoRealIO):
-    """The part of the loop that knows what is pending, and asks the scheduler."""
+class Arrivals:
+    """The part of a runtime that knows what is pending, and asks the scheduler."""
 
     __slots__ = (
+        "__dict__",
+        "__weakref__",
         "_arrivals",
         "_asks_always",
         "_cancels",
@@ -63,6 +60,9 @@ class Arrivals(NoRealIO):
 
     overdue_comes_next = True
     """Whether a timer that was set to no later than now runs in the next iteration for sure."""
+
+    waiter: Any
+    """What simulated I/O completes: made with ``loop``, awaited, and done when it has a result."""
 
     _serial = 0
 
@@ -164,11 +164,9 @@ class Arrivals(NoRealIO):
             self._arrivals.append(handle)
         return handle
 
-    def io(
-        self, name: str, latency: float, fails: type[BaseException] | None
-    ) -> asyncio.Future[None]:
+    def io(self, name: str, latency: float, fails: type[BaseException] | None) -> Any:
         """A future that the arrival of this I/O completes, or fails where a fault says so."""
-        future: asyncio.Future[None] = Future(loop=self)
+        future = self.waiter(loop=self)
         owner = OWNER.get(self.root)
         nth = owner.io_count
         owner.io_count = nth + 1
@@ -253,35 +251,8 @@ class Arrivals(NoRealIO):
     # Timers
 
     def time(self) -> float:
+        """Virtual time since the execution began, in seconds."""
         return self.now
-
-    def call_later(  # type: ignore[override]
-        self,
-        delay: float,
-        callback: Callable[..., object],
-        *args: Any,
-        context: contextvars.Context | None = None,
-    ) -> Timer:
-        return self.call_at(self.now + delay, callback, *args, context=context)
-
-    def call_at(  # type: ignore[override]
-        self,
-        when: float,
-        callback: Callable[..., object],
-        *args: Any,
-        context: contextvars.Context | None = None,
-    ) -> Timer:
-        if context is None:
-            context = copy_context()
-        owner = context.get(OWNER) or OWNER.get(self.root)
-        number = owner.count("timer")
-        timer = Timer(callback, args, context, self.last, owner, "timer", number)
-        if when <= self.now and self.overdue_comes_next:
-            timer.time = when
-            self._overdue.append(timer)
-        else:
-            self._push(timer, when)
-        return timer
 
     def _push(self, timer: Timer, when: float) -> None:
         self._serial += 1
@@ -320,6 +291,17 @@ class Arrivals(NoRealIO):
                     break
                 handle = following
         return self._posts
+
+    def _threads_sent(self) -> bool:
+        """Where the program started real threads: give them a moment to send something."""
+        sources = active()
+        if sources is None or all(issue.source != "thread" for issue in sources.issues.values()):
+            return False
+        for _ in range(200):
+            if self._posts:
+                return True
+            sleep(0.002)
+        return False
 
     def _offered_timers(self) -> list[Timer]:
         """The next timer; all of them for a run that repeats a recorded order."""

@@ -19,14 +19,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from time import sleep
 from typing import Any
 
-from isomodel.engine.arrivals import Arrivals
 from isomodel.engine.handle import Post
+from isomodel.engine.loop_arrivals import LoopArrivals
 from isomodel.engine.owner import OWNER, Actor, NumberedFuture
 from isomodel.engine.refusals import NotSimulated
-from isomodel.engine.sources import active
 from isomodel.values.execution import Issue
 
 WORKERS = 32
@@ -88,7 +86,7 @@ class Pool:
         worker.add(job)
 
 
-class Executors(Arrivals):
+class Executors(LoopArrivals):
     """The part of the loop that stands in for threads."""
 
     __slots__ = ("_thread",)
@@ -101,6 +99,7 @@ class Executors(Arrivals):
     _default_executor: Any = None
 
     def _begin(self) -> None:
+        super()._begin()
         self._thread = threading.get_ident()
 
     @functools.cached_property
@@ -176,17 +175,6 @@ class Executors(Arrivals):
         context = owner.context
         number = owner.count("executor")
         line.add(Post(work, (), context, self.last, owner, "executor", number))
-
-    def _threads_sent(self) -> bool:
-        """Where the program started real threads: give them a moment to send something."""
-        sources = active()
-        if sources is None or all(issue.source != "thread" for issue in sources.issues.values()):
-            return False
-        for _ in range(200):
-            if self._posts:
-                return True
-            sleep(0.002)
-        return False
 
     def _work(
         self,

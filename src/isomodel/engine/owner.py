@@ -93,7 +93,7 @@ class Actor:
     """
 
     __slots__ = ("name", "number", "owner", "reference", "steps")
-    reference: Callable[[], asyncio.Task[Any] | None]
+    reference: Callable[[], Any]
 
     def __init__(self, name: str, owner: Owner, number: int = 0) -> None:
         self.name = name

@@ -32,6 +32,10 @@ class Blocked(Exception):
     """Nothing can ever happen again, and the execution is not over; tells where tasks wait."""
 
 
+class Crashed(Exception):
+    """The library that runs the tasks has given up, as it would outside isomodel."""
+
+
 class Doing(Protocol):
     """A task that was started: what asyncio's tasks have of it, and others can have, too."""
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from isomodel.engine.sources import is_machinery, shortened
+
 _SAYS: tuple[tuple[str, type[BaseException], str], ...] = (
     ("asyncio", RuntimeError, "no running event loop"),
     ("asyncio", RuntimeError, "no current event loop"),
     ("asyncio", RuntimeError, "There is no current event loop"),
+    ("asyncio", AttributeError, "'NoneType' object has no attribute 'create_future'"),
     ("asyncio", TypeError, "trio.run received unrecognized yield message"),
     ("trio", RuntimeError, "must be called from async context"),
     ("trio", RuntimeError, "Task got bad yield: WaitTaskRescheduled"),
     ("trio", RuntimeError, "Task got bad yield: <class 'trio."),
 )
 """Whose code it is that ends so under another library."""
+
+_LIBRARIES = ("asyncio", "trio", "outcome")
 
 
 def mixed(error: BaseException, runtime: str) -> str:
@@ -33,13 +38,12 @@ def mixed(error: BaseException, runtime: str) -> str:
 
 
 def _place(error: BaseException) -> str:
-    """Where the program called that library: the innermost line that is not the library's own."""
+    """Where the program called that library: the innermost line that is not a library's own."""
     place = "unknown place"
     trace = error.__traceback__
     while trace is not None:
-        filename = trace.tb_frame.f_code.co_filename.replace("\\", "/")
-        ours = any(part in filename for part in ("/isomodel/search/", "/isomodel/engine/"))
-        if not ours and not any(part in filename for part in ("/asyncio/", "/trio/", "/outcome/")):
-            place = f"{filename}:{trace.tb_lineno}"
+        module = str(trace.tb_frame.f_globals.get("__name__"))
+        if module.partition(".")[0] not in _LIBRARIES and not is_machinery(module):
+            place = f"{shortened(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
         trace = trace.tb_next
     return place

@@ -10,8 +10,13 @@ from typing import Any
 _FRAMES = ("cr_frame", "ag_frame", "gi_frame")
 _AWAITED = ("cr_await", "ag_await", "gi_yieldfrom")
 
-_OURS = ("isomodel/search/run.py", "isomodel/engine/giving_up.py")
-"""What calls operations, and is no part of the system."""
+_OURS = (
+    "isomodel/search/run.py",
+    "isomodel/engine/giving_up.py",
+    "isomodel/engine/trio/tasks.py",
+    "trio/_core/_traps.py",
+)
+"""What calls operations, or takes a task out of trio's loop, and is no part of the system."""
 
 
 def frames(task: asyncio.Task[Any]) -> list[str]:

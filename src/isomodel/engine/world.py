@@ -1,13 +1,14 @@
 """What a target may call while it runs: simulated I/O, facts, watched objects, ownership.
 
-All of these work outside a controlled execution too (on the ordinary loop), where I/O only
-waits and the rest does nothing: the same code can run live.
+All of these work outside a controlled execution too (on an ordinary loop, asyncio's or trio's),
+where I/O only waits and the rest does nothing: the same code can run live.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
@@ -55,6 +56,9 @@ def io(
     """
     if _current is not None:
         return _current.io(name, latency, fails)
+    trio: Any = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_task():
+        return trio.sleep(latency)  # type: ignore[no-any-return]
     return asyncio.sleep(latency)
 
 

@@ -41,7 +41,9 @@ class Projected:
         go_on = pending.get("go on")
         loop = pending.get("loop step")
         if loop is not None and self._arrivals and self._arrivals[0].key not in pending:
-            return loop  # where operations run in threads: it is the loop that what comes arrives on
+            return (
+                loop  # where operations run in threads: it is the loop that what comes arrives on
+            )
         if go_on is None:
             helper = self._helper(options, pending)
             if helper is not None:

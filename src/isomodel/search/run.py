@@ -17,7 +17,7 @@ import msgspec
 from isomodel.engine.giving_up import GivenUp
 from isomodel.engine.graph import class_state, own_classes, shared_objects
 from isomodel.engine.owner import Actor, Owner, Part
-from isomodel.engine.runtime import Blocked, Cancelled, OutOfSteps, Runtime
+from isomodel.engine.runtime import Blocked, Cancelled, Crashed, OutOfSteps, Runtime
 from isomodel.engine.strangers import mixed
 from isomodel.schedulers.fifo import Default
 from isomodel.search.world import RunWorld
@@ -179,7 +179,7 @@ class Run(RunWorld):
         except OutOfSteps:
             self.ended = "step limit"
             self.waiting = self.loop.waiting()
-        except (SystemExit, KeyboardInterrupt) as error:
+        except (SystemExit, KeyboardInterrupt, Crashed) as error:
             self.ended = "crash"
             self.error = f"{type(error).__name__}({error}) in {self.loop.last.name}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from isomodel.engine.portable import PortableLoop
 from isomodel.engine.runtime import Runtime
@@ -25,11 +25,34 @@ def making(runtime: RuntimeName, fidelity: Fidelity) -> Making:
 
     Raises BadInput, in one line, if its library is not installed or cannot be controlled.
     """
+    if runtime == "trio":
+        return _trio()[fidelity]
     if runtime == "threads":
         return _threads()
-    if runtime != "asyncio":
-        raise BadInput(f'runtime "{runtime}" has no engine here; write `runtime = "asyncio"`')
     return _LOOPS[fidelity]
+
+
+def check_runtime(runtime: RuntimeName) -> None:
+    """Raise BadInput, in one line, if it cannot be used here."""
+    making(runtime, "stock")
+
+
+def prepared(spec: TargetSpec) -> contextlib.AbstractContextManager[None]:
+    """Have the target's code as its runtime needs it, inside a block."""
+    return _tracker(spec.cls).rewritten if spec.runtime == "threads" else contextlib.nullcontext()
+
+
+def tracker_of(spec: TargetSpec) -> Tracker:
+    """What sees the accesses of the target's code: on threads only its author's, at its points."""
+    return _tracker(spec.cls) if spec.runtime == "threads" else Tracker((spec.cls,))
+
+
+def _trio() -> Mapping[Fidelity, Making]:
+    try:
+        from isomodel.engine.trio import ENGINES  # only for what runs on it
+    except ImportError as error:
+        raise BadInput(f"runtime trio: {error}; install trio") from None
+    return ENGINES
 
 
 def _threads() -> Making:
@@ -37,16 +60,6 @@ def _threads() -> Making:
 
     greenlets.load()
     return target.ThreadsRuntime
-
-
-def prepared(spec: TargetSpec) -> contextlib.AbstractContextManager[None]:
-    """Have the target's code as its runtime needs it, inside a block."""
-    return tracker_of(spec).rewritten if spec.runtime == "threads" else contextlib.nullcontext()
-
-
-def tracker_of(spec: TargetSpec) -> Tracker:
-    """What sees the accesses of the target's code: on threads only its author's, at its points."""
-    return _tracker(spec.cls) if spec.runtime == "threads" else Tracker((spec.cls,))
 
 
 @functools.lru_cache(maxsize=64)

@@ -41,7 +41,9 @@ class Usage:
 
     runtime = "threads"
     max_users = 8
-    defects = {"414-12": "concurrent updates corrupt a shared counter: it is changed without a lock"}
+    defects = {
+        "414-12": "concurrent updates corrupt a shared counter: it is changed without a lock"
+    }
 
     def __init__(self) -> None:
         self._counter = Counter()
