@@ -9,6 +9,7 @@ because its operations are plain functions::
 from __future__ import annotations
 
 import threading
+from typing import ClassVar
 
 from isomodel.engine.world import note
 from isomodel.targets.declare import observe, operation
@@ -41,7 +42,7 @@ class Usage:
 
     runtime = "threads"
     max_users = 8
-    defects = {
+    defects: ClassVar[dict[str, str]] = {
         "414-12": "concurrent updates corrupt a shared counter: it is changed without a lock"
     }
 
