@@ -8,6 +8,8 @@ from isomodel.values.case import Size
 from isomodel.values.scenario import Operation, made_by
 from isomodel.values.schedule import STRIKES, Fault, FaultKind, Fidelity, RuntimeName, Switch
 
+_OF_THREADS = "threads interrupted only before accesses of the target's own code, and at locks"
+
 _ORDERS: dict[RuntimeName, dict[Fidelity, str]] = {
     "asyncio": {
         "stock": "only orders the stock asyncio loop can produce",
@@ -16,6 +18,10 @@ _ORDERS: dict[RuntimeName, dict[Fidelity, str]] = {
     "trio": {
         "stock": "on trio, only orders its own loop can produce",
         "portable": "on trio, any runnable task next, as its documentation allows",
+    },
+    "threads": {
+        "stock": _OF_THREADS,
+        "portable": _OF_THREADS,
     },
 }
 

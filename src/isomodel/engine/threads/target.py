@@ -67,7 +67,7 @@ class ThreadsRuntime(ThreadedLoop):
         if not owner.label or self.log is None or self.trace is None:
             return
         self.log.append(Arrival(thread.key, owner.user, self.now, owner.part.events))
-        self.trace.append(Step(self.now, thread.name, "step"))
+        self.trace.append(Step(self.now, thread.name, "step", self._crew.place(thread)))
         self.now = owner.part.step(self.now)
 
     # Its life
