@@ -45,10 +45,10 @@ def run(quick: bool) -> Report:
 
 def rows(quick: bool) -> Iterator[Row]:
     """All rows."""
-    yield from _beside(8 if quick else 20, 200 if quick else 1_000)
+    yield from _beside(3 if quick else 20, 100 if quick else 1_000)
     yield from _one_line()
-    yield from _robust(12 if quick else 500)
-    yield _replayed(100 if quick else 1_000)
+    yield from _robust(6 if quick else 500)
+    yield _replayed(60 if quick else 1_000)
     yield _lost_in_sqlalchemy()
 
 

@@ -8,8 +8,10 @@ from typing import Any
 
 from isomodel.engine.control import Control
 from isomodel.engine.patches import Patches
+from isomodel.engine.runtime import OutOfSteps
 from isomodel.engine.threads import locks, standins
-from isomodel.engine.threads.crew import Alarm, Crew, Deadlock, Ended, OutOfSteps
+from isomodel.engine.threads.crew import Crew
+from isomodel.engine.threads.members import Alarm, Deadlock, Ended
 from isomodel.engine.threads.watch import Watch
 
 __all__ = ["Alarm", "Crew", "Deadlock", "Ended", "OutOfSteps", "ThreadControl"]

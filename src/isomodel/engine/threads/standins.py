@@ -25,10 +25,11 @@ from types import BuiltinMethodType
 from typing import Any
 
 from isomodel.engine.threads import sqlite
-from isomodel.engine.threads.crew import ControlledThread, Crew, Ended
+from isomodel.engine.threads.crew import Crew
 from isomodel.engine.threads.here import active
 from isomodel.engine.threads.locks import give, take
 from isomodel.engine.threads.loop import new_event_loop
+from isomodel.engine.threads.members import ControlledThread, Ended
 
 _threading: Any = threading
 _pools: Any = pools

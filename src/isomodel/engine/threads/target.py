@@ -20,10 +20,10 @@ from isomodel.engine.protocol import Scheduler
 from isomodel.engine.runtime import Blocked, OutOfSteps
 from isomodel.engine.sources import here as control_here
 from isomodel.engine.stock import StockLoop
-from isomodel.engine.threads import crew as crews
-from isomodel.engine.threads.crew import Alarm, ControlledThread, Crew, Deadlock, Ended
+from isomodel.engine.threads.crew import Crew
 from isomodel.engine.threads.here import active
 from isomodel.engine.threads.loop import ThreadedLoop
+from isomodel.engine.threads.members import Alarm, ControlledThread, Deadlock, Ended
 from isomodel.engine.threads.runtime import EXPECTED, control
 from isomodel.engine.threads.standins import Interpreter
 from isomodel.values.execution import Arrival, Issue
@@ -107,9 +107,9 @@ class ThreadsRuntime(ThreadedLoop):
         except Deadlock:
             self._crew.end_one(thread)
             raise Blocked("; ".join(self.waiting())) from None
-        except crews.OutOfSteps:
+        except OutOfSteps:
             self._crew.end_one(thread)
-            raise OutOfSteps from None
+            raise
         except Alarm as alarm:
             self._crew.end_one(thread)
             self.uncontrolled.append(Issue("thread", str(alarm)))

@@ -18,8 +18,9 @@ from _thread import start_new_thread
 from time import monotonic, sleep
 from typing import Any
 
-from isomodel.engine.threads.crew import Crew, Ended
+from isomodel.engine.threads.crew import Crew
 from isomodel.engine.threads.here import here
+from isomodel.engine.threads.members import Ended
 from isomodel.engine.threads.where import line_of
 
 PATIENCE = 10.0
