@@ -268,6 +268,8 @@ def test_without_greenlet_one_line_says_what_to_install(monkeypatch: pytest.Monk
         checked(programs.adds)
     with pytest.raises(BadInput, match="no bodies"):
         explore()
+    with pytest.raises(BadInput, match="write 'accesses' or 'instructions'"):
+        explore(programs.adds, granularity="lines")
 
 
 # Event loops and drivers
@@ -317,6 +319,30 @@ def test_who_locks_the_database_first_loses_none_and_waits_under_control() -> No
         executions=40,
     )
     assert outcome.verdict.status == "ok", outcome.verdict.reason
+
+
+def test_two_sessions_of_sqlalchemy_lose_an_update_over_aiosqlite() -> None:
+    pytest.importorskip("sqlalchemy")
+    pytest.importorskip("aiosqlite")
+    from examples import sqlalchemy_aiosqlite as example
+
+    outcome = explore_threads(example.two_users_deposit, setup=example.Bank, executions=20)
+    assert outcome.counterexample is not None
+    (clash,) = outcome.counterexample.clashes
+    assert clash.first[0] != clash.second[0]
+    assert "UPDATE account SET balance" in clash.first[2]
+    assert "UPDATE account SET balance" in clash.second[2]
+    sound = example.two_users_deposit_in_one_statement
+    assert explore_threads(sound, setup=example.Bank, executions=20).verdict.status == "ok"
+
+
+def test_code_of_others_is_interrupted_where_it_is_asked_for() -> None:
+    def inside(**options: Any) -> bool:
+        outcome = explore(programs.takes_numbers, programs.takes_numbers, **options)
+        return outcome.verdict.status == "violated"
+
+    assert not inside(check=programs.numbers_are_unique)
+    assert inside(check=programs.numbers_are_unique, within=("calendar",))
 
 
 # Targets

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import calendar
 import concurrent.futures
 import queue
 import socket
@@ -180,6 +181,16 @@ def gives_up_after_a_second(counter: Counter) -> None:
     done: queue.Queue[int] = queue.Queue()
     threading.Thread(target=lambda: done.put(sum(range(3)))).start()
     assert done.get(timeout=1) == 3
+
+
+def takes_numbers(counter: Counter) -> None:
+    calendar.setfirstweekday((calendar.firstweekday() + 1) % 7)
+
+
+def numbers_are_unique(counter: Counter) -> bool:
+    moved = calendar.firstweekday()
+    calendar.setfirstweekday(0)
+    return moved == 2
 
 
 # Event loops

@@ -55,7 +55,6 @@ class Crew(Turns):
         self.max_steps = max_steps
         self.steps = 0
         self.made = 0
-        self.quiet = 0
         self.os_thread = get_ident()
         self.threads: dict[str, ControlledThread] = {}
         self.errors: list[tuple[str, BaseException]] = []

@@ -58,6 +58,7 @@ def names() -> Iterator[tuple[Any, str, Any]]:
         yield kind, "__hash__", _number_of
     yield futures, "id", _number_of
     yield _threading, "get_ident", ident
+    yield _thread, "get_ident", ident
     yield _threading, "get_native_id", _native(_threading.get_native_id)
     for module in (asyncio, asyncio.events):
         yield module, "new_event_loop", new_event_loop(asyncio.events.new_event_loop)

@@ -21,13 +21,14 @@ class Turns:
     """The part of a crew that knows who can run, and asks the scheduler.
 
     ``asks_always``: the scheduler is asked even where only one thing can happen, as an observer
-    has to be. ``stepped`` is told of each step that begins. ``last`` is the thread that took the
-    last one.
+    has to be. While ``quiet`` is above 0 there are no points. ``stepped`` is told of each step that
+    begins. ``last`` is the thread that took the last one.
     """
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.scheduler = scheduler
         self.asks_always = False
+        self.quiet = 0
         self.now = 0.0
         self.root = Owner("", "", Part(""), root=True)
         self.last = Actor("", self.root)
@@ -140,4 +141,9 @@ class Turns:
         self._resume(thread)
 
     def _choose(self, options: list[Any]) -> int:
-        return self._scheduler.choose(options, self.last)
+        """Ask; what the scheduler itself does meanwhile is no thread's doing."""
+        self.quiet += 1
+        try:
+            return self._scheduler.choose(options, self.last)
+        finally:
+            self.quiet -= 1
