@@ -166,7 +166,9 @@ class Crew(Turns):
 
     def failed(self, thread: ControlledThread, error: BaseException) -> None:
         """This was raised in a thread, and nobody caught it."""
-        if not self.ending:
+        if isinstance(error, KeyboardInterrupt):
+            self._outcome = error
+        elif not self.ending:
             self.errors.append((thread.name, error))
 
     def end(self) -> None:
@@ -284,7 +286,10 @@ class Crew(Turns):
             assert thread is not None
             thread.locals.leave()
             thread.paused = self._greenlets.getcurrent()
-            self._hub.switch()
+            try:
+                self._hub.switch()
+            finally:
+                thread.locals.enter()
         raise Ended
 
     def alarm(self, text: str) -> None:

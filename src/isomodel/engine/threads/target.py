@@ -113,7 +113,7 @@ class ThreadsRuntime(ThreadedLoop):
         except Alarm as alarm:
             self._crew.end_one(thread)
             self.uncontrolled.append(Issue("thread", str(alarm)))
-            raise Blocked(str(alarm)) from None
+            raise OutOfSteps(str(alarm)) from None
         for error in failed:
             if not isinstance(error, Ended):
                 raise error
@@ -151,6 +151,6 @@ class ThreadsRuntime(ThreadedLoop):
             else:
                 self.call_soon_threadsafe(_deliver, future, result, None)
 
-        name = function.__name__
+        name = getattr(function, "__name__", type(function).__name__)
         self._crew.spawn(name, body, owner=OWNER.get(self.root))
         return await future
