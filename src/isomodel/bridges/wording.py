@@ -16,6 +16,8 @@ from isomodel.values.schedule import (
     Switch,
 )
 
+_OF_THREADS = "threads interrupted only before accesses of the target's own code, and at locks"
+
 _ORDERS: dict[RuntimeName, dict[Fidelity, str]] = {
     "asyncio": {
         "stock": "only orders the stock asyncio loop can produce",
@@ -24,6 +26,10 @@ _ORDERS: dict[RuntimeName, dict[Fidelity, str]] = {
     "trio": {
         "stock": "on trio, only orders its own loop can produce",
         "portable": "on trio, any runnable task next, as its documentation allows",
+    },
+    "threads": {
+        "stock": _OF_THREADS,
+        "portable": _OF_THREADS,
     },
 }
 

@@ -50,6 +50,11 @@ class Projected:
         """The option that came next in the joint run."""
         pending = {option.key: index for index, option in enumerate(options)}
         go_on = pending.get("go on")
+        loop = pending.get("loop step")
+        if loop is not None and self._arrivals and self._arrivals[0].key not in pending:
+            return (
+                loop  # where operations run in threads: it is the loop that what comes arrives on
+            )
         if go_on is None:
             helper = self._helper(options, pending)
             if helper is not None:

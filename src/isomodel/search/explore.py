@@ -22,6 +22,7 @@ from isomodel.search.judge import Judge, Judged, Oracles
 from isomodel.search.observe import Observer
 from isomodel.search.plans import Plan
 from isomodel.search.portfolio import Portfolio
+from isomodel.search.runtimes import tracker_of
 from isomodel.targets.declare import TargetSpec
 from isomodel.tracking.tracker import Tracker
 from isomodel.values.execution import Execution, Issue
@@ -126,7 +127,7 @@ class Explorer:
     @functools.cached_property
     def _tracker(self) -> Tracker:
         """Made when something is first observed: most hunts are over before."""
-        return Tracker((self.spec.cls,))
+        return tracker_of(self.spec)
 
     def fresh(self, index: int, policy: str = "walk") -> Draw:
         """The inputs of one execution of a new scenario: a pure function of the arguments."""

@@ -238,7 +238,8 @@ class Run(RunWorld):
         if arguments is None:
             return "fail", {"error": "NoHandle", "message": "its maker did not succeed"}
         try:
-            call = getattr(self.target, operation.name)(operation.user, **arguments)
+            method = getattr(self.target, operation.name)
+            call = self._calling(method, operation.user, **arguments)
             for boundary in self.loop.boundaries(operation.label):
                 call = boundary.around(call)
             value = await call
@@ -301,7 +302,7 @@ class Run(RunWorld):
     def _check(self, user: str, name: str) -> tuple[str, Any]:
         """A final check: what the user sees, or how looking failed."""
         owner = Owner(f"{user}.{name}", user, self._parts[user])
-        task = self.loop.start(getattr(self.target, name)(user), owner, self._base)
+        task = self.loop.start(self._calling(getattr(self.target, name), user), owner, self._base)
         try:
             self.loop.drive(task.done)
         except Blocked:
@@ -317,7 +318,7 @@ class Run(RunWorld):
 
     def _leave(self, user: str, leave: Callable[[str], Any]) -> None:
         owner = Owner(f"{user}.leave", user, self._parts[user])
-        task = self.loop.start(leave(user), owner, self._base)
+        task = self.loop.start(self._calling(leave, user), owner, self._base)
         try:
             self.loop.drive(task.done)
             task.result()
@@ -380,6 +381,13 @@ class Run(RunWorld):
             self.leftovers.append(Leftover("task", f"{name} swallows its cancellation"))
 
     # Small questions
+
+    def _calling(self, method: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """A coroutine that is this call; of a plain function on threads, in one of its own."""
+        if self.spec.runtime != "threads" or inspect.iscoroutinefunction(method):
+            return method(*args, **options)
+        loop: Any = self.loop
+        return loop.in_thread(method, *args, **options)
 
     def _state(self, user: str) -> Any:
         state = getattr(self.target, "state", None)

@@ -41,7 +41,8 @@ these members, all optional:
     whatever still waits in it again and again.
 ``runtime``
     the library whose tasks the target runs on: ``"asyncio"`` (the default) or ``"trio"``; both,
-    ``("asyncio", "trio")``, for one written for anyio, which is then hunted on both.
+    ``("asyncio", "trio")``, for one written for anyio, which is then hunted on both; or
+    ``"threads"``, where operations are plain functions and each runs in a thread of its own.
 ``partitions``
     True where a connection may also go silent for good: whoever only waits for an answer on it
     waits for ever, as over a real network, so the system needs time limits of its own.
@@ -183,6 +184,8 @@ def _runtimes(name: str, cls: type) -> tuple[RuntimeName, ...]:
             raise BadInput(f"{name}: runtime {each!r} is not known; write {_choices(known)}")
     if len(set(declared)) < len(declared):
         raise BadInput(f"{name}: runtime is {declared!r}; name each once")
+    if len(declared) > 1 and "threads" in declared:
+        raise BadInput(f'{name}: runtime "threads" goes with no other; write it alone')
     if len(declared) > 1 and "trio" in declared:
         _need(name, "anyio", "to run on asyncio and on trio, a target is written for anyio")
     return declared
@@ -294,10 +297,13 @@ def spec_of(cls: type, name: str | None = None) -> TargetSpec:
     observations = tuple(
         key for key, member in inspect.getmembers(cls) if hasattr(member, "__isomodel_observe__")
     )
-    for key in (*marked, *observations):
-        if not inspect.iscoroutinefunction(getattr(cls, key)):
-            raise BadInput(f"{name}: {key} is not a coroutine; write `async def {key}`")
     runtimes = _runtimes(name, cls)
+    for key in (*marked, *observations):
+        if runtimes != ("threads",) and not inspect.iscoroutinefunction(getattr(cls, key)):
+            raise BadInput(
+                f"{name}: {key} is not a coroutine; write `async def {key}`, "
+                'or `runtime = "threads"` to have it run in a thread'
+            )
     return TargetSpec(
         name=name,
         cls=cls,
