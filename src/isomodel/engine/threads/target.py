@@ -46,7 +46,8 @@ class ThreadsRuntime(ThreadedLoop):
 
     @property
     def scheduler(self) -> Scheduler:
-        return self._scheduler
+        scheduler: Scheduler = self._scheduler
+        return scheduler
 
     @scheduler.setter
     def scheduler(self, scheduler: Scheduler) -> None:
