@@ -312,6 +312,19 @@ class Arrivals(NoRealIO):
         arrivals[:] = [handle for handle in arrivals if not handle.is_off()]
         return arrivals
 
+    def awaiting(self) -> list[Owner]:
+        """Whose I/O is still to arrive."""
+        late = (timer for _, _, timer in self._timers if type(timer) is Latency)
+        return [
+            handle.owner
+            for handle in (*self._live_arrivals(), *late)
+            if handle.kind != "start" and not handle.is_off()
+        ]
+
+    def timed(self) -> list[Owner]:
+        """Who waits for time to pass."""
+        return [timer.owner for _, _, timer in self._timers if not timer.is_off()]
+
     def _live_posts(self) -> list[Post]:
         for handle in self._posts[:]:
             while handle.callback is None:

@@ -12,7 +12,7 @@ from typing import Any
 from weakref import ref
 
 from isomodel.engine.executor import Executors
-from isomodel.engine.giving_up import Boundary, boundary_for
+from isomodel.engine.giving_up import BOUNDED, Boundary, boundary_for
 from isomodel.engine.handle import Jump, Pending
 from isomodel.engine.owner import OWNER, Actor, ControlledTask, Owner, name_for
 from isomodel.engine.waiting import frames
@@ -257,7 +257,7 @@ class Tasks(Executors):
 
     def boundaries(self, label: str) -> list[Boundary]:
         """What this operation has to be called in, for the faults planned for it."""
-        planned = [f for f in self._cancels if f.task == label and f.kind != "cancel"]
+        planned = [f for f in self._cancels if f.task == label and f.kind in BOUNDED]
         for fault in planned:
             self._boundaries[fault] = boundary_for(fault)
         return [self._boundaries[fault] for fault in planned]

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from isomodel.oracles.noninterference import difference, observed, unjustified
+from isomodel.oracles.noninterference import difference, observed, overdue
 from isomodel.schedulers.random import RandomWalk
 from isomodel.search.execute import Alone, execute_alone
 from isomodel.targets.declare import TargetSpec
@@ -77,7 +77,7 @@ class Isolation:
         """
         if joint.ended in ("step limit", "crash"):
             return Judgement("unknown", reason=f"the execution ended by {joint.ended}")
-        refused = unjustified(joint)
+        refused = overdue(joint)
         if refused:
             return Judgement("interference", tuple(refused))
         if len(joint.scenario.parts()) < 2:

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import gc
 import inspect
+import itertools
 import sys
 import weakref
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -19,7 +20,9 @@ from isomodel.engine.giving_up import GivenUp
 from isomodel.engine.graph import class_state, own_classes, shared_objects
 from isomodel.engine.loop import Blocked, ControlledLoop, OutOfSteps
 from isomodel.engine.owner import OWNER, Actor, Owner, Part
+from isomodel.engine.waiting import can_go_on
 from isomodel.schedulers.fifo import Default
+from isomodel.search.stalled import stalled
 from isomodel.targets.declare import OperationSpec, TargetSpec
 from isomodel.targets.guard import Guards
 from isomodel.targets.plain import plain
@@ -71,6 +74,7 @@ class Run:
         self.error = ""
         self.ops_end = 0.0
         self.guards: Guards | None = None
+        self._most_steps = loop.max_steps
         self._armed = armed
         self._forced = forced or {}
         self._parts = {
@@ -138,6 +142,27 @@ class Run:
         """At how many moments nothing was ready to run."""
         return self.loop.idles
 
+    def proceeds(self, task: asyncio.Task[Any], label: str) -> bool:
+        """Whether this task of the operation can go on, or waits for an own arrival."""
+        return can_go_on(task) or any(owner.label == label for owner in self.loop.awaiting())
+
+    def under_repair(self) -> bool:
+        """Whether work that belongs to no user waits for something from outside.
+
+        Or did, when what last came for the operation now running (a time limit) came.
+        """
+        if not all(owner.user for owner in self.loop.awaiting()):
+            return True
+        mine = f"{self.loop.label()} "
+        since = itertools.takewhile(
+            lambda arrival: not arrival.key.startswith(mine), reversed(self.loop.log or ())
+        )
+        return any(not arrival.user and " timer " not in arrival.key for arrival in since)
+
+    def time(self) -> float:
+        """The virtual time, in seconds."""
+        return self.loop.now
+
     def counts(self) -> dict[str, int]:
         """How many timers and I/O of each kind the operation now running has begun."""
         owner = self.loop.owner()
@@ -173,8 +198,10 @@ class Run:
             self.loop.scheduler = Default()
             self.ops_end = self.loop.now
             if self.ended in ("done", "deadlock"):
-                with contextlib.suppress(OutOfSteps):
+                try:
                     self._afterwards()
+                except OutOfSteps:
+                    self.ended = "step limit"
         self._dismiss()
 
     def _start(self) -> None:
@@ -227,11 +254,19 @@ class Run:
             self.waiting = self._chains()
             self._hang()
         except OutOfSteps:
-            self.ended = "step limit"
             self.waiting = self._chains()
+            if stalled(self.loop, self.scenario.users):
+                self._allow_more()
+                self._hang()
+            else:
+                self.ended = "step limit"
         except (SystemExit, KeyboardInterrupt) as error:
             self.ended = "crash"
             self.error = f"{type(error).__name__}({error}) in {self.loop.last.name}"
+
+    def _allow_more(self) -> None:
+        """As many steps again, for what comes after a phase that used up all of them."""
+        self.loop.max_steps += self._most_steps
 
     def _all_done(self) -> bool:
         return not self._live and not any(self._queues.values())
@@ -336,7 +371,7 @@ class Run:
         owner = Owner(f"{user}.{name}", user, self._parts[user])
         task = self.loop.start(getattr(self.target, name)(user), owner, self._base)
         try:
-            self.loop.drive(task.done)
+            self._wait_for(task)
         except Blocked:
             task.cancel()
             return "hang", None
@@ -348,11 +383,21 @@ class Run:
             error.__traceback__ = None
             return "fail", plain(error)
 
+    def _wait_for(self, task: asyncio.Task[Any]) -> None:
+        """Run until this task is done; raises Blocked if it never will be, or OutOfSteps."""
+        try:
+            self.loop.drive(task.done)
+        except OutOfSteps:
+            if not stalled(self.loop, self.scenario.users):
+                raise
+            self._allow_more()
+            raise Blocked from None
+
     def _leave(self, user: str, leave: Callable[[str], Any]) -> None:
         owner = Owner(f"{user}.leave", user, self._parts[user])
         task = self.loop.start(leave(user), owner, self._base)
         try:
-            self.loop.drive(task.done)
+            self._wait_for(task)
             task.result()
         except Blocked:
             task.cancel()
