@@ -64,6 +64,9 @@ class Arrivals(NoRealIO):
     overdue_comes_next = True
     """Whether a timer that was set to no later than now runs in the next iteration for sure."""
 
+    cancels_queue = True
+    """Whether a cancellation at step 0 is queued behind the first step of its task."""
+
     _serial = 0
 
     def __init__(

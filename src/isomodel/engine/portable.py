@@ -26,6 +26,7 @@ copy_context = contextvars.copy_context
 class PortableLoop(ControlledLoop):
     """One execution in which any runnable task may take the next step."""
 
+    cancels_queue = False
     __slots__ = ("_nameless", "_stepped", "_steps", "_turns", "_turns_of_last", "_waiting_steps")
 
     overdue_comes_next = False

@@ -144,6 +144,8 @@ class StockLoop(ControlledLoop):
         ``hurried``: at least one has to.
         """
         ready = self._ready
+        if ready and self._cancels and not self._every_choice:
+            self._cancel_behind_first_steps()
         overdue = self._take_overdue() if self._overdue else []
         timed = False
         while True:

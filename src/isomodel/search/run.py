@@ -7,7 +7,6 @@ import contextlib
 import functools
 import gc
 import inspect
-import itertools
 import sys
 import weakref
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -147,17 +146,28 @@ class Run:
         return can_go_on(task) or any(owner.label == label for owner in self.loop.awaiting())
 
     def under_repair(self) -> bool:
-        """Whether work that belongs to no user waits for something from outside.
+        """Whether work that belongs to no user can go on, or waits for something from outside.
 
-        Or did, when what last came for the operation now running (a time limit) came.
+        Or has gone on since the last time limit of the operation now running, which came together
+        with what it waited for.
         """
         if not all(owner.user for owner in self.loop.awaiting()):
             return True
-        mine = f"{self.loop.label()} "
-        since = itertools.takewhile(
-            lambda arrival: not arrival.key.startswith(mine), reversed(self.loop.log or ())
-        )
-        return any(not arrival.user and " timer " not in arrival.key for arrival in since)
+        for task in self.loop.pending_tasks():
+            if not self._user_of(self.loop.name_of(task)) and can_go_on(task):
+                return True
+        mine, others = self.loop.label(), False
+        for step in reversed(self.loop.trace or ()):
+            timer = step.what.startswith("timer ")
+            if timer and step.task == mine:
+                return others
+            others = others or not (timer or self._user_of(step.task))
+        return False
+
+    def _user_of(self, task: str) -> str:
+        """The user whose task this is, "" if it is nobody's."""
+        user, dot, _ = task.partition(".")
+        return user if dot and user in self.observations else ""
 
     def time(self) -> float:
         """The virtual time, in seconds."""
@@ -439,8 +449,8 @@ class Run:
         if users_left:
             for task in self.loop.pending_tasks():
                 name = self.loop.name_of(task)
-                user = name.partition(".")[0]
-                if user in self.observations:
+                user = self._user_of(name)
+                if user:
                     self.leftovers.append(Leftover("task", name, user))
         self._handles.clear()
         alive = [what for reference, what in self._watched if reference() is not None]

@@ -33,7 +33,7 @@ class Host(Protocol):
         """Whether this task of the operation can go on, or waits for an own arrival."""
 
     def under_repair(self) -> bool:
-        """Whether work that belongs to no user, such as a pool's own, waits for outside."""
+        """Whether work that belongs to no user, such as a pool's own, is under way."""
 
     def time(self) -> float:
         """The virtual time, in seconds."""
