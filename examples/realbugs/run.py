@@ -43,8 +43,7 @@ def main() -> int:
             print(f"no such package: {name}; there are {', '.join(known)}", file=sys.stderr)
             return 2
     chosen = [known[name] for name in options.packages] or list(BUGS)
-    with ThreadPoolExecutor(2) as makers:
-        list(makers.map(lambda job: make(*job), [(b, v) for b in chosen for v in (b.bad, b.good)]))
+    make_all(chosen)
     results = [tried(bug, theirs, options.keep) for bug in chosen]
     print(table(results))
     return 0 if all(result.as_it_should_be for result in results) else 1
@@ -56,6 +55,13 @@ def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
         return arguments, []
     place = arguments.index("--")
     return arguments[:place], arguments[place + 1 :]
+
+
+def make_all(bugs: Sequence[Bug]) -> None:
+    """Make the environments of these bugs, two at a time."""
+    jobs = [(bug, version) for bug in bugs for version in (bug.bad, bug.good)]
+    with ThreadPoolExecutor(2) as makers:
+        list(makers.map(lambda job: make(*job), jobs))
 
 
 def make(bug: Bug, version: str) -> None:
