@@ -10,20 +10,24 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Bug:
-    """A defect that was released. ``target`` is the class in ``<folder>/target.py``."""
+    """A defect that was released. ``target`` is the class in ``<folder>/target.py``.
+
+    ``name`` tells two bugs of one package apart; without, the package does.
+    """
 
     package: str
     bad: str
     good: str
     target: str
     issue: str
+    name: str = ""
     extras: str = ""
     needs: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
         """Where its target is, and its counterexample as case file and test."""
-        return HERE / self.package.replace("-", "_")
+        return HERE / (self.name or self.package).replace("-", "_")
 
     def environment(self, version: str) -> Path:
         """Where the virtual environment of this version is made."""
@@ -51,4 +55,8 @@ BUGS = (
     Bug("psycopg-pool", "3.1.6", "3.1.7", "Service", "psycopg #509", needs=("psycopg[binary]",)),
     Bug("that-depends", "1.9.0", "1.10.0", "App", "that-depends #69"),
     Bug("async-lru", "2.0.4", "2.0.5", "Pages", "async-lru 2.0.5"),
+    Bug("asgiref", "3.8.1", "3.9.1", "App", "asgiref #473"),
+    Bug("werkzeug", "2.0.0rc4", "2.0.0", "App", "werkzeug #2102, #2103"),
+    Bug("anyio", "3.4.0", "3.5.0", "Locked", "anyio #398", name="anyio-locks"),
+    Bug("aiorwlock", "1.4.0", "1.5.1", "Document", "aiorwlock 1.5"),
 )

@@ -33,14 +33,14 @@ OK, VIOLATED = 0, 1
 def main() -> int:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("packages", nargs="*", help="which (default: all)")
+    parser.add_argument("packages", nargs="*", metavar="PACKAGE", help="which (default: all)")
     parser.add_argument("--keep", action="store_true", help="store the counterexamples found")
     ours, theirs = _split(sys.argv[1:])
     options = parser.parse_args(ours)
-    known = {bug.package: bug for bug in BUGS}
+    known = {bug.name or bug.package: bug for bug in BUGS}
     for name in options.packages:
         if name not in known:
-            print(f"no such package: {name}; there are {', '.join(known)}", file=sys.stderr)
+            print(f"no such bug: {name}; there are {', '.join(known)}", file=sys.stderr)
             return 2
     chosen = [known[name] for name in options.packages] or list(BUGS)
     make_all(chosen)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from isomodel import Resource, io, operation
+from isomodel import Resource, io, observe, operation
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.held import Event
 from isomodel.search.conflicts import Touch
@@ -18,6 +18,7 @@ from isomodel.search.explore import Budget, Explorer, Outcome
 from isomodel.search.frontier import CROWD, Frontier
 from isomodel.targets.declare import spec_of
 from isomodel.targets.plain import plain
+from isomodel.values.errors import BadInput
 from isomodel.values.scenario import Operation, Scenario
 from isomodel.values.schedule import Fault, Fidelity
 
@@ -299,3 +300,43 @@ def test_what_all_touch_all_the_time_is_not_paired_without_end() -> None:
     ]
     frontier.learn((), touches)
     assert len(frontier._pairs) <= CROWD * CROWD
+
+
+class Shared:
+    """One connection, made by whoever needs it first; the others get it at once."""
+
+    async def start(self) -> None:
+        self.lock = asyncio.Lock()
+        self.made = 0
+
+    @operation
+    async def resolve(self, user: str) -> int:
+        if not self.made:
+            async with self.lock:
+                if not self.made:
+                    await io("connect")
+                    self.made += 1
+        return self.made
+
+
+def test_a_cancellation_that_came_too_late_is_none_alone_either() -> None:
+    outcome = hunted(Shared, 600, fidelities=("stock",), oracles="noninterference")
+    assert outcome.verdict.status == "ok", outcome.verdict.reason
+
+
+class Hides:
+    async def start(self) -> None:
+        self.rows = 0
+
+    @operation
+    async def add(self, user: str) -> None:
+        self.rows += 1
+
+    @observe
+    async def rows(self, user: str) -> int:
+        return self.rows
+
+
+def test_an_attribute_that_hides_a_method_is_named() -> None:
+    with pytest.raises(BadInput, match=r"start sets self.rows, which hides the method rows"):
+        hunted(Hides, 1)

@@ -152,8 +152,14 @@ class Isolation:
 
 
 def _faults_of(joint: Execution, part: tuple[str, ...]) -> tuple[Fault, ...]:
+    """The part's own faults, but for those that came when their operation was over."""
     labels = {o.label for o in joint.scenario.operations if o.user in part}
-    return tuple(fault for fault in joint.schedule.faults if fault.task.split("/")[0] in labels)
+    return tuple(
+        fault
+        for fault in joint.schedule.faults
+        if fault.task.partition("/")[0] in labels
+        and (fault.kind not in STRIKES or fault.task not in labels or fault in joint.fired)
+    )
 
 
 def _varied(faults: tuple[Fault, ...], seed: int) -> tuple[Fault, ...]:

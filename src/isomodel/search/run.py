@@ -223,6 +223,7 @@ class Run:
             start = getattr(self.target, "start", None)
             if start is not None:
                 self._system(start, context=self._base)
+            self._check_members()
             shared = getattr(self.target, "shared", None)
             resources = list(shared()) if shared is not None else []
         except Blocked:
@@ -238,6 +239,15 @@ class Run:
         if getattr(self.target, "roots", None) is not None:
             self._class_state = class_state(_stateful_classes(len(sys.modules)))
         self.guards = Guards(resources, self, self._forced)
+
+    def _check_members(self) -> None:
+        """An attribute of the same name hides a method: say so, before it is called."""
+        for name in (*self.spec.operations, *self.spec.observations):
+            if not callable(getattr(self.target, name)):
+                raise BadInput(
+                    f"{self.spec.name}: start sets self.{name}, which hides the method {name}; "
+                    "give the attribute another name"
+                )
 
     def _system(
         self, method: Callable[..., Any], *args: Any, context: Context | None = None

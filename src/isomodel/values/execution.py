@@ -8,7 +8,7 @@ import msgspec
 
 from isomodel.values.facts import Noted
 from isomodel.values.scenario import Scenario
-from isomodel.values.schedule import Schedule
+from isomodel.values.schedule import Fault, Schedule
 from isomodel.values.trace import Event, Step
 
 
@@ -113,3 +113,5 @@ class Execution(msgspec.Struct, frozen=True):
     diverged: int = 0
     """Entries of a replayed schedule or projection that found no counterpart."""
     error: str = ""
+    fired: tuple[Fault, ...] = ()
+    """The faults that struck: a cancellation of what has just ended does not."""
