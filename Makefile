@@ -2,6 +2,7 @@
 #   make run      the self-test: finds each known defect of the built-in layer, and no other
 #   make test     the tests
 #   make lint     ruff and mypy
+#   make realbugs bugs in released packages: found in the bad version, silent on the good one
 #   make nightly  slow tests, the examples, longer hunts
 #   make clean    remove what the above made
 # Another interpreter: make PYTHON=python3.12 test
@@ -11,7 +12,7 @@ PYTHON ?=
 CANDIDATES := $(PYTHON) python3.13 python3.12 python3.11 python3
 BIN := .venv/bin
 
-.PHONY: run test lint nightly clean help
+.PHONY: run test lint realbugs nightly clean help
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -27,14 +28,18 @@ lint: .venv/ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+realbugs: .venv/ready-run
+	$(BIN)/python examples/realbugs/run.py
+
 nightly: .venv/ready-dev
 	$(BIN)/python -m pytest -m slow
-	PYTHON=$(abspath $(BIN)/python) examples/redis_py/run
+	$(BIN)/python examples/realbugs/run.py
 	$(BIN)/isomodel hunt --seed $$(date +%Y%m%d) --executions 100000
 	$(BIN)/isomodel hunt factory --seed $$(date +%Y%m%d) --for 30m
 
 clean:
-	rm -rf .venv .venv-3.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .isomodel
+	rm -rf .venv .venv-3.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .isomodel \
+	  examples/realbugs/.venvs
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A command on the PATH may be a shim that does not work, so each candidate is run. Making a

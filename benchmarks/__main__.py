@@ -22,6 +22,7 @@ NAMES = (
     "prove",
     "kits",
     "runtimes",
+    "realbugs",
 )
 
 

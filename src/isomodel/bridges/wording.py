@@ -170,7 +170,8 @@ def switched(choice: Switch) -> str:
 def failed(fault: Fault) -> str:
     """A fault as a sentence."""
     if fault.kind in STRIKES:
-        return f"{fault.task} {STRUCK[fault.kind]} after {counted(fault.at, 'step')}."
+        when = f"after {counted(fault.at, 'step')}" if fault.at else "right behind its first step"
+        return f"{fault.task} {STRUCK[fault.kind]} {when}."
     if fault.kind == "jump":
         return (
             f"The clock jumps past every timer while timer {fault.at} of {fault.task} is pending."

@@ -46,11 +46,18 @@ class Actors(Arrivals):
             earliest = 1 if actor.owner.user and actor.name == actor.owner.label else 0
             # in a projected run its recorded place decides: steps spent waiting on others are gone
             soonest = earliest if self._every_choice else max(fault.at, earliest)
-            if actor.steps >= soonest:
+            behind = self.cancels_queue and not (fault.at or actor.steps)
+            if actor.steps >= soonest or behind:
                 named = Fault(fault.kind, actor.name, fault.at)
                 possible.add(fault)
                 self._meet(fault, named, task, actor)
         return [handle for fault, handle in self._cancel_handles.items() if fault in possible]
+
+    def _cancel_behind_first_steps(self) -> None:
+        """Queue the cancellations at step 0 whose tasks are about to begin: there they strike."""
+        for handle in self._possible_cancels():
+            if not (handle.args[0].at or handle.actor.steps) and type(handle) is not Jump:
+                self._take(handle)
 
     def _victim(self, name: str) -> Actor | None:
         """The task a cancellation is planned for; "alice.1/?0" is the first that alice.1 makes."""

@@ -31,6 +31,9 @@ class Arrivals(Core):
     overdue_comes_next = True
     """Whether a timer that was set to no later than now runs in the next iteration for sure."""
 
+    cancels_queue = True
+    """Whether a cancellation at step 0 is queued behind the first step of its task."""
+
     _serial = 0
 
     @property
@@ -191,6 +194,19 @@ class Arrivals(Core):
         heapq.heappush(self._timers, (when, self._serial, timer))
 
     # Choices
+
+    def awaiting(self) -> list[Owner]:
+        """Whose I/O is still to arrive."""
+        late = (timer for _, _, timer in self._timers if type(timer) is Latency)
+        return [
+            handle.owner
+            for handle in (*self._live_arrivals(), *late)
+            if handle.kind != "start" and not handle.is_off()
+        ]
+
+    def timed(self) -> list[Owner]:
+        """Who waits for time to pass."""
+        return [timer.owner for _, _, timer in self._timers if not timer.is_off()]
 
     def _threads_sent(self) -> bool:
         """Where the program started real threads: give them a moment to send something."""

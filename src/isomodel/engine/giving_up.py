@@ -12,7 +12,10 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
-from isomodel.values.schedule import Fault
+from isomodel.values.schedule import Fault, FaultKind
+
+BOUNDED: frozenset[FaultKind] = frozenset(("timeout", "scope"))
+"""Faults for which an operation is called in something that its caller can give up."""
 
 
 class GivenUp(Exception):

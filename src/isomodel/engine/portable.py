@@ -25,6 +25,8 @@ class PortableLoop(PortableCore, ControlledLoop):  # type: ignore[misc]
 
     __slots__ = ()
 
+    cancels_queue = False
+
     overdue_comes_next = False
 
     def _queue_foreign(self, step: TaskStep) -> TaskStep:

@@ -123,6 +123,9 @@ class Runtime(Protocol):
     def waiting(self) -> list[str]:
         """Where each of them waits: "bob.1 waits at outer:12 > inner:34"."""
 
+    def can_go_on(self, name: str) -> bool:
+        """Whether nothing keeps this task, nor one that it awaits, from its next step."""
+
     def step_counts(self) -> list[tuple[str, int]]:
         """The tasks made so far but the main one, each with the steps it has taken."""
 
@@ -143,6 +146,12 @@ class Runtime(Protocol):
 
     def io(self, name: str, latency: float, fails: type[BaseException] | None) -> Awaitable[None]:
         """Simulated I/O."""
+
+    def awaiting(self) -> list[Owner]:
+        """Whose I/O is still to arrive."""
+
+    def timed(self) -> list[Owner]:
+        """Who waits for time to pass."""
 
     def mark(self, kind: str) -> None:
         """Log something of the running owner's that an alone run must repeat at this place."""

@@ -11,9 +11,9 @@ from typing import Any
 from weakref import ref
 
 from isomodel.engine.executor import Executors
-from isomodel.engine.giving_up import Boundary, boundary_for
+from isomodel.engine.giving_up import BOUNDED, Boundary, boundary_for
 from isomodel.engine.owner import OWNER, Actor, ControlledTask, Owner, name_for
-from isomodel.engine.waiting import frames
+from isomodel.engine.waiting import can_go_on, frames
 
 _eager_factory: Any = getattr(asyncio, "eager_task_factory", None)
 
@@ -53,6 +53,11 @@ class Tasks(Executors):
     def name_of(self, task: asyncio.Task[Any]) -> str:
         """The stable name of this task."""
         return self._actor(task).name
+
+    def can_go_on(self, name: str) -> bool:
+        """Whether nothing keeps this task, nor one that it awaits, from its next step."""
+        task = self.task(name)
+        return task is not None and can_go_on(task)
 
     def waiting(self) -> list[str]:
         """Where each task that is not done waits, innermost last."""
@@ -127,7 +132,7 @@ class Tasks(Executors):
 
     def boundaries(self, label: str) -> list[Boundary]:
         """What this operation has to be called in, for the faults planned for it."""
-        planned = [f for f in self._cancels if f.task == label and f.kind != "cancel"]
+        planned = [f for f in self._cancels if f.task == label and f.kind in BOUNDED]
         for fault in planned:
             self._boundaries[fault] = boundary_for(fault)
         return [self._boundaries[fault] for fault in planned]

@@ -1,4 +1,4 @@
-"""Where a suspended task waits: its chain of awaits, as functions and lines."""
+"""Where a suspended task waits: its chain of awaits, as functions and lines; or whether it does."""
 
 from __future__ import annotations
 
@@ -38,6 +38,14 @@ def frames_of(coroutine: Any) -> list[str]:
         else:
             awaited = _generator_of(awaited)
     return out or ["its start"]
+
+
+def can_go_on(task: asyncio.Task[Any]) -> bool:
+    """Whether nothing keeps this task, nor one that it awaits, from its next step."""
+    awaited: Any = task
+    while isinstance(awaited, asyncio.Task) and not awaited.done():
+        awaited = getattr(awaited, "_fut_waiter", None)
+    return awaited is None or bool(awaited.done())
 
 
 def _first(thing: Any, names: tuple[str, ...]) -> Any:

@@ -11,7 +11,7 @@ from itertools import zip_longest
 from typing import Any
 
 from isomodel.oracles.reading import name_of
-from isomodel.values.execution import Execution
+from isomodel.values.execution import Execution, Refusal
 from isomodel.values.verdict import Finding
 
 NAME = "noninterference"
@@ -31,32 +31,39 @@ def observed(execution: Execution, part: tuple[str, ...]) -> dict[str, Any]:
     return dict(comparable(seen))
 
 
-def unjustified(execution: Execution) -> list[Finding]:
-    """Refusals by a declared resource that was not in rightful use: no alone run is needed."""
-    return [
-        Finding(
-            NAME,
-            f"{refusal.user} was refused by {refusal.resource} although {refusal.why}",
-            user=refusal.user,
-            operation=name_of(execution, refusal.label),
-            label=refusal.label,
-            evidence={"resource": refusal.resource, "why": refusal.why},
-        )
-        for refusal in execution.refusals
-        if not refusal.justified and refusal.user
-    ]
+def overdue(execution: Execution) -> list[Finding]:
+    """Refusals because of units whose holders are over: no alone run is needed."""
+    return [_refused(execution, refusal) for refusal in execution.refusals if refusal.overdue]
 
 
 def difference(joint: Execution, alone: Execution, part: tuple[str, ...]) -> Finding | None:
-    """The first thing that a user of this part saw jointly and not alone, or the reverse."""
+    """The first thing that a user of this part saw jointly and not alone, or the reverse.
+
+    A refusal while units were free explains it best. Alone that would say nothing: a unit that
+    nobody holds may be under repair (a pool that connects again), for one user as for many.
+    """
     together, apart = observed(joint, part), observed(alone, part)
     if together == apart:
         return None
+    for refusal in joint.refusals:
+        if refusal.user in part and not refusal.justified:
+            return _refused(joint, refusal)
     for user in part:
         for position, (jointly, by_itself) in enumerate(zip_longest(together[user], apart[user])):
             if jointly != by_itself:
                 return _finding(joint, alone, user, position, jointly or by_itself)
     return None
+
+
+def _refused(execution: Execution, refusal: Refusal) -> Finding:
+    return Finding(
+        NAME,
+        f"{refusal.user} was refused by {refusal.resource} although {refusal.why}",
+        user=refusal.user,
+        operation=name_of(execution, refusal.label),
+        label=refusal.label,
+        evidence={"resource": refusal.resource, "why": refusal.why},
+    )
 
 
 def _finding(

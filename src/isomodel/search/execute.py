@@ -200,6 +200,7 @@ def evidence(
         switches=switches,
         diverged=diverged,
         error=run.error,
+        fired=tuple(loop.fired),
     )
 
 

@@ -32,6 +32,9 @@ REMEMBERED = 5_000
 FEW = 1_000
 """Pairs of conflicting events; with more, no two random orders are alike anyway."""
 
+CROWD = 64
+"""Events noted that touch one thing: in pairs, what a busy worker always touches has no end."""
+
 Holds = tuple[Hold, ...]
 Order = tuple[Event, ...]
 
@@ -96,6 +99,8 @@ class Frontier:
         changed: dict[Label, None] = {}
         for event, label, write in touches:
             events = self._touching.setdefault(label, {})
+            if len(events) >= CROWD and event not in events:
+                continue
             if event not in events or (write and not events[event]):
                 events[event] = write
                 changed[label] = None

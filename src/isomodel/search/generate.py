@@ -83,6 +83,9 @@ KINDS: tuple[FaultKind, ...] = (
 )  # fmt: skip
 """Kinds of faults, as often as each is drawn."""
 
+BEHIND_THE_FIRST = 0.3
+"""How many of the earliest cancellations are queued right behind the first step of their task."""
+
 MORE_AFTER = 100
 """Executions of a hunt after which they may have one more fault: few faults come first."""
 
@@ -251,4 +254,6 @@ def fault_of(
         at = min(at, 3)
     if kind == "cancel" and spec.cancels == "any" and draw.random() < 0.5:
         return Fault(kind, f"{task}/?{draw.randrange(3)}", at)
+    if not at and draw.random() < BEHIND_THE_FIRST:
+        return Fault(kind, task, 0)
     return Fault(kind, task, at + (kind in STRIKES))

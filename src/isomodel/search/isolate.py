@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from isomodel.oracles.noninterference import difference, observed, unjustified
+from isomodel.oracles.noninterference import difference, observed, overdue
 from isomodel.schedulers.random import RandomWalk
 from isomodel.search.execute import Alone, execute_alone
 from isomodel.search.simplest import possible_faults
@@ -84,7 +84,7 @@ class Isolation:
         """
         if joint.ended in ("step limit", "crash"):
             return Judgement("unknown", reason=f"the execution ended by {joint.ended}")
-        refused = unjustified(joint)
+        refused = overdue(joint)
         if refused:
             return Judgement("interference", tuple(refused))
         if len(joint.scenario.parts()) < 2:
@@ -170,8 +170,14 @@ class Isolation:
 
 
 def _faults_of(joint: Execution, part: tuple[str, ...]) -> tuple[Fault, ...]:
+    """The part's own faults, but for those that came when their operation was over."""
     labels = {o.label for o in joint.scenario.operations if o.user in part}
-    return tuple(fault for fault in joint.schedule.faults if fault.task.split("/")[0] in labels)
+    return tuple(
+        fault
+        for fault in joint.schedule.faults
+        if fault.task.partition("/")[0] in labels
+        and (fault.kind not in STRIKES or fault.task not in labels or fault in joint.fired)
+    )
 
 
 def _weather(

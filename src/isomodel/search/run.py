@@ -17,10 +17,11 @@ import msgspec
 from isomodel.engine.giving_up import GivenUp
 from isomodel.engine.graph import class_state, own_classes, shared_objects
 from isomodel.engine.owner import Actor, Owner, Part
-from isomodel.engine.runtime import Blocked, Cancelled, Crashed, OutOfSteps, Runtime
+from isomodel.engine.runtime import Blocked, Cancelled, Crashed, Doing, OutOfSteps, Runtime
 from isomodel.engine.strangers import mixed
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.projected import Projected
+from isomodel.search.stalled import stalled
 from isomodel.search.world import RunWorld
 from isomodel.targets.declare import OperationSpec, TargetSpec
 from isomodel.targets.guard import Guards
@@ -73,6 +74,7 @@ class Run(RunWorld):
         self._mixed = ""
         self.operated = 0
         self.guards: Guards | None = None
+        self._most_steps = loop.max_steps
         self._armed = armed
         self._forced = forced or {}
         self._parts = {
@@ -122,8 +124,10 @@ class Run(RunWorld):
         self.loop.scheduler = Default()
         self.operated = len(self.loop.log or ())
         if self.ended in ("done", "deadlock"):
-            with contextlib.suppress(OutOfSteps):
+            try:
                 self._afterwards()
+            except OutOfSteps:
+                self.ended = "step limit"
 
     def _refuse(self) -> NoReturn:
         raise BadInput(f"{self.spec.name}: {self._mixed}")
@@ -137,6 +141,7 @@ class Run(RunWorld):
             start = getattr(self.target, "start", None)
             if start is not None:
                 self._system(start, context=self._base)
+            self._check_members()
             shared = getattr(self.target, "shared", None)
             resources = list(shared()) if shared is not None else []
         except Blocked:
@@ -159,6 +164,15 @@ class Run(RunWorld):
         if getattr(self.target, "roots", None) is not None:
             self._class_state = class_state(_stateful_classes(len(sys.modules)))
         self.guards = Guards(resources, self, self._forced)
+
+    def _check_members(self) -> None:
+        """An attribute of the same name hides a method: say so, before it is called."""
+        for name in (*self.spec.operations, *self.spec.observations):
+            if not callable(getattr(self.target, name)):
+                raise BadInput(
+                    f"{self.spec.name}: start sets self.{name}, which hides the method {name}; "
+                    "give the attribute another name"
+                )
 
     def _system(
         self, method: Callable[..., Any], *args: Any, context: Context | None = None
@@ -187,8 +201,12 @@ class Run(RunWorld):
             self.waiting = self.loop.waiting()
             self._hang()
         except OutOfSteps:
-            self.ended = "step limit"
             self.waiting = self.loop.waiting()
+            if stalled(self.loop, self.scenario.users):
+                self._allow_more()
+                self._hang()
+            else:
+                self.ended = "step limit"
         except (SystemExit, KeyboardInterrupt, Crashed) as error:
             self.ended = "crash"
             self.error = f"{type(error).__name__}({error}) in {self.loop.last.name}"
@@ -198,6 +216,10 @@ class Run(RunWorld):
         projected.linger()
         with contextlib.suppress(Blocked):
             self.loop.drive(projected.is_over)
+
+    def _allow_more(self) -> None:
+        """As many steps again, for what comes after a phase that used up all of them."""
+        self.loop.max_steps += self._most_steps
 
     def _all_done(self) -> bool:
         return not self._live and not any(self._queues.values())
@@ -304,7 +326,7 @@ class Run(RunWorld):
         owner = Owner(f"{user}.{name}", user, self._parts[user])
         task = self.loop.start(self._calling(getattr(self.target, name), user), owner, self._base)
         try:
-            self.loop.drive(task.done)
+            self._wait_for(task)
         except Blocked:
             task.cancel()
             return "hang", None
@@ -316,11 +338,21 @@ class Run(RunWorld):
             error.__traceback__ = None
             return "fail", plain(error)
 
+    def _wait_for(self, task: Doing) -> None:
+        """Run until this task is done; raises Blocked if it never will be, or OutOfSteps."""
+        try:
+            self.loop.drive(task.done)
+        except OutOfSteps:
+            if not stalled(self.loop, self.scenario.users):
+                raise
+            self._allow_more()
+            raise Blocked from None
+
     def _leave(self, user: str, leave: Callable[[str], Any]) -> None:
         owner = Owner(f"{user}.leave", user, self._parts[user])
         task = self.loop.start(self._calling(leave, user), owner, self._base)
         try:
-            self.loop.drive(task.done)
+            self._wait_for(task)
             task.result()
         except Blocked:
             task.cancel()
@@ -362,8 +394,8 @@ class Run(RunWorld):
                 )
         if users_left:
             for name in self.loop.pending():
-                user = name.partition(".")[0]
-                if user in self.observations:
+                user = self._user_of(name)
+                if user:
                     self.leftovers.append(Leftover("task", name, user))
         self._handles.clear()
         alive = [what for reference, what in self._watched if reference() is not None]

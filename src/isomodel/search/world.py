@@ -21,6 +21,7 @@ class RunWorld:
 
     loop: Runtime
     facts: list[Noted]
+    observations: dict[str, list[tuple[str, str, Any]]]
     _parts: dict[str, Part]
     _live: dict[str, Operation]
     _handles: dict[str, Any]
@@ -78,6 +79,44 @@ class RunWorld:
     def idles(self) -> int:
         """At how many moments nothing was ready to run."""
         return self.loop.idles
+
+    def running(self) -> str:
+        """The name of the task that takes a step now."""
+        return self.loop.last.name
+
+    def proceeds(self, task: str, label: str) -> bool:
+        """Whether this task of the operation can go on, or waits for an own arrival."""
+        if self.loop.can_go_on(task):
+            return True
+        return any(operation_of(owner.label) == label for owner in self.loop.awaiting())
+
+    def under_repair(self) -> bool:
+        """Whether work that belongs to no user can go on, or waits for something from outside.
+
+        Or has gone on since the last time limit of the operation now running, which came together
+        with what it waited for.
+        """
+        if not all(owner.user for owner in self.loop.awaiting()):
+            return True
+        for name in self.loop.pending():
+            if not self._user_of(name) and self.loop.can_go_on(name):
+                return True
+        mine, others = self.loop.label(), False
+        for step in reversed(self.loop.trace or ()):
+            timer = step.what.startswith("timer ")
+            if timer and step.task == mine:
+                return others
+            others = others or not (timer or self._user_of(step.task))
+        return False
+
+    def _user_of(self, task: str) -> str:
+        """The user whose task this is, "" if it is nobody's."""
+        user, dot, _ = task.partition(".")
+        return user if dot and user in self.observations else ""
+
+    def time(self) -> float:
+        """The virtual time, in seconds."""
+        return self.loop.now
 
     def counts(self) -> dict[str, int]:
         """How many timers and I/O of each kind the operation now running has begun."""

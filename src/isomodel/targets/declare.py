@@ -98,10 +98,11 @@ class Resource(msgspec.Struct, frozen=True):
 
     ``owner`` is the object that has the ``acquire`` method (and ``release``, where units come
     back); ``acquire`` raises ``refuses`` when none of the ``capacity`` units is free. A refusal
-    is justified while every unit is held by an operation still running, or for a handle not
-    yet ended; otherwise it is itself a violation. A unit counts as held from the moment
-    ``acquire`` has returned it; where units are set up or handed over before that, give
-    ``in_use``, which says how many are not free now.
+    is justified while every unit is held by an operation still running, or for a handle not yet
+    ended, or is on its way to another request, or is being made anew by work that belongs to no
+    user. Otherwise it is a violation: at once if a holder is over, and else if the user is served
+    alone. Where units are in use in ways that this cannot see, give ``in_use``, which says how
+    many are not free now.
     """
 
     name: str

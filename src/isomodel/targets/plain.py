@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from isomodel.targets.declare import Opaque, Ranked
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+"""What the default ``repr`` of an object in an error's message ends with."""
 
 _ATOMS = (str, int, float, bool, type(None))
 
@@ -38,7 +42,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, enum.Enum):
         return value.name
     if isinstance(value, BaseException):
-        return {"error": kind.__name__, "message": str(value)}
+        return {"error": kind.__name__, "message": _ADDRESS.sub(" at 0x", str(value))}
     if isinstance(value, str | int | float):
         return msgspec.to_builtins(value, str_keys=True)
     return _fields(value)

@@ -38,6 +38,7 @@ class Refusal(msgspec.Struct, frozen=True):
     """A declared shared resource refused ``label``; ``justified`` says whether it was full.
 
     ``why`` names the holders. ``key`` identifies the request across joint and alone runs.
+    ``overdue``: one of these holders is over, so that nothing else can explain the refusal.
     """
 
     key: str
@@ -49,6 +50,7 @@ class Refusal(msgspec.Struct, frozen=True):
     error: str = ""
     spent: dict[str, int] = {}
     """What the request counted up while it waited: timers and I/O, by kind."""
+    overdue: bool = False
 
 
 class Leftover(msgspec.Struct, frozen=True):
@@ -124,3 +126,5 @@ class Execution(msgspec.Struct, frozen=True):
     diverged: int = 0
     """Entries of a replayed schedule or projection that found no counterpart."""
     error: str = ""
+    fired: tuple[Fault, ...] = ()
+    """The faults that struck: a cancellation of what has just ended does not."""

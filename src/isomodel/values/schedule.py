@@ -61,7 +61,8 @@ OF_IO: frozenset[FaultKind] = frozenset(("fail", "slow", *OF_NETWORK))
 class Fault(msgspec.Struct, frozen=True):
     """An injected failure of one task.
 
-    ``cancel``: the task is cancelled after ``at`` steps, or later where a switch says so.
+    ``cancel``: the task is cancelled after ``at`` steps, or later where a switch says so; at 0,
+    under ``stock``, it is queued while the first step is ready, and strikes right after that.
     ``timeout``: likewise, by a caller's time limit (``asyncio.timeout``) that passes.
     ``scope``: likewise, by a caller that leaves anyio's cancel scope.
     ``fail``: its simulated I/O number ``at`` (from 0) raises what that I/O declares. That of a

@@ -1039,6 +1039,9 @@ class StockCore(Core):
         ``hurried``: at least one has to.
         """
         ready = self._ready
+        if ready and self._cancels and not self._every_choice:
+            loop: Any = self
+            loop._cancel_behind_first_steps()
         overdue = self._take_overdue() if self._overdue else []
         timed = False
         while True:

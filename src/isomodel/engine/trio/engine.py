@@ -57,6 +57,7 @@ class TrioEngine(Actors):
     )
 
     chooses_steps = False
+    cancels_queue = False
     """Whether each step of a task is a choice of its own, and an arrival only makes it possible."""
 
     def __init__(self, scheduler: Scheduler, **options: Any) -> None:
@@ -178,6 +179,10 @@ class TrioEngine(Actors):
             f"{task.actor.name} waits at {' > '.join(frames_of(task.get_coro()))}"
             for task in self._known.values()
         ]
+
+    def can_go_on(self, name: str) -> bool:
+        """Whether nothing keeps this task from its next step."""
+        return any(step.actor.name == name for step in self._steps)
 
     def boundaries(self, label: str) -> list[Boundary]:
         """What this operation has to be called in: where it can be cancelled, and for faults."""
