@@ -112,7 +112,7 @@ def _one(
     yield at_least(f"{name}: found", len(found), len(hunts), f"of {len(hunts)} seeds")
     if found:
         runs = statistics.median(each["executions"] for each in found)
-        hits = SWEEP_HITS.get(bug.package)
+        hits = SWEEP_HITS.get(bug.name or bug.package)
         peer = SWEEP / hits if hits else None
         yield figure(
             f"{name}: median to find",
