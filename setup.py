@@ -17,13 +17,15 @@ def extensions() -> list[Extension]:
     try:
         from Cython.Build import cythonize
 
-        core = Extension("isomodel.engine.core.compiled", [SOURCE], optional=True)
+        core = Extension("isomodel.engine.core.compiled", [SOURCE])
         found: list[Extension] = cythonize(
             [core], build_dir="build/c", compiler_directives={"language_level": 3, "binding": False}
         )
     except Exception as error:
         warnings.warn(f"isomodel is installed in its pure form: {error}", stacklevel=1)
         return []
+    for extension in found:
+        extension.optional = True  # where no compiler is found; Cython forgets it when told before
     return found
 
 

@@ -14,6 +14,7 @@ ROOT = Path(isomodel.__file__).parent
 LAYERS = (
     "values",
     "tracking",
+    "scan",
     "engine",
     "schedulers",
     "oracles",

@@ -77,8 +77,10 @@ def outcome(kind: str, value: Any, width: int = 60) -> str:
     """How an operation or a final check ended."""
     if kind == "hang":
         return "never ends"
-    if kind == "info":
+    if kind == "info" and _is_given_up(value):
         return "cancelled"
+    if kind == "info":
+        return shorten(f"{outcome('fail', value, width)} (done or not)", width)
     if kind == "fail":
         error = value if isinstance(value, dict) else {"error": "error", "message": value}
         message = f": {error['message']}" if error.get("message") else ""
@@ -86,6 +88,11 @@ def outcome(kind: str, value: Any, width: int = 60) -> str:
     if isinstance(value, dict) and set(value) == {"handle"}:
         return f"a {value['handle']}"
     return shown(value, width)
+
+
+def _is_given_up(value: Any) -> bool:
+    given_up = ("CancelledError", "TimeoutError")
+    return not isinstance(value, dict) or value.get("error") in given_up
 
 
 def shorten(text: str, width: int) -> str:

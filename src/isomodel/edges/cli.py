@@ -16,6 +16,7 @@ from isomodel.edges.options import (
     HuntOptions,
     ProveOptions,
     ReplayOptions,
+    ScanOptions,
 )
 from isomodel.edges.output import Screen, check_writable
 from isomodel.edges.parser import parser
@@ -50,6 +51,8 @@ def _checked(argv: Sequence[str]) -> int:
     if arguments.command is None:
         grammar.print_help()
         return exits.OK
+    if arguments.command == "scan" and arguments.format == "json":
+        arguments.json = arguments.json or "-"
     check_writable(arguments.json)
     screen = Screen(arguments.json)
     with screen.alone():
@@ -137,6 +140,23 @@ def _regress(arguments: argparse.Namespace, screen: Screen) -> int:
     return regress.run(arguments.case, arguments.into, screen)
 
 
+def _scan(arguments: argparse.Namespace, screen: Screen) -> int:
+    from isomodel.edges import scan
+
+    if arguments.rules:
+        return scan.show_rules(screen)
+    if not arguments.paths:
+        raise BadInput("no path to scan; name files or folders, or `--rules` to list the rules")
+    options = ScanOptions(
+        paths=tuple(arguments.paths),
+        select=arguments.select,
+        ignore=arguments.ignore,
+        exclude=tuple(arguments.exclude),
+        sarif=arguments.format == "sarif",
+    )
+    return scan.run(options, screen)
+
+
 def _targets(arguments: argparse.Namespace, screen: Screen) -> int:
     from isomodel.edges import targets
 
@@ -149,6 +169,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace, Screen], int]] = {
     "prove": _prove,
     "replay": _replay,
     "regress": _regress,
+    "scan": _scan,
     "targets": _targets,
 }
 

@@ -17,7 +17,10 @@ CASES = Path(".isomodel/cases")
 PROOFS = Path(".isomodel/proofs")
 """Where journals of proofs are kept."""
 
-ALIASES = {"factory": "isomodel.targets.factory.target:FactoryLayer"}
+ALIASES = {
+    "factory": "isomodel.targets.factory.target:FactoryLayer",
+    "platform": "isomodel.targets.platform.target:Platform",
+}
 """Short names for the targets that come with isomodel."""
 
 FIDELITIES: dict[str, tuple[Fidelity, ...]] = {
@@ -88,6 +91,16 @@ class ReplayOptions(msgspec.Struct, frozen=True):
 def names(text: str) -> tuple[str, ...]:
     """``asyncio,trio`` as a tuple, each once."""
     return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+class ScanOptions(msgspec.Struct, frozen=True):
+    """``isomodel scan``. ``select`` and ``ignore`` are beginnings of rule ids; () selects all."""
+
+    paths: tuple[Path, ...]
+    select: tuple[str, ...]
+    ignore: tuple[str, ...]
+    exclude: tuple[str, ...]
+    sarif: bool
 
 
 def positive(text: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
@@ -43,6 +44,7 @@ def parser() -> Parser:
     _prove(_command(commands, "prove", "run every interleaving of all small scenarios", _PROVE))
     _replay(_command(commands, "replay", "run a counterexample again", _REPLAY))
     _regress(_command(commands, "regress", "write a counterexample as a pytest test", _REGRESS))
+    _scan(_command(commands, "scan", "find anti-patterns in source code", _SCAN))
     _targets(_command(commands, "targets", "list what can be hunted, or describe one", _TARGETS))
     return top
 
@@ -74,6 +76,16 @@ Exits 1 if the failure still shows, 0 if it does not any more."""
 _REGRESS = """example:
   isomodel regress .isomodel/cases/CASE.json --into tests/regression"""
 
+_SCAN = """examples:
+  isomodel scan src                           a folder, or files
+  isomodel scan src --select ISO3,ISO401      only these: ids, or how they begin
+  isomodel scan src --format sarif > scan.sarif
+  isomodel scan --rules                       all rules, with reason and fix
+
+A comment `# isomodel: ignore[ISO301] reason` at the end of a line, or alone in the line above,
+suppresses a finding. Exits 0 if nothing was found, 1 if something was, 2 if a path is missing or
+cannot be parsed (the others are scanned)."""
+
 _TARGETS = """examples:
   isomodel targets                   the built-in targets
   isomodel targets myapp.iso:Chat    how isomodel reads your declaration"""
@@ -103,18 +115,16 @@ def _command(
 def _hunt(hunt: Parser) -> None:
     hunt.add_argument("target", nargs="?", metavar="TARGET", help="module:Class, or a built-in")
     _armed(hunt, "arm this defect of the target; may be repeated")
-    hunt.add_argument(
-        "--seed",
-        type=natural,
-        default=0,
-        metavar="N",
-        help="the same seed repeats the same hunt; default 0",
-    )
-    hunt.add_argument(
-        "--executions", type=positive, metavar="N", help="how many to run; default 2000"
-    )
-    hunt.add_argument(
-        "--for", type=duration, dest="seconds", metavar="TIME", help="how long: 30s, 10m, 8h"
+    _budget(hunt)
+    _number(hunt, "--users", positive, None, "most users; default as the target declares")
+    _number(hunt, "--operations", positive, 4, "most operations of one user; default 4")
+    _number(
+        hunt,
+        "--faults",
+        natural,
+        2,
+        "most faults of one scenario: cancellations, time limits that pass, failing and "
+        "slow I/O, jumps of the clock; default 2",
     )
     hunt.add_argument(
         "--fidelity",
@@ -132,72 +142,41 @@ def _hunt(hunt: Parser) -> None:
         help="asyncio, trio or asyncio,trio: on which of those that the target declares; "
         "default all, each with the whole budget",
     )
-    hunt.add_argument(
-        "--oracles",
-        choices=("all", "noninterference", "invariants"),
-        default="all",
-        help="which checks; default all",
-    )
-    hunt.add_argument(
-        "--users", type=positive, metavar="N", help="most users; default as the target declares"
-    )
-    hunt.add_argument(
-        "--operations",
-        type=positive,
-        default=4,
-        metavar="N",
-        help="most operations of one user; default 4",
-    )
-    hunt.add_argument(
-        "--faults",
-        type=natural,
-        default=2,
-        metavar="N",
-        help="most faults of one scenario: cancellations, time limits that pass, failing and "
-        "slow I/O, jumps of the clock; default 2",
-    )
-    hunt.add_argument(
-        "--workers",
-        type=positive,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="processes; default one for each core",
-    )
-    hunt.add_argument(
-        "--cases",
-        type=Path,
-        default=CASES,
-        metavar="DIR",
-        help=f"folder for counterexamples; default {CASES.as_posix()}",
-    )
-    hunt.add_argument(
-        "--no-shrink",
-        action="store_false",
-        dest="shrink",
-        help="keep the counterexample as it was found",
-    )
-    _path(hunt)
+    _search(hunt)
+
+
+def _budget(hunt: Parser) -> None:
+    _number(hunt, "--seed", natural, 0, "the same seed repeats the same hunt; default 0")
+    _number(hunt, "--executions", positive, None, "how many to run; default 2000")
+    _seconds(hunt, "how long: 30s, 10m, 8h")
 
 
 def _prove(prove: Parser) -> None:
     prove.add_argument("target", metavar="TARGET", help="module:Class, or a built-in")
     _armed(prove, "arm this defect of the target; may be repeated")
-    prove.add_argument(
-        "--users", type=positive, default=2, metavar="N", help="most users; default 2"
-    )
-    prove.add_argument(
-        "--operations",
-        type=positive,
-        default=2,
-        metavar="N",
-        help="most operations of all users together; default 2",
-    )
-    prove.add_argument(
+    _scenarios(prove)
+    bounds = prove.add_mutually_exclusive_group()
+    for option, what in (
+        ("--preemptions", "switches away from what could go on"),
+        ("--delays", "departures from the usual order"),
+    ):
+        text = f"no proof: only executions with at most so many {what}"
+        bounds.add_argument(option, type=natural, metavar="N", help=text)
+    _seconds(prove, "stop after 30s, 10m, 8h")
+    prove.add_argument("--resume", type=Path, metavar="FILE", help="go on where this journal ends")
+    _search(prove)
+
+
+def _scenarios(prove: Parser) -> None:
+    """What bounds the scenarios of a proof."""
+    _number(prove, "--users", positive, 2, "most users; default 2")
+    _number(prove, "--operations", positive, 2, "most operations of all users together; default 2")
+    _number(
+        prove,
         "--together",
-        type=positive,
-        default=1,
-        metavar="N",
-        help="leave out scenarios of fewer users than this; default 1",
+        positive,
+        1,
+        "leave out scenarios of fewer users than this; default 1",
     )
     prove.add_argument(
         "--in-turn",
@@ -205,59 +184,48 @@ def _prove(prove: Parser) -> None:
         dest="beside",
         help="a user's operations wait for each other: leave out those side by side",
     )
-    prove.add_argument(
-        "--values", type=positive, default=4, metavar="N", help="values of an argument; default 4"
-    )
+    _number(prove, "--values", positive, 4, "values of an argument; default 4")
     prove.add_argument(
         "--only", action="append", default=[], metavar="OPERATION", help="only these; repeatable"
     )
-    prove.add_argument(
-        "--faults", type=natural, default=0, metavar="N", help="most faults at once; default 0"
-    )
-    bounds = prove.add_mutually_exclusive_group()
-    bounds.add_argument(
-        "--preemptions",
-        type=natural,
-        metavar="N",
-        help="no proof: only executions with at most so many switches away from what could go on",
-    )
-    bounds.add_argument(
-        "--delays",
-        type=natural,
-        metavar="N",
-        help="no proof: only executions with at most so many departures from the usual order",
-    )
-    prove.add_argument(
+    _number(prove, "--faults", natural, 0, "most faults at once; default 0")
+
+
+def _search(command: Parser) -> None:
+    """What a hunt and a proof have in common: checks, processes, and what becomes of a finding."""
+    command.add_argument(
         "--oracles",
         choices=("all", "noninterference", "invariants"),
         default="all",
         help="which checks; default all",
     )
-    prove.add_argument(
-        "--for", type=duration, dest="seconds", metavar="TIME", help="stop after 30s, 10m, 8h"
+    _number(
+        command, "--workers", positive, os.cpu_count() or 1, "processes; default one for each core"
     )
-    prove.add_argument(
-        "--workers",
-        type=positive,
-        default=os.cpu_count() or 1,
-        metavar="N",
-        help="processes; default one for each core",
-    )
-    prove.add_argument("--resume", type=Path, metavar="FILE", help="go on where this journal ends")
-    prove.add_argument(
+    command.add_argument(
         "--cases",
         type=Path,
         default=CASES,
         metavar="DIR",
         help=f"folder for counterexamples; default {CASES.as_posix()}",
     )
-    prove.add_argument(
+    command.add_argument(
         "--no-shrink",
         action="store_false",
         dest="shrink",
         help="keep the counterexample as it was found",
     )
-    _path(prove)
+    _path(command)
+
+
+def _number(
+    command: Parser, option: str, kind: Callable[[str], int], default: int | None, text: str
+) -> None:
+    command.add_argument(option, type=kind, default=default, metavar="N", help=text)
+
+
+def _seconds(command: Parser, text: str) -> None:
+    command.add_argument("--for", type=duration, dest="seconds", metavar="TIME", help=text)
 
 
 def _replay(replay: Parser) -> None:
@@ -279,6 +247,29 @@ def _regress(regress: Parser) -> None:
         "--into", type=Path, default=Path("tests/regression"), metavar="DIR",
         help="default tests/regression",
     )  # fmt: skip
+
+
+def _scan(scan: Parser) -> None:
+    scan.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="a file or a folder")
+    for option, text in (("--select", "only"), ("--ignore", "leave out")):
+        scan.add_argument(
+            option,
+            type=names,
+            default=(),
+            metavar="IDS",
+            help=f"{text} rules whose id is, or begins with, one of these: ISO3,ISO401",
+        )
+    scan.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="leave out files whose path, or a part of it, fits; may be repeated",
+    )
+    scan.add_argument(
+        "--format", choices=("text", "json", "sarif"), default="text", help="default text"
+    )
+    scan.add_argument("--rules", action="store_true", help="list the rules, scan nothing")
 
 
 def _targets(targets: Parser) -> None:

@@ -178,6 +178,11 @@ class Arrivals(Core):
             for _, _, timer in self._timers
         )
 
+    def still_serving(self) -> str:
+        """Which servers of the simulated network have open connections, and what to do; or ""."""
+        network: Any = self.__dict__.get("network")
+        return "" if network is None else str(network.still_serving())
+
     # Timers
 
     def _push(self, timer: Timer, when: float) -> None:

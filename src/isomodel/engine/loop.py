@@ -19,10 +19,10 @@ import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
-from isomodel.engine import anyio_threads
+from isomodel.engine import anyio_scopes, anyio_threads
 from isomodel.engine.core import Blocked, OutOfSteps
 from isomodel.engine.network import Network
-from isomodel.engine.owner import OWNER, Owner, name_for
+from isomodel.engine.owner import OWNER, Owner, Serving, name_for
 from isomodel.engine.refusals import NotSimulated
 from isomodel.engine.tasks import Tasks
 from isomodel.values.execution import Issue
@@ -106,8 +106,10 @@ class ControlledLoop(Tasks):
         finally:
             self._leave(*outside)
 
-    def _adopt_threads(self) -> None:
+    def _adopt_anyio(self) -> None:
+        """What anyio would do outside the loop's control, it does under it."""
         anyio_threads.adopt()
+        anyio_scopes.adopt()
 
     def run(self, main: Coroutine[Any, Any, Any]) -> Any:
         """Run ``main`` to its end; returns its result or raises what it raised.
@@ -185,30 +187,25 @@ class ControlledLoop(Tasks):
     # Servers at the other end of simulated connections
 
     @functools.cached_property
-    def _serving(self) -> dict[str, Owner]:
+    def _faces(self) -> dict[str, Owner]:
         return {}
 
-    def server_for(self, owner: Owner) -> Owner:
-        """Whose the work of a server is on a connection that ``owner`` has made.
-
-        It is an owner of its own, so that what a user does and what is done for it are numbered
-        apart; one for each connection, as it turns to others.
-        """
-        server = Owner("", "", owner.part)
+    def server_for(self, owner: Owner) -> Serving:
+        """Whose the work of a server is on a connection that ``owner`` has made."""
+        server = Serving("", "", owner.part, root=True)
         self.turn(server, owner)
         return server
 
-    def turn(self, server: Owner, owner: Owner) -> None:
-        """From now on the server's work on this connection is for ``owner``."""
-        former = self._serving.get(server.label)
-        if former is not None:
-            former.io_count = server.io_count
+    def turn(self, server: Serving, owner: Owner) -> None:
+        """From now on the server's work on this connection is for ``owner``.
+
+        What a user does and what is done for it are numbered apart.
+        """
         label = SERVER + owner.label
-        face = self._serving.get(label)
+        face = self._faces.get(label)
         if face is None:
-            face = self._serving[label] = Owner(label, owner.user, owner.part)
-        server.label, server.user, server.part = face.label, face.user, face.part
-        server.counts, server.io_count = face.counts, face.io_count
+            face = self._faces[label] = Owner(label, owner.user, owner.part)
+        server.turn(face)
 
     def be(self, owner: Owner) -> None:
         """From now on what runs in the present context is the work of ``owner``."""

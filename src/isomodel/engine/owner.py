@@ -32,9 +32,32 @@ __all__ = [
     "NumberedFuture",
     "Owner",
     "Part",
+    "Serving",
     "name_for",
     "task_of",
 ]
+
+
+class Serving(Owner):
+    """The work of a server on one connection: that of ``face``, whom it serves now.
+
+    It turns to whoever writes on the connection, and so do the tasks that serve the connection
+    as a whole, begun while it is ``fresh``. A task begun later, for one request, stays with whom
+    the request is from.
+    """
+
+    face: Any = None
+    fresh = True
+
+    def turn(self, face: Owner) -> None:
+        """From now on serve this one."""
+        self.face = face
+        self.label, self.user, self.part = face.label, face.user, face.part
+        self.counts, self.io_count = face.counts, face.io_count
+
+    def heir(self) -> Owner:
+        """Itself while it is fresh, after that whom it serves."""
+        return self if self.fresh else self.face
 
 
 class NumberedFuture(asyncio.Future[Any]):

@@ -90,6 +90,9 @@ class Runtime(Protocol):
     def in_task(self) -> Callable[[], object]:
         """Tells whether a task is taking a step: the answer is None where none is."""
 
+    def still_serving(self) -> str:
+        """Which servers of the simulated network have open connections, and what to do; or ""."""
+
     # Whose work it is
 
     def time(self) -> float:

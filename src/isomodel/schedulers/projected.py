@@ -27,8 +27,19 @@ class Projected:
         self._set_clock = set_clock
         self._previous = 0
         self._events = 0
+        self._alone_since = 0
         self.skipped = 0
         self.extra = 0
+
+    def linger(self) -> None:
+        """All operations are over; the clock may have gone on jointly, as long as others acted."""
+        self._alone_since = self.extra
+
+    def is_over(self) -> bool:
+        """Whether nothing of the part's own is left that came jointly, or what comes did not."""
+        if self.extra > self._alone_since:
+            return True
+        return not any(arrival.user for arrival in self._arrivals)
 
     @property
     def diverged(self) -> int:

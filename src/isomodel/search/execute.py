@@ -181,6 +181,7 @@ def evidence(
         observations={user: tuple(seen) for user, seen in run.observations.items()},
         facts=tuple(run.facts),
         arrivals=tuple(loop.log or ()),
+        operated=run.operated,
         clocks=run.clocks(),
         refusals=tuple(run.guards.refusals) if run.guards else (),
         shared=run.shared,

@@ -45,6 +45,9 @@ these members, all optional:
 ``partitions``
     True where a connection may also go silent for good: whoever only waits for an answer on it
     waits for ever, as over a real network, so the system needs time limits of its own.
+``uncertain``
+    errors after which nobody knows whether the operation was done, as where a connection broke
+    before the answer came: a tuple of exception classes.
 ``defects`` and ``arm(name)``
     known faults that can be armed, by name with a line that explains each.
 """
@@ -53,6 +56,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hints, overload
 
@@ -141,6 +145,7 @@ class TargetSpec(msgspec.Struct, frozen=True):
     cancels: str = "operations"
     scopes: bool = False
     partitions: bool = False
+    uncertain: tuple[type[Exception], ...] = ()
     defects: Mapping[str, str] = {}
     runtime: RuntimeName = "asyncio"
     """The runtime it runs on, of those that it declares."""
@@ -274,7 +279,7 @@ def spec_of(cls: type, name: str | None = None) -> TargetSpec:
     Raises BadInput if it has no operation or no observable result, or if an argument has no
     strategy, a strategy no argument, or a handle no maker.
     """
-    name = name or f"{cls.__module__}:{cls.__qualname__}"
+    name = name or f"{cls.__module__}:{_bound_name(cls)}"
     marked = {
         key: member.__isomodel_operation__
         for key, member in inspect.getmembers(cls)
@@ -305,8 +310,16 @@ def spec_of(cls: type, name: str | None = None) -> TargetSpec:
         runtime=runtimes[0],
         runtimes=runtimes,
         partitions=bool(getattr(cls, "partitions", False)),
+        uncertain=tuple(getattr(cls, "uncertain", ())),
         defects=dict(getattr(cls, "defects", {})),
     )
+
+
+def _bound_name(cls: type) -> str:
+    """The name under which its module knows the class: one made by a call cannot tell itself."""
+    module = sys.modules.get(cls.__module__)
+    names = [name for name, value in vars(module).items() if value is cls] if module else []
+    return cls.__qualname__ if cls.__name__ in names else next(iter(names), cls.__qualname__)
 
 
 def _operation_spec(

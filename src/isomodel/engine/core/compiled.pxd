@@ -15,6 +15,7 @@ cdef class Owner:
     cdef public long io_count
 
     cpdef str numbered(self, str name)
+    cpdef Owner heir(self)
 
 cdef class Actor:
     cdef public object name

@@ -143,6 +143,10 @@ class Owner:
         self.counts[kind] = number
         return name if number == 1 else f"{name}#{number}"
 
+    def heir(self) -> Owner | None:
+        """Whose the tasks are that it begins now; None if each is on its own."""
+        return None if self.root else self
+
 
 _short_names: dict[str, str] = {}
 
@@ -671,18 +675,19 @@ class Core:
         if context is not None or self._task_factory is not None or options:
             loop: Any = self
             return loop._create_task_with(coro, name, context, options, owner)
-        if owner.root:
+        if owner.heir() is owner:
+            actor = self._enlist(f"{owner.label}/{owner.numbered(name_for(coro))}", owner)
+        else:
             actor = self._new_actor(name_for(coro), owner)
             context = _copy_context()
             context.run(_set_owner, actor.owner)
-        else:
-            actor = self._enlist(f"{owner.label}/{owner.numbered(name_for(coro))}", owner)
         return self._make(coro, actor, name or actor.name, context, {})
 
     def _new_actor(self, name: str, owner: Owner) -> Actor:
         """For a task of this owner's, or for one that is to be an owner of its own."""
-        if not owner.root:
-            return self._enlist(f"{owner.label}/{owner.numbered(name)}", owner)
+        heir = owner.heir()
+        if heir is not None:
+            return self._enlist(f"{owner.label}/{owner.numbered(name)}", heir)
         label = owner.numbered(name)
         if owner.label:
             label = f"{owner.label}/{label}"
@@ -888,8 +893,8 @@ class Core:
         set_asyncgen_hooks(loop._asyncgen_begins, loop._asyncgen_dropped)
         _set_running_loop(loop)
         self._running = True
-        if "anyio" in modules:  # whose back end is imported by its first call, too late
-            loop._adopt_threads()
+        if "anyio" in modules:
+            loop._adopt_anyio()
         return outside
 
     def _leave(self, loop: Any, hooks: Any) -> None:
