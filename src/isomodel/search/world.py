@@ -10,7 +10,7 @@ from typing import Any
 from isomodel.engine.owner import OWNER, Owner, Part
 from isomodel.engine.runtime import Runtime
 from isomodel.values.facts import Fact, Noted
-from isomodel.values.scenario import SERVER, Operation
+from isomodel.values.scenario import SERVER, Operation, operation_of
 
 _ALL_IO = "*"
 """Stands for I/O of any kind where an owner's arrivals are counted by kind."""
