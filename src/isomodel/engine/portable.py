@@ -59,7 +59,8 @@ class PortableLoop(PortableCore, ControlledLoop):  # type: ignore[misc]
         if self._turns_of_last > FAIR and len(options) > 1:
             last = self.last
             return [o for o in options if type(o) is not TaskStep or o.actor is not last]
-        if self._ready and not steps and options:
+        if self._ready and options and (not steps or self._every_choice):
+            # a projected run waits for what others' steps gave time to happen jointly
             self._go_on.owner = self.last.owner
             options.insert(0, self._go_on)
         return options

@@ -14,7 +14,7 @@ from isomodel.search.execute import Alone, execute_alone
 from isomodel.search.simplest import possible_faults
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.execution import Execution
-from isomodel.values.schedule import STRIKES, Fault
+from isomodel.values.schedule import OF_IO, STRIKES, Fault
 from isomodel.values.verdict import Finding
 
 WITNESSES = 400
@@ -203,18 +203,21 @@ def _weather(
 
 
 def _varied(faults: tuple[Fault, ...], seed: int) -> tuple[Fault, ...]:
-    """Every second time, the same faults at an earlier step.
+    """Every second time, the same faults at an earlier step, those of I/O also at a later one.
 
     An operation that finds alone what it had to make or wait for jointly takes fewer steps, so
-    that a fault in its last ones would never strike.
+    that a fault in its last ones would never strike. One that finds nothing there has to connect
+    first, so that its later I/O has higher numbers.
     """
     if seed % 2 == 0:
         return faults
     draw = random.Random(seed)
-    return tuple(
-        Fault(fault.kind, fault.task, draw.randint(min(fault.at, fault.kind in STRIKES), fault.at))
-        for fault in faults
-    )
+    return tuple(Fault(each.kind, each.task, _moved(each, draw)) for each in faults)
+
+
+def _moved(fault: Fault, draw: random.Random) -> int:
+    first = min(fault.at, fault.kind in STRIKES)
+    return draw.randint(first, fault.at + (MORE if fault.kind in OF_IO else 0))
 
 
 def _unstable(execution: Execution, which: str) -> str:
