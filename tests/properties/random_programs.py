@@ -216,15 +216,24 @@ class Path:
 
 
 def every_ending(
-    main: Any, most: int, faults: tuple[Fault, ...] = (), loop: Any = PortableLoop
+    main: Any,
+    most: int,
+    faults: tuple[Fault, ...] = (),
+    loop: Any = PortableLoop,
+    tasks: set[str] | None = None,
 ) -> dict[str, int] | None:
-    """All different endings with how often each came, or None if there are too many orders."""
+    """All different endings with how often each came, or None if there are too many orders.
+
+    The names of all tasks that there were join ``tasks``.
+    """
     path = Path()
     endings: dict[str, int] = {}
     for _ in range(most):
         running = loop(path, faults=faults, max_steps=2_000)
         if not faults or running:
             ended = run_main(main, running, 0)
+            if tasks is not None:
+                tasks.update(running._actors)
             if len(running.fired) == len(faults):
                 key = shown(ended)
                 endings[key] = endings.get(key, 0) + 1

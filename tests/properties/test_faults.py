@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import random
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +22,7 @@ from isomodel.engine.giving_up import GivenUp, Limit, Scope
 from isomodel.engine.portable import PortableLoop
 from isomodel.engine.stock import StockLoop
 from isomodel.schedulers.fifo import Default
+from isomodel.schedulers.random import RandomWalk
 from isomodel.search import cases
 from isomodel.search.cases import make
 from isomodel.search.confirm import confirm
@@ -34,10 +38,13 @@ from isomodel.values.case import dumps, loads
 from isomodel.values.errors import BadInput
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Operation, Scenario
-from isomodel.values.schedule import Fault, FaultKind, Fidelity, Schedule
+from isomodel.values.schedule import OF_NETWORK, Fault, FaultKind, Fidelity, Schedule
 from isomodel.values.verdict import Finding
 
 ONE = Scenario((Operation("alice.1", "alice", "use"),))
+OF_ALL = tuple(kind for kind in ORDER if kind not in OF_NETWORK)
+"""The kinds that need no network."""
+
 FIDELITIES: tuple[Fidelity, ...] = ("stock", "portable")
 
 
@@ -200,6 +207,71 @@ class ExpiringChecked(Expiring):
     checks = True
 
 
+class Caller(Held):
+    """Asks a server over the in-memory network."""
+
+    async def start(self) -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(OSError):
+                while line := await reader.readline():
+                    writer.write(line.upper())
+            writer.close()
+
+        self.server = await asyncio.start_server(serve, "localhost", 7)
+
+    async def ask(self) -> bytes:
+        reader, writer = await asyncio.open_connection("localhost", 7)
+        try:
+            writer.write(b"hello\n")
+            return await self.read(reader)
+        finally:
+            writer.close()
+
+    async def read(self, reader: asyncio.StreamReader) -> bytes:
+        return await reader.readline()
+
+
+class ForgetsOnLoss(Caller):
+    """Loses what it holds where the connection is refused or lost."""
+
+    @operation
+    async def use(self, user: str) -> str:
+        self.held.append("request")
+        answer = await self.ask()
+        self.held.remove("request")
+        return answer.decode()
+
+
+class TidiesOnLoss(Caller):
+    """The same with a clean-up."""
+
+    @operation
+    async def use(self, user: str) -> str:
+        self.held.append("request")
+        try:
+            return (await self.ask()).decode()
+        finally:
+            self.held.remove("request")
+
+
+class ReadsOnce(ForgetsOnLoss):
+    """Takes whatever one read brings for the whole answer."""
+
+    async def read(self, reader: asyncio.StreamReader) -> bytes:
+        answer = await reader.read(100)
+        if answer != b"HELLO\n":
+            raise ValueError(f"half an answer: {answer!r}")
+        return answer
+
+
+class WaitsNotForEver(TidiesOnLoss):
+    """Has a time limit, beyond what is slow over a network that works."""
+
+    async def ask(self) -> bytes:
+        async with asyncio.timeout(10_000):
+            return await super().ask()
+
+
 def found(target: type, kind: str, fidelity: Fidelity) -> list[tuple[Fault, Finding, Execution]]:
     """What each fault of this kind breaks in one call of ``use``; none breaks it without."""
     spec = spec_of(target)
@@ -231,6 +303,10 @@ def found(target: type, kind: str, fidelity: Fidelity) -> list[tuple[Fault, Find
         ("fail", ForgetsOnError, RollsBackOnError),
         ("slow", LateReply, LateReplyTidied),
         ("jump", Expiring, ExpiringChecked),
+        ("refuse", ForgetsOnLoss, TidiesOnLoss),
+        ("reset", ForgetsOnLoss, TidiesOnLoss),
+        ("split", ReadsOnce, ForgetsOnLoss),
+        ("partition", TidiesOnLoss, WaitsNotForEver),
     ],
 )
 def test_a_fault_shows_the_planted_bug_and_not_its_repair(
@@ -398,6 +474,10 @@ def test_what_a_fault_breaks_under_stock_it_breaks_on_the_ordinary_loop(kind: st
         "fail": ForgetsOnError,
         "slow": LateReply,
         "jump": Expiring,
+        "refuse": ForgetsOnLoss,
+        "reset": ForgetsOnLoss,
+        "split": ReadsOnce,
+        "partition": TidiesOnLoss,
     }[kind]
     spec = spec_of(planted)
     _, finding, execution = found(planted, kind, "stock")[0]
@@ -459,7 +539,7 @@ def test_a_user_keeps_its_own_faults_alone_and_is_no_finding() -> None:
     )
     with session():
         judge = Judge(spec, oracles="noninterference")
-        for kind in ORDER:
+        for kind in OF_ALL:
             faults = (Fault(kind, "alice.1", 1 if kind in ("cancel", "timeout", "scope") else 0),)
 
             def run(faults: tuple[Fault, ...] = faults) -> Execution:
@@ -469,6 +549,110 @@ def test_a_user_keeps_its_own_faults_alone_and_is_no_finding() -> None:
             assert joint.schedule.faults == faults, kind
             assert judge(joint, run).findings == (), kind
             assert alone_of(joint, ("bob",)).arrivals
+
+
+class Shop:
+    """Users who ask a server for what is theirs, each over what ``connection`` gives them."""
+
+    max_users = 2
+
+    async def start(self) -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(OSError):
+                while line := await reader.readline():
+                    writer.write(b"of " + line)
+                writer.close()
+
+        self.server = await asyncio.start_server(serve, "shop", 7)
+        self.lines: dict[str, Any] = {}
+        self.locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def line_of(self, user: str) -> str:
+        return user
+
+    @operation
+    async def use(self, user: str) -> str:
+        name = self.line_of(user)
+        async with self.locks[name]:
+            line = self.lines.get(name) or await asyncio.open_connection("shop", 7)
+            self.lines[name] = line
+            try:
+                line[1].write(f"{user}\n".encode())
+                answer = await line[0].readline()
+                if not answer.endswith(b"\n"):
+                    raise ConnectionResetError("closed in the middle")
+                return str(answer.decode())
+            except BaseException:
+                self.lost(name)
+                raise
+
+    def lost(self, name: str) -> None:
+        self.lines.pop(name)[1].close()
+
+    @observe
+    async def nothing(self, user: str) -> str:
+        return ""
+
+
+class OneLine(Shop):
+    """One connection for all, which is given up by whoever finds it broken."""
+
+    def line_of(self, user: str) -> str:
+        return "all"
+
+
+class ClosesAll(Shop):
+    """One connection for each, and all are closed where one is lost."""
+
+    def lost(self, name: str) -> None:
+        for other in list(self.lines):
+            self.lines.pop(other)[1].transport.abort()
+
+
+NETWORK: tuple[FaultKind, ...] = ("refuse", "reset", "split", "slow", "cancel")
+
+
+def interference(target: type, kinds: tuple[FaultKind, ...]) -> set[str]:
+    """Under which faults of alice's, in any order of events, bob sees what he could not alone."""
+    spec = spec_of(target)
+    twice = [Operation(f"{user}.{n}", user, "use") for n in (1, 2) for user in ("alice", "bob")]
+    scenario = Scenario(tuple(twice))
+    found = set()
+    with session():
+        judge = Judge(spec, oracles="noninterference", witnesses=40)
+        for kind, at, seed in itertools.product(kinds, range(6), range(6)):
+            fault = Fault(kind, "alice.2" if at % 2 else "alice.1", at)
+
+            def run(fault: Fault = fault, seed: int = seed) -> Execution:
+                walk = RandomWalk(seed)
+                return execute(spec, scenario, walk, fidelity="stock", faults=(fault,))
+
+            for finding in judge(run(), run).findings:
+                found.add(f"{kind} {finding.user}")
+    return found
+
+
+@pytest.mark.parametrize("target", [Shop, OneLine])
+def test_what_the_network_does_to_one_user_is_nobodys_interference(target: type) -> None:
+    assert interference(target, NETWORK) == set()
+
+
+def test_where_there_is_no_network_what_would_reset_it_is_a_failing_io() -> None:
+    spec = spec_of(ForgetsOnError)
+    with session():
+        for kind in ("refuse", "reset"):
+            faults = (Fault(kind, "alice.1", 0),)
+            run = execute(spec, ONE, Default(), fidelity="stock", faults=faults)
+            assert run.schedule.faults == (Fault("fail", "alice.1", 0),)
+
+
+def test_a_silent_connection_keeps_no_others_waiting_but_those_who_share_it() -> None:
+    assert interference(Shop, ("partition",)) == set()
+    assert interference(OneLine, ("partition",)) == {"partition bob"}
+
+
+def test_what_a_system_makes_of_it_for_others_is() -> None:
+    assert "reset bob" in interference(ClosesAll, ("reset",))
 
 
 # How many, and which
@@ -495,8 +679,9 @@ def test_every_kind_is_drawn_and_scopes_only_where_the_target_says_so() -> None:
         explorer = Explorer(spec_of(target))
         return {fault.kind for index in range(600) for fault in explorer.draw(index).faults}
 
-    assert kinds(PutAfterReset) == set(ORDER)
-    assert kinds(Pool) == set(ORDER) - {"scope"}
+    assert kinds(PutAfterReset) == set(ORDER) - {"partition"}
+    assert kinds(Pool) == set(ORDER) - {"partition", "scope"}
+    assert kinds(type("Partitioned", (Pool,), {"partitions": True})) >= {"partition"}
 
 
 def test_scopes_without_anyio_is_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -665,15 +665,16 @@ def test_a_thread_that_waits_for_the_loop_is_told_so_instead_of_hanging(kind: An
 def test_real_io_is_refused_by_name_and_reported(kind: Any) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        with contextlib.suppress(NotImplementedError):  # as servers do for signals
-            loop.add_signal_handler(15, print)
+        loop.add_signal_handler(15, print)  # nobody sends one
+        with contextlib.suppress(NotImplementedError):
+            loop.add_reader(0, print)
         await loop.subprocess_shell(asyncio.SubprocessProtocol, "true")
 
     loop = new(kind)
     with pytest.raises(NotSimulated, match=r"loop\.subprocess_shell is real I/O"):
         loop.run(main())
     assert [issue.source for issue in loop.uncontrolled] == [
-        "loop.add_signal_handler",
+        "loop.add_reader",
         "loop.subprocess_shell",
     ]
 

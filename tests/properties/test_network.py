@@ -629,7 +629,11 @@ def test_what_is_not_simulated_is_refused_by_name(options: dict[str, Any]) -> No
         loop = asyncio.get_running_loop()
         for method in (loop.create_connection, loop.create_server):
             with pytest.raises(NotImplementedError, match=f"{argument}=.* is not simulated"):
-                await method(asyncio.Protocol, "localhost", 443, **options)
+                await method(asyncio.Protocol, **options)
+
+        assert {issue.source for issue in this_loop().uncontrolled} == {
+            f"loop.{method}({argument}=)" for method in ("create_connection", "create_server")
+        }
 
     simulate(main())
 

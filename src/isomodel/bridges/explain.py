@@ -8,10 +8,10 @@ from typing import Any
 
 from isomodel.bridges.lanes import WIDTH, lanes
 from isomodel.bridges.wording import (
-    ORDERS,
     called,
     counted,
     failed,
+    orders,
     outcome,
     shorten,
     shown,
@@ -63,11 +63,13 @@ def _headline(finding: Finding) -> list[str]:
 def _sizes(case: Case) -> list[str]:
     fidelity = case.schedule.fidelity
     first = "portable, then " if (case.origin.fidelity, fidelity) == ("portable", "stock") else ""
-    lines = [size(case.size), f"found under {first}{fidelity}: {ORDERS[fidelity]}"]
+    lines = [size(case.size), f"found under {first}{fidelity}: {orders(fidelity, case.runtime)}"]
     if fidelity == "portable" and case.confirmed.get("stock") is False:
         tried = case.searched.get("stock", 0)
         effort = f" in {counted(tried, 'execution')}" if tried else ""
-        lines.append(f"not found under stock{effort}: on asyncio's loop it may be out of reach")
+        lines.append(
+            f"not found under stock{effort}: on {case.runtime}'s loop it may be out of reach"
+        )
     if "asyncio" in case.confirmed:
         told = "confirmed" if case.confirmed["asyncio"] else "not confirmed"
         lines.append(f"{told} on the ordinary event loop")

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from isomodel.bridges.wording import STRUCK, called, happens, outcome
+from isomodel.bridges.wording import NAMES, STRUCK, called, happens, outcome
 from isomodel.values.execution import Execution
-from isomodel.values.scenario import Operation
-from isomodel.values.schedule import STRIKES, Switch
+from isomodel.values.scenario import Operation, operation_of
+from isomodel.values.schedule import OF_NETWORK, STRIKES, Switch
 from isomodel.values.trace import Event
 
 WIDTH = 100
@@ -81,6 +81,7 @@ class _Telling:
         }
         self._steps: dict[str, int] = {}
         self._io: dict[str, int] = {}
+        self._network: dict[str, int] = {}
         self._running = ""
         self._time = 0.0
 
@@ -89,16 +90,16 @@ class _Telling:
         yield from self._chosen("", 0)
         for position, step in enumerate(self._execution.trace):
             label = step.task.partition("/")[0]
-            operation = self._operations.get(label)
+            operation = self._operations.get(operation_of(label))
             if operation is None:
                 continue
             if step.time > self._time + 1e-9:
                 yield Row("", f"{step.time - self._time:g} s pass")
                 self._time = step.time
-            if step.what == "step":
-                yield from self._stepped(operation, step.task, position)
-            else:
+            if step.what != "step":
                 yield from self._arrived(operation, step.what)
+            elif label == operation.label:
+                yield from self._stepped(operation, step.task, position)
         yield from self._never_ended()
         yield from self._final_check()
 
@@ -143,6 +144,17 @@ class _Telling:
                     yield Row(operation.user, f"{kind} of {operation.label} fails")
                 elif (fault.kind, fault.task, fault.at) == ("slow", operation.label, number):
                     yield Row(operation.user, f"{kind} of {operation.label} arrives, very late")
+            yield from self._over_network(operation, kind)
+
+    def _over_network(self, operation: Operation, kind: str) -> Iterator[Row]:
+        if not kind.startswith(("connect", "request", "reply")):
+            return
+        label = operation.label
+        number = self._network.get(label, 0)
+        self._network[label] = number + 1
+        for fault in self._execution.schedule.faults:
+            if fault.kind in OF_NETWORK and (fault.task, fault.at) == (label, number):
+                yield Row(operation.user, f"{kind} of {label}: {NAMES[fault.kind]}")
 
     def _struck(self, label: str, number: int) -> str:
         """What this strike does to the operation; they are listed as they became possible."""

@@ -37,7 +37,7 @@ from isomodel.bridges.tries import stable_hash
 from isomodel.search.execute import session
 from isomodel.search.generate import secret_for
 from isomodel.search.judge import Oracles
-from isomodel.targets.declare import USERS, Argument, OperationSpec, TargetSpec, spec_of
+from isomodel.targets.declare import USERS, Argument, OperationSpec, TargetSpec, on, spec_of
 from isomodel.targets.resolve import check_armed
 from isomodel.values.errors import BadInput, Violated
 from isomodel.values.scenario import Operation, Scenario
@@ -123,15 +123,17 @@ def machine(
     fidelities: Sequence[Fidelity] = ("stock", "portable"),
     oracles: Oracles = "all",
     operations: int = 6,
+    runtime: str = "",
 ) -> type[ScenarioMachine]:
     """A state machine whose examples are scenarios of ``operations`` operations for ``target``.
 
     Each runs under ``schedules`` schedules in each fidelity. ``armed`` names defects of the
-    target to arm. Its ``TestCase`` is for pytest and unittest; ``run()`` runs it on the spot. Its
-    settings follow the Hypothesis profile that is loaded when it is made, with a quarter of the
-    profile's examples; ``TestCase.settings`` may be replaced as with any state machine.
+    target to arm; ``runtime`` is by default the first that it declares. Its ``TestCase`` is for
+    pytest and unittest; ``run()`` runs it on the spot. Its settings follow the Hypothesis
+    profile that is loaded when it is made, with a quarter of the profile's examples;
+    ``TestCase.settings`` may be replaced as with any state machine.
     """
-    spec = target if isinstance(target, TargetSpec) else spec_of(target)
+    spec = on(target if isinstance(target, TargetSpec) else spec_of(target), runtime)
     check_armed(spec, armed)
     bundles = {o.makes: Bundle(o.makes) for o in spec.operations.values() if o.makes}
     name = f"{spec.cls.__name__}Machine"

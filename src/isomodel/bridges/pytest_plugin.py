@@ -9,11 +9,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from isomodel.bridges.options import OPTIONS
+
+if TYPE_CHECKING:
+    from isomodel.bridges.exploring import Explore
+    from isomodel.values.schedule import RuntimeName
 
 SECTION = "isomodel counterexample"
 _BEFORE = pytest.StashKey[tuple[Path, str]]()
@@ -53,6 +57,33 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Put the options back: a pytest run may have been started inside another."""
     OPTIONS.cases, OPTIONS.arm = config.stash.get(_BEFORE, (OPTIONS.cases, OPTIONS.arm))
+
+
+# Fixtures: ``explore(main)`` runs an async function under many schedules.
+
+
+@pytest.fixture
+def explore_asyncio() -> Explore:
+    """Runs an async function on asyncio under many schedules (``bridges.exploring``)."""
+    return _explore("asyncio")
+
+
+@pytest.fixture
+def explore_trio() -> Explore:
+    """Runs an async function on trio under many schedules."""
+    return _explore("trio")
+
+
+@pytest.fixture
+def explore_anyio() -> Explore:
+    """Runs an async function that is written for anyio on asyncio, and then on trio."""
+    return _explore("asyncio", "trio")
+
+
+def _explore(*runtimes: RuntimeName) -> Explore:
+    from isomodel.bridges.exploring import Explore
+
+    return Explore(runtimes)
 
 
 class Counterexample:

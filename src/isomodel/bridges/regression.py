@@ -16,15 +16,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from isomodel.bridges.wording import ORDERS, failed, size, switched
+from isomodel.bridges.wording import failed, orders, size, switched
 from isomodel.search.cases import write as put
 from isomodel.values.case import Case
 from isomodel.values.errors import BadInput
 from isomodel.values.scenario import Operation, made_by
+from isomodel.values.schedule import OF_IO, OF_NETWORK
 
 WIDTH = 100
 
-_AT = {"fail": "io", "slow": "io", "jump": "timer"}
+_AT = {
+    **dict.fromkeys(OF_IO, "io"),
+    **dict.fromkeys(OF_NETWORK, "event"),
+    "jump": "timer",
+}
 """What the words of faults call the place where they strike; "after" so many steps the others."""
 
 
@@ -68,6 +73,8 @@ def source(case: Case, title: str = "") -> str:
     if case.armed:
         lines += _argument("defects", ["+".join(case.armed)])
     lines += _argument("fidelity", case.schedule.fidelity)
+    if case.runtime != "asyncio":
+        lines += _argument("runtime", case.runtime)
     if case.scenario.seed:
         lines += _argument("seed", case.scenario.seed)
     if case.scenario.groups:
@@ -118,7 +125,7 @@ def _docstring(case: Case, title: str) -> list[str]:
     paragraphs = (
         f"{headline or f'{finding.property} broke{where}'}.",
         f"{finding.property}: {_lasting(finding.message)}.",
-        f"{size(case.size)}; found under {fidelity}: {ORDERS[fidelity]}.{ordinary}",
+        f"{size(case.size)}; found under {fidelity}: {orders(fidelity, case.runtime)}.{ordinary}",
     )
     lines = [line for each in paragraphs for line in ("", *_prose(each, WIDTH))][1:]
     space = " " * lines[0].startswith('"')

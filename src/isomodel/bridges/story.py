@@ -94,6 +94,26 @@ def jump(task: str, *, timer: int) -> Fault:
     return Fault("jump", task, timer)
 
 
+def refuse(task: str, *, event: int) -> Fault:
+    """The task's network event of this number, from 0, a connect, is refused."""
+    return Fault("refuse", task, event)
+
+
+def reset(task: str, *, event: int) -> Fault:
+    """Instead of the task's network event of this number its connection is reset."""
+    return Fault("reset", task, event)
+
+
+def split(task: str, *, event: int) -> Fault:
+    """The bytes of the task's network event of this number come in three pieces."""
+    return Fault("split", task, event)
+
+
+def partition(task: str, *, event: int) -> Fault:
+    """From the task's network event of this number on, its connection is silent."""
+    return Fault("partition", task, event)
+
+
 class StoryWarning(UserWarning):
     """A story's schedule did not fit in part: the program has changed since it was kept."""
 
@@ -120,8 +140,10 @@ class Story:
         seed: int = 0,
         groups: Sequence[Sequence[str]] = (),
         diverges: str = "",
+        runtime: str = "asyncio",
     ) -> None:
         self.target = target
+        self.runtime = runtime
         self.property = property
         self.at = at
         self.defects = tuple(defects)
@@ -167,7 +189,7 @@ class Story:
         )
 
     def _fitting(self, defects: str) -> tuple[TargetSpec, tuple[str, ...]]:
-        spec = resolve(self.target)
+        spec = resolve(self.target, runtime=self.runtime)
         check_fits(spec, self.scenario, "this story")
         armed = tuple(defects.split("+")) if defects else ()
         check_armed(spec, armed)
@@ -204,6 +226,7 @@ class Story:
             self.schedule,
             finding,
             switches=execution.switches,
+            runtime=spec.runtime,
         )
         return explain(case, execution)
 

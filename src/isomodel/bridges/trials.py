@@ -144,4 +144,5 @@ class Trials:
             execution.schedule,
             finding,
             switches=execution.switches,
+            runtime=self._spec.runtime,
         )

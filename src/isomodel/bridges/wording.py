@@ -5,13 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 from isomodel.values.case import Size
-from isomodel.values.scenario import Operation, made_by
-from isomodel.values.schedule import STRIKES, Fault, FaultKind, Fidelity, Switch
+from isomodel.values.scenario import SERVER, Operation, made_by, operation_of
+from isomodel.values.schedule import (
+    OF_NETWORK,
+    STRIKES,
+    Fault,
+    FaultKind,
+    Fidelity,
+    RuntimeName,
+    Switch,
+)
 
-ORDERS: dict[Fidelity, str] = {
-    "stock": "only orders the stock asyncio loop can produce",
-    "portable": "any runnable task next, as trio, other loops and later versions may choose",
+_ORDERS: dict[RuntimeName, dict[Fidelity, str]] = {
+    "asyncio": {
+        "stock": "only orders the stock asyncio loop can produce",
+        "portable": "any runnable task next, as trio, other loops and later versions may choose",
+    },
+    "trio": {
+        "stock": "on trio, only orders its own loop can produce",
+        "portable": "on trio, any runnable task next, as its documentation allows",
+    },
 }
+
+
+def orders(fidelity: Fidelity, runtime: RuntimeName) -> str:
+    """What this fidelity means on this runtime."""
+    return _ORDERS[runtime][fidelity]
 
 
 STRUCK: dict[FaultKind, str] = {
@@ -28,6 +47,10 @@ NAMES: dict[FaultKind, str] = {
     "fail": "failing I/O",
     "slow": "slow I/O",
     "jump": "jump of the clock",
+    "refuse": "refused connection",
+    "reset": "reset connection",
+    "split": "delivery in pieces",
+    "partition": "connection gone silent",
 }
 
 
@@ -95,6 +118,8 @@ def happens(key: str) -> str:
     if key.endswith(" step"):
         return f"{key.removesuffix(' step')} goes on"
     owner, _, what = key.partition(" ")
+    if owner.startswith(SERVER):
+        owner = f"the server of {operation_of(owner)}"
     kind, _, number = what.rpartition(" ")
     if kind == "start":
         return f"{owner} starts"
@@ -106,6 +131,15 @@ def happens(key: str) -> str:
         return f"time passes until a timer of {owner or 'the system'} is due"
     nth = "" if number == "0" else f" (number {number})"
     return f"the {kind or what}{nth} of {owner or 'the system'} arrives"
+
+
+OVER_NETWORK: dict[FaultKind, str] = {
+    "refuse": "is refused",
+    "reset": "is a reset of the connection instead",
+    "split": "comes in three pieces: one byte, the rest, one byte",
+    "partition": "never comes, nor does anything after it",
+}
+"""What happens to a connect or a delivery when such a fault strikes."""
 
 
 def switched(choice: Switch) -> str:
@@ -128,5 +162,7 @@ def failed(fault: Fault) -> str:
         return (
             f"The clock jumps past every timer while timer {fault.at} of {fault.task} is pending."
         )
+    if fault.kind in OF_NETWORK:
+        return f"Network event {fault.at} of {fault.task} {OVER_NETWORK[fault.kind]}."
     how = "fails" if fault.kind == "fail" else "takes longer than every pending timer"
     return f"The I/O number {fault.at} of {fault.task} {how}."

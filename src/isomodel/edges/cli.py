@@ -83,6 +83,7 @@ def _hunt(arguments: argparse.Namespace, screen: Screen) -> int:
         cases=arguments.cases,
         path=tuple(arguments.path),
         shrink=arguments.shrink,
+        runtimes=arguments.runtimes,
     )
     if options.target is None and not options.armed:
         return selftest.run(options, screen)
@@ -120,7 +121,12 @@ def _replay(arguments: argparse.Namespace, screen: Screen) -> int:
 
     armed = None if arguments.armed is None else tuple(filter(None, arguments.armed))
     options = ReplayOptions(
-        arguments.case, arguments.fidelity, armed, tuple(arguments.path), arguments.confirm
+        arguments.case,
+        arguments.fidelity,
+        armed,
+        tuple(arguments.path),
+        arguments.confirm,
+        arguments.runtime,
     )
     return replay.run(options, screen)
 

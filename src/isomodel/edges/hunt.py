@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import msgspec
+
 from isomodel.bridges.explain import explain
 from isomodel.edges import documents, exits, report
 from isomodel.edges.options import ALIASES, HuntOptions
@@ -16,9 +18,11 @@ from isomodel.edges.output import Part, Screen
 from isomodel.edges.progress import watching
 from isomodel.search.campaign import Interrupted, replay_case, run_jobs
 from isomodel.search.jobs import Job, Result
+from isomodel.search.runtimes import check_runtime
+from isomodel.targets.declare import TargetSpec, on
 from isomodel.targets.resolve import check_armed, resolve
 from isomodel.values.errors import BadInput
-from isomodel.values.schedule import Fidelity
+from isomodel.values.schedule import Fidelity, RuntimeName
 
 EXECUTIONS = 2_000
 """A hunt's budget where the person named none."""
@@ -37,20 +41,17 @@ def run(options: HuntOptions, screen: Screen) -> int:
     name = options.target or ALIASES["factory"]
     spec = resolve(name, options.path)
     check_armed(spec, options.armed)
+    runtimes = [on(spec, each).runtime for each in options.runtimes or spec.runtimes]
+    for each in runtimes:
+        check_runtime(each)
     began = time.time()
     results: list[Result] = []
-    for jobs in waves(options, name):
-        results += hunt_all(jobs, options, screen, report.named)
-        if any(result.verdict.status == "violated" for result in results):
-            break
+    for position, each in enumerate(runtimes):
+        if position:
+            screen.show([""])
+        results += _on_one(options, spec, each, screen)
     verdict = report.merged(results)
     code = exits.of(verdict)
-    if verdict.status == "violated":
-        screen.show(report.violated(results, *_story(results, options)))
-    elif verdict.status == "ok":
-        screen.show(report.clean(results, spec.operations))
-    else:
-        screen.show(report.unknown(results))
     screen.show(logs(options.cases, began))
     screen.document(
         documents.document(
@@ -64,16 +65,40 @@ def run(options: HuntOptions, screen: Screen) -> int:
     return code
 
 
-def waves(options: HuntOptions, target: str) -> Iterator[list[Job]]:
+def _on_one(
+    options: HuntOptions, spec: TargetSpec, runtime: RuntimeName, screen: Screen
+) -> list[Result]:
+    """Hunt on one runtime, with the whole budget, and show what came of it."""
+    results: list[Result] = []
+    for jobs in waves(options, spec.name, runtime):
+        results += hunt_all(jobs, options, screen, report.named)
+        if any(result.verdict.status == "violated" for result in results):
+            break
+    status = report.merged(results).status
+    if status == "violated":
+        screen.show(report.violated(results, *_story(results, options)))
+    elif status == "ok":
+        screen.show(report.clean(results, spec.operations))
+    else:
+        screen.show(report.unknown(results))
+    return results
+
+
+def waves(
+    options: HuntOptions, target: str, runtime: RuntimeName = "asyncio"
+) -> Iterator[list[Job]]:
     """The jobs of a hunt, as many at once as there are workers.
 
     A hunt ends with the first wave that finds something. Up to the first finding, in the order of
     jobs, the result depends on seed and budget only and not on the number of workers, unless a
     time ends it.
     """
-    jobs = list(
-        _timed(options, target) if options.seconds is not None else _counted(options, target)
-    )
+    jobs = [
+        msgspec.structs.replace(job, runtime=runtime)
+        for job in (
+            _timed(options, target) if options.seconds is not None else _counted(options, target)
+        )
+    ]
     for first in range(0, len(jobs), options.workers):
         yield jobs[first : first + options.workers]
 

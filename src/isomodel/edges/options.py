@@ -44,6 +44,8 @@ class HuntOptions(msgspec.Struct, frozen=True):
     cases: Path
     path: tuple[str, ...]
     shrink: bool
+    runtimes: tuple[str, ...] = ()
+    """On which to hunt; empty: all that the target declares."""
 
 
 class ProveOptions(msgspec.Struct, frozen=True):
@@ -70,7 +72,7 @@ class ProveOptions(msgspec.Struct, frozen=True):
 
 
 class ReplayOptions(msgspec.Struct, frozen=True):
-    """``isomodel replay``. ``fidelity`` and ``armed`` replace the case's own unless None.
+    """``isomodel replay``. ``fidelity``, ``armed`` and ``runtime`` replace the case's own if given.
 
     ``confirm``: on the ordinary event loop, too.
     """
@@ -80,6 +82,12 @@ class ReplayOptions(msgspec.Struct, frozen=True):
     armed: tuple[str, ...] | None
     path: tuple[str, ...]
     confirm: bool = False
+    runtime: str = ""
+
+
+def names(text: str) -> tuple[str, ...]:
+    """``asyncio,trio`` as a tuple, each once."""
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
 def positive(text: str) -> int:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from isomodel.edges.options import CASES, FIDELITIES, duration, natural, positive
+from isomodel.edges.options import CASES, FIDELITIES, duration, names, natural, positive
 from isomodel.engine.core import FORM
 from isomodel.values.errors import BadInput
 
@@ -120,8 +120,17 @@ def _hunt(hunt: Parser) -> None:
         "--fidelity",
         choices=FIDELITIES,
         default="both",
-        help="stock: only orders that the asyncio loop can produce; "
+        help="stock: only orders that the library's own loop can produce; "
         "portable: any task next; default both",
+    )
+    hunt.add_argument(
+        "--runtime",
+        type=names,
+        default=(),
+        dest="runtimes",
+        metavar="NAMES",
+        help="asyncio, trio or asyncio,trio: on which of those that the target declares; "
+        "default all, each with the whole budget",
     )
     hunt.add_argument(
         "--oracles",
@@ -254,6 +263,9 @@ def _prove(prove: Parser) -> None:
 def _replay(replay: Parser) -> None:
     replay.add_argument("case", type=Path, metavar="CASE", help="a case file of `isomodel hunt`")
     replay.add_argument("--fidelity", choices=("stock", "portable"), help="instead of the case's")
+    replay.add_argument(
+        "--runtime", default="", metavar="NAME", help="asyncio or trio, instead of the case's"
+    )
     _armed(replay, "arm this defect instead of the case's; '' for none; may be repeated")
     replay.add_argument(
         "--confirm", action="store_true", help="run it on the ordinary asyncio event loop, too"

@@ -48,6 +48,8 @@ EVERY = 10.0
 def run(options: ProveOptions, screen: Screen) -> int:
     """Prove; the exit code says what came of it."""
     spec = resolve(options.target, options.path)
+    if "asyncio" not in spec.runtimes:
+        raise BadInput(f"{spec.name}: proofs are for asyncio only; hunt on {spec.runtime} instead")
     check_armed(spec, options.armed)
     for name in options.only:
         if name not in spec.operations:

@@ -13,6 +13,7 @@ from isomodel.search.campaign import confirm_case, replay_case
 from isomodel.search.confirm import Confirmation
 from isomodel.targets.resolve import resolve
 from isomodel.values.case import Case
+from isomodel.values.errors import BadInput
 from isomodel.values.execution import Execution
 from isomodel.values.verdict import Finding
 
@@ -20,8 +21,13 @@ from isomodel.values.verdict import Finding
 def run(options: ReplayOptions, screen: Screen) -> int:
     """Replay; 1 if the same failure shows, 0 if it does not any more."""
     stored = cases.load(options.case)
-    case = _asked(stored, options)
-    spec = resolve(case.target, options.path)
+    spec = resolve(stored.target, options.path, options.runtime or stored.runtime)
+    case = msgspec.structs.replace(_asked(stored, options), runtime=spec.runtime)
+    if options.confirm and case.runtime != "asyncio":
+        raise BadInput(
+            f"{options.case}: --confirm runs on asyncio's own loop, and this case is for "
+            f"{case.runtime}; leave out --confirm"
+        )
     cases.fits(case, spec, str(options.case))
     again = replay_case(case, cases=options.case.parent, path=options.path)
     execution, finding = again.execution, again.finding

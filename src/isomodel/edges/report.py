@@ -27,7 +27,18 @@ def short(target: str) -> str:
 def named(job: Job) -> str:
     """The job for a person: its target, what is armed, under which fidelity, from which seed."""
     armed = f" with {', '.join(job.armed)}" if job.armed else ""
-    return f"{short(job.target)}{armed}, {' and '.join(job.fidelities)}, seed {job.seed}"
+    return f"{short(job.target)}{armed}, {_where(job)}, seed {job.seed}"
+
+
+def _where(job: Job) -> str:
+    """The fidelities, and the runtime if it is not the usual one."""
+    elsewhere = f" on {job.runtime}" if job.runtime != "asyncio" else ""
+    return " and ".join(job.fidelities) + elsewhere
+
+
+def _what(job: Job) -> str:
+    """The target, and the runtime if it is not the usual one."""
+    return short(job.target) + (f" on {job.runtime}" if job.runtime != "asyncio" else "")
 
 
 def finished(result: Result) -> str:
@@ -73,7 +84,7 @@ def violated(results: Sequence[Result], story: str, extra: str) -> list[Part]:
         "",
         Line(f"violated: {broken(first)}", STYLES["violated"]),
         Line(
-            f"  found under {' and '.join(first.job.fidelities)} in "
+            f"  found under {_where(first.job)} in "
             f"{counted(first.executions, 'execution')} "
             f"(seed {first.job.seed}, {seconds(first.hunt_seconds)}{shrunk})"
         ),
@@ -97,14 +108,14 @@ def confirmation(confirmed: bool, why: str) -> str:
 
 
 def _elsewhere(result: Result) -> str:
-    where = f"{' and '.join(result.job.fidelities)}, seed {result.job.seed}"
+    where = f"{_where(result.job)}, seed {result.job.seed}"
     return f"under {where}: {finished(result)}"
 
 
 def clean(results: Sequence[Result], operations: Iterable[str]) -> list[Part]:
     """On what an ok rests. A hunt is only ok if every operation succeeded at least once."""
     parts: list[Part] = [
-        Line(f"ok: nothing found in {short(results[0].job.target)}", STYLES["ok"]),
+        Line(f"ok: nothing found in {_what(results[0].job)}", STYLES["ok"]),
         Line(f"  {effort(results)}"),
         Line(f"  every operation succeeded at least once: {', '.join(sorted(operations))}"),
     ]
@@ -121,7 +132,7 @@ def clean(results: Sequence[Result], operations: Iterable[str]) -> list[Part]:
 
 def unknown(results: Sequence[Result]) -> list[Part]:
     """Why it is neither ok nor violated."""
-    name = short(results[0].job.target)
+    name = _what(results[0].job)
     text = f"unknown: nothing found in {name}, but not enough was checked"
     parts: list[Part] = [Line(text, STYLES["unknown"])]
     parts += [Line(f"  - {reason}") for reason in merged(results).reason.split("; ")]

@@ -60,6 +60,7 @@ def _described(spec: TargetSpec) -> list[Part]:
     parts += ["", Grid(("operation", "arguments", "remarks"), tuple(_rows(spec))), ""]
     parts.append(f"observations: {', '.join(spec.observations) or 'none'}")
     parts.append(f"users: at most {spec.max_users}")
+    parts.append(f"runs on: {', '.join(spec.runtimes)}")
     parts += [f"judged together: {' + '.join(group)}" for group in spec.together]
     parts.append(f"optional members declared: {', '.join(declared) or 'none'}")
     parts.append(f"not declared: {', '.join(absent) or 'none'}")
@@ -116,6 +117,7 @@ def _document(spec: TargetSpec) -> dict[str, Any]:
         ],
         "observations": list(spec.observations),
         "max_users": spec.max_users,
+        "runtimes": list(spec.runtimes),
         "together": [list(group) for group in spec.together],
         "declared": declared,
         "not_declared": absent,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections import deque
 from typing import Any
@@ -15,14 +16,16 @@ def adopt() -> None:
     """Have the workers that anyio starts on a controlled loop run as those of executors do."""
     backend = sys.modules.get(_BACKEND)
     if backend is None:
-        return
+        if "anyio" not in sys.modules:
+            return
+        backend = importlib.import_module(_BACKEND)  # anyio's first call would, and be too late
     worker: Any = getattr(backend, "WorkerThread", None)
     if worker is None or getattr(worker.start, "is_ours", False):
         return
     start_a_thread = worker.start
 
     def start(self: Any) -> None:
-        if isinstance(self.loop, Executors):
+        if isinstance(self.loop, Executors) and not self.loop.threads_run:
             self.queue = _Inbox(self)
         else:
             start_a_thread(self)

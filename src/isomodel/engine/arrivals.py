@@ -3,32 +3,30 @@
 Nothing here waits for the operating system: all are pending until the scheduler lets them in.
 """
 
-# ruff: noqa: D102 - what AbstractEventLoop declares is documented there
-
 from __future__ import annotations
 
-import contextvars
+import functools
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from time import sleep
 from typing import Any
 
 from isomodel.engine.core import Core
 from isomodel.engine.handle import Handle, Jump, Latency, Pending, Timer
 from isomodel.engine.owner import OWNER, Owner
 from isomodel.engine.protocol import Scheduler
-from isomodel.engine.refusals import NoRealIO
+from isomodel.engine.sources import active
+from isomodel.values.scenario import operation_of
 from isomodel.values.schedule import Fault, FaultKind
-
-copy_context = contextvars.copy_context
 
 LONG = 60.0
 """Seconds that a slow I/O takes, and the clock jumps, at least: few time limits are longer."""
 
 
-class Arrivals(Core, NoRealIO):  # type: ignore[misc]
-    """The part of the loop that knows what is pending, and asks the scheduler."""
+class Arrivals(Core):
+    """The part of a runtime that knows what is pending, and asks the scheduler."""
 
-    __slots__ = ()
+    __slots__ = ("__dict__", "__weakref__")
 
     overdue_comes_next = True
     """Whether a timer that was set to no later than now runs in the next iteration for sure."""
@@ -78,7 +76,7 @@ class Arrivals(Core, NoRealIO):  # type: ignore[misc]
         It runs as ``owner``'s, by default the one that is running now.
         """
         owner = owner or OWNER.get(self.root)
-        if self._planned and kind != "start":  # the network
+        if self._planned and kind != "start":  # the network; ``struck`` has looked at this number
             latency += self._delayed(owner, owner.count("network"))
         handle = Pending(callback, args, owner.context, self.last, owner, kind, owner.count(kind))
         if latency > 0:
@@ -103,12 +101,44 @@ class Arrivals(Core, NoRealIO):  # type: ignore[misc]
 
     # Faults of I/O and of the clock
 
-    def _strikes(self, kind: FaultKind, label: str, at: int) -> bool:
-        """Whether this fault is planned; if so, it strikes now."""
+    @functools.cached_property
+    def hits(self) -> list[tuple[Fault, Iterable[Owner]]]:
+        """The faults of the network that struck, each with who has used that connection."""
+        return []
+
+    def struck(self, owner: Owner, users: Iterable[Owner], *kinds: FaultKind) -> FaultKind | None:
+        """Which of these faults of the network strikes the owner's event that begins next.
+
+        ``users`` of the connection may still grow.
+        """
+        if not self._planned:
+            return None
+        at = owner.counts.get("network", 0)
+        for kind in kinds:
+            if self._strikes(kind, owner.label, at):
+                self.hits.append((Fault(kind, operation_of(owner.label), at), users))
+                return kind
+        return None
+
+    def _fails(self, owner: Owner, at: int) -> bool:
+        """Whether this I/O fails; where there is no network, so does what would refuse or reset."""
+        if self._strikes("fail", owner.label, at):
+            return True
+        if "network" in self.__dict__:
+            return False
+        return any(self._strikes(kind, owner.label, at, "fail") for kind in ("refuse", "reset"))
+
+    def _strikes(
+        self, kind: FaultKind, label: str, at: int, known_as: FaultKind | None = None
+    ) -> bool:
+        """Whether this fault is planned; if so, it strikes now, and is recorded as ``known_as``."""
+        label = operation_of(label)
         fault = Fault(kind, label, at)
         if fault not in self._planned:
             return False
         self._planned.discard(fault)
+        if known_as is not None:
+            fault = Fault(known_as, label, at)
         self.fired.append(fault)
         self.met[fault] = None
         return True
@@ -150,40 +180,23 @@ class Arrivals(Core, NoRealIO):  # type: ignore[misc]
 
     # Timers
 
-    def call_later(  # type: ignore[override]
-        self,
-        delay: float,
-        callback: Callable[..., object],
-        *args: Any,
-        context: contextvars.Context | None = None,
-    ) -> Timer:
-        return self.call_at(self.now + delay, callback, *args, context=context)
-
-    def call_at(  # type: ignore[override]
-        self,
-        when: float,
-        callback: Callable[..., object],
-        *args: Any,
-        context: contextvars.Context | None = None,
-    ) -> Timer:
-        if context is None:
-            context = copy_context()
-        owner = context.get(OWNER) or OWNER.get(self.root)
-        number = owner.count("timer")
-        timer = Timer(callback, args, context, self.last, owner, "timer", number)
-        if when <= self.now and self.overdue_comes_next:
-            timer.time = when
-            self._overdue.append(timer)
-        else:
-            self._push(timer, when)
-        return timer
-
     def _push(self, timer: Timer, when: float) -> None:
         self._serial += 1
         timer.time = when
         heapq.heappush(self._timers, (when, self._serial, timer))
 
     # Choices
+
+    def _threads_sent(self) -> bool:
+        """Where the program started real threads: give them a moment to send something."""
+        sources = active()
+        if sources is None or all(issue.source != "thread" for issue in sources.issues.values()):
+            return False
+        for _ in range(200):
+            if self._posts:
+                return True
+            sleep(0.002)
+        return False
 
     def _possible_cancels(self) -> list[Pending]:
         """The planned cancellations that are possible now, each an arrival from outside."""

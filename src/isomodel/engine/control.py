@@ -106,12 +106,14 @@ class Control:
         now: Callable[[], float],
         owner: Callable[[], str],
         advance: Callable[[float], None] | None = None,
+        expected: frozenset[str] = frozenset(),
     ) -> None:
         """Start an execution in this thread.
 
         ``now`` tells virtual time in seconds since its start, and must not decrease; ``owner``
         the label of the operation that runs ("" outside any). A blocking sleep calls
-        ``advance`` with its seconds instead of sleeping.
+        ``advance`` with its seconds instead of sleeping. ``expected`` names sources that the
+        engine itself controls, and that are not reported.
         """
         if not _process.users:
             raise RuntimeError("the control is not installed: call install() first")
@@ -121,7 +123,7 @@ class Control:
         if len(sys.modules) != _process.patches.seen:
             _process.scan()
         _process.escapes.begin()
-        here.sources = Sources(seed, now, owner, advance, outer)
+        here.sources = Sources(seed, now, owner, advance, outer, expected)
 
     def end(self) -> tuple[Issue, ...]:
         """End the execution; what it used that was not under control, in order of first use."""

@@ -19,14 +19,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from time import sleep
 from typing import Any
 
-from isomodel.engine.arrivals import Arrivals
 from isomodel.engine.handle import Post
+from isomodel.engine.loop_arrivals import LoopArrivals
 from isomodel.engine.owner import OWNER, Actor, NumberedFuture
 from isomodel.engine.refusals import NotSimulated
-from isomodel.engine.sources import active
 from isomodel.values.execution import Issue
 
 WORKERS = 32
@@ -88,10 +86,13 @@ class Pool:
         worker.add(job)
 
 
-class Executors(Arrivals):
+class Executors(LoopArrivals):
     """The part of the loop that stands in for threads."""
 
     __slots__ = ()
+
+    threads_run = False
+    """Whether threads run beside this loop, instead of being stood in for."""
 
     _line: Line | None = None
     _futures = 0
@@ -170,17 +171,6 @@ class Executors(Arrivals):
         context = owner.context
         number = owner.count("executor")
         line.add(Post(work, (), context, self.last, owner, "executor", number))
-
-    def _threads_sent(self) -> bool:
-        """Where the program started real threads: give them a moment to send something."""
-        sources = active()
-        if sources is None or all(issue.source != "thread" for issue in sources.issues.values()):
-            return False
-        for _ in range(200):
-            if self._posts:
-                return True
-            sleep(0.002)
-        return False
 
     def _work(
         self,

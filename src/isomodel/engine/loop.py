@@ -22,11 +22,12 @@ from typing import Any
 from isomodel.engine import anyio_threads
 from isomodel.engine.core import Blocked, OutOfSteps
 from isomodel.engine.network import Network
-from isomodel.engine.owner import name_for
+from isomodel.engine.owner import OWNER, Owner, name_for
 from isomodel.engine.refusals import NotSimulated
 from isomodel.engine.tasks import Tasks
 from isomodel.values.execution import Issue
 from isomodel.values.facts import Fact
+from isomodel.values.scenario import SERVER
 
 __all__ = ["Blocked", "ControlledLoop", "NotSimulated", "OutOfSteps"]
 
@@ -73,6 +74,28 @@ class ControlledLoop(Tasks):
             raise RuntimeError("Cannot close a running event loop")
         self._closed = True
         self._forget()
+
+    def dismiss(self) -> list[str]:
+        """End every task and close; the names of those that swallow their cancellation."""
+        if not self.pending_tasks():
+            self.close()
+            return []
+        with self.running():
+            for _ in range(3):
+                for task in self.pending_tasks():
+                    task._log_destroy_pending = False  # type: ignore[attr-defined]
+                    task.cancel()
+                self.max_steps = self.steps + 1_000
+                with contextlib.suppress(Blocked, OutOfSteps, SystemExit, KeyboardInterrupt):
+                    self.settle()
+            swallowing = self.pending()
+        self.close()
+        return swallowing
+
+    @functools.cached_property
+    def in_task(self) -> Callable[[], object]:
+        """Tells which task is taking a step now; None where none is."""
+        return functools.partial(asyncio.current_task, self)
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -159,6 +182,38 @@ class ControlledLoop(Tasks):
         """Raise RuntimeError, for want of users."""
         raise RuntimeError("acting_as needs a target: a program has no users")
 
+    # Servers at the other end of simulated connections
+
+    @functools.cached_property
+    def _serving(self) -> dict[str, Owner]:
+        return {}
+
+    def server_for(self, owner: Owner) -> Owner:
+        """Whose the work of a server is on a connection that ``owner`` has made.
+
+        It is an owner of its own, so that what a user does and what is done for it are numbered
+        apart; one for each connection, as it turns to others.
+        """
+        server = Owner("", "", owner.part)
+        self.turn(server, owner)
+        return server
+
+    def turn(self, server: Owner, owner: Owner) -> None:
+        """From now on the server's work on this connection is for ``owner``."""
+        former = self._serving.get(server.label)
+        if former is not None:
+            former.io_count = server.io_count
+        label = SERVER + owner.label
+        face = self._serving.get(label)
+        if face is None:
+            face = self._serving[label] = Owner(label, owner.user, owner.part)
+        server.label, server.user, server.part = face.label, face.user, face.part
+        server.counts, server.io_count = face.counts, face.io_count
+
+    def be(self, owner: Owner) -> None:
+        """From now on what runs in the present context is the work of ``owner``."""
+        OWNER.set(owner)
+
     # Errors
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
@@ -220,6 +275,41 @@ class ControlledLoop(Tasks):
 
     async def getaddrinfo(self, *args: Any, **options: Any) -> Any:
         return await self.network.getaddrinfo(*args, **options)
+
+    async def getnameinfo(self, *args: Any, **options: Any) -> Any:
+        return await self.network.getnameinfo(*args, **options)
+
+    async def connect_accepted_socket(self, *args: Any, **options: Any) -> Any:
+        return await self.network.connect_accepted_socket(*args, **options)
+
+    async def sock_connect(self, sock: Any, address: Any) -> None:
+        await self.network.raw.sock_connect(sock, address)
+
+    async def sock_accept(self, sock: Any) -> Any:
+        return await self.network.raw.sock_accept(sock)
+
+    async def sock_recv(self, sock: Any, nbytes: int) -> bytes:
+        return await self.network.raw.sock_recv(sock, nbytes)
+
+    async def sock_recv_into(self, sock: Any, buf: Any) -> int:
+        return await self.network.raw.sock_recv_into(sock, buf)
+
+    async def sock_sendall(self, sock: Any, data: Any) -> None:
+        await self.network.raw.sock_sendall(sock, data)
+
+    def remove_reader(self, fd: Any) -> bool:
+        return False
+
+    def remove_writer(self, fd: Any) -> bool:
+        return False
+
+    def add_signal_handler(  # type: ignore[override]
+        self, sig: int, callback: Callable[..., object], *args: Any
+    ) -> None:
+        """Take it: nobody signals a simulated process."""
+
+    def remove_signal_handler(self, sig: int) -> bool:
+        return False
 
     async def create_connection(self, *args: Any, **options: Any) -> Any:
         return await self.network.create_connection(*args, **options)

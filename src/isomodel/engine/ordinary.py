@@ -109,6 +109,13 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
     set_default_executor = ControlledLoop.set_default_executor
     shutdown_default_executor = ControlledLoop.shutdown_default_executor
     getaddrinfo = ControlledLoop.getaddrinfo
+    getnameinfo = ControlledLoop.getnameinfo
+    sock_connect = ControlledLoop.sock_connect
+    sock_accept = ControlledLoop.sock_accept
+    sock_recv = ControlledLoop.sock_recv  # type: ignore[assignment]
+    sock_recv_into = ControlledLoop.sock_recv_into
+    sock_sendall = ControlledLoop.sock_sendall
+    connect_accepted_socket = ControlledLoop.connect_accepted_socket
     create_connection = ControlledLoop.create_connection
     create_server = ControlledLoop.create_server
     create_unix_connection = ControlledLoop.create_unix_connection
@@ -135,6 +142,7 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
         self._instant: float | None = None
         self._until: Callable[[], bool] = lambda: False
         self._set: dict[str, tuple[asyncio.TimerHandle, Timer]] = {}
+        self._late: list[tuple[Pending, float]] = []
 
     # What asyncio's loop is asked, with the books kept
 
@@ -249,8 +257,11 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
         self._set.clear()
 
     def _busy(self) -> bool:
-        overdue = any(timer.kind == "due" for _, timer in self._live_timers())
-        return overdue or ControlledLoop._busy(self)
+        if any(timer.kind == "due" for _, timer in self._live_timers()):
+            return True
+        late = [handle for handle, due in self._late if due > self.now]
+        on_time = any(handle not in late for handle in self._live_arrivals())
+        return bool(on_time or self._ready or self._overdue or self._live_posts())
 
     def _is_set(self, label: str, number: int) -> bool:
         handle, _ = self._set.get(f"{label} timer {number}", (None, None))
@@ -363,6 +374,7 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
 
     def _delay(self, handle: Pending, latency: float) -> None:
         self._arrivals.append(handle)  # the gate knows when it may pass
+        self._late.append((handle, self.now + latency))
 
 
 def _when(pair: tuple[asyncio.TimerHandle, Timer]) -> float:

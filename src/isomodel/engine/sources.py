@@ -52,10 +52,21 @@ class Sources:
     """What is under control in one execution, in the thread that began it.
 
     ``now`` is virtual time in seconds since the start; ``owner`` the label of the operation
-    that runs ("" outside any); ``outer`` the execution that this one runs inside of, if any.
+    that runs ("" outside any); ``outer`` the execution that this one runs inside of, if any;
+    ``expected`` names sources that are under control here, and so are not reported.
     """
 
-    __slots__ = ("_draws", "advance", "issues", "now", "outer", "owner", "seed", "thread")
+    __slots__ = (
+        "_draws",
+        "advance",
+        "expected",
+        "issues",
+        "now",
+        "outer",
+        "owner",
+        "seed",
+        "thread",
+    )
 
     def __init__(
         self,
@@ -64,12 +75,14 @@ class Sources:
         owner: Callable[[], str],
         advance: Callable[[float], None] | None,
         outer: Sources | None,
+        expected: frozenset[str] = frozenset(),
     ) -> None:
         self.seed = seed
         self.now = now
         self.owner = owner
         self.advance = advance
         self.outer = outer
+        self.expected = expected
         self.thread = get_ident()
         self.issues: dict[tuple[str, str, int], Issue] = {}
         self._draws: dict[str, Draws] = {}
@@ -88,6 +101,8 @@ class Sources:
 
     def report(self, source: str) -> None:
         """Note the use of an uncontrolled ``source`` at the program's line, once a line."""
+        if source in self.expected:
+            return
         filename, line = caller()
         key = (source, filename, line)
         if key not in self.issues:

@@ -6,17 +6,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import itertools
 import weakref
 from typing import Any
 from weakref import ref
 
 from isomodel.engine.executor import Executors
 from isomodel.engine.giving_up import Boundary, boundary_for
-from isomodel.engine.handle import Jump, Pending
 from isomodel.engine.owner import OWNER, Actor, ControlledTask, Owner, name_for
 from isomodel.engine.waiting import frames
-from isomodel.values.schedule import Fault
 
 _eager_factory: Any = getattr(asyncio, "eager_task_factory", None)
 
@@ -49,14 +46,9 @@ class Tasks(Executors):
     def get_task_factory(self) -> Any:
         return self._task_factory
 
-    def task(self, name: str) -> asyncio.Task[Any] | None:
-        """The task of this stable name, while it exists."""
-        actor = self._actors.get(name)
-        return actor.reference() if actor is not None else None
-
-    def step_counts(self) -> list[tuple[str, int]]:
-        """The tasks made so far but the main one, each with the steps it has taken."""
-        return [(name, actor.steps) for name, actor in list(self._actors.items())[1:]]
+    def pending(self) -> list[str]:
+        """The names of the tasks that are not done, in the order in which they were made."""
+        return [self.name_of(task) for task in self.pending_tasks()]
 
     def name_of(self, task: asyncio.Task[Any]) -> str:
         """The stable name of this task."""
@@ -133,74 +125,12 @@ class Tasks(Executors):
 
     # Faults
 
-    def _possible_cancels(self) -> list[Pending]:
-        """Those whose tasks have come so far, in the order in which they became possible."""
-        possible = set()
-        for fault in self._cancels:
-            if fault.kind == "jump":
-                known = self._actors.get(fault.task)
-                if known is not None and self._is_set(fault.task, fault.at):
-                    possible.add(fault)
-                    self._meet_jump(fault, known)
-                continue
-            actor = self._victim(fault.task)
-            task = actor.reference() if actor is not None else None
-            if actor is None or task is None or task.done():
-                continue
-            # the task of an operation has to begin: without it there is nothing to observe
-            earliest = 1 if actor.owner.user and actor.name == actor.owner.label else 0
-            # in a projected run its recorded place decides: steps spent waiting on others are gone
-            soonest = earliest if self._every_choice else max(fault.at, earliest)
-            if actor.steps >= soonest:
-                named = Fault(fault.kind, actor.name, fault.at)
-                possible.add(fault)
-                self._meet(fault, named, task, actor)
-        return [handle for fault, handle in self._cancel_handles.items() if fault in possible]
-
-    def _victim(self, name: str) -> Actor | None:
-        """The task a cancellation is planned for; "alice.1/?0" is the first that alice.1 makes."""
-        head, mark, number = name.rpartition("/?")
-        if not mark:
-            return self._actors.get(name)
-        children = (a for known, a in self._actors.items() if known.startswith(head + "/"))
-        return next(itertools.islice(children, int(number), None), None)
-
-    def _meet(self, fault: Fault, named: Fault, task: asyncio.Task[Any], actor: Actor) -> None:
-        if fault not in self._cancel_handles:
-            number = actor.owner.count("cancel")
-            handle = Pending(
-                self._cancel, (fault, ref(task)), None, actor, actor.owner, "cancel", number
-            )
-            self._cancel_handles[fault] = handle
-            self.met[named] = None
-
-    def _meet_jump(self, fault: Fault, actor: Actor) -> None:
-        if fault not in self._cancel_handles:
-            owner = actor.owner
-            number = owner.count("jump")
-            jump = Jump(_never, (fault,), None, actor, owner, "cancel", number)
-            self._cancel_handles[fault] = jump
-            self.met[fault] = None
-
-    def _cancel(self, fault: Fault, reference: ref[asyncio.Task[Any]]) -> None:
-        task = reference()
-        if task is not None and not task.done():
-            self.fired.append(fault)
-            if fault.kind == "cancel":
-                task.cancel()
-            elif fault in self._boundaries:
-                self._boundaries[fault].strike()
-
     def boundaries(self, label: str) -> list[Boundary]:
         """What this operation has to be called in, for the faults planned for it."""
         planned = [f for f in self._cancels if f.task == label and f.kind != "cancel"]
         for fault in planned:
             self._boundaries[fault] = boundary_for(fault)
         return [self._boundaries[fault] for fault in planned]
-
-
-def _never() -> None:
-    """What a jump of the clock calls: it is over when it has been taken."""
 
 
 def _owner_in(context: contextvars.Context, creator: Owner) -> Owner:

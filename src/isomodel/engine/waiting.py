@@ -10,15 +10,29 @@ from typing import Any
 _FRAMES = ("cr_frame", "ag_frame", "gi_frame")
 _AWAITED = ("cr_await", "ag_await", "gi_yieldfrom")
 
+_OURS = (
+    "isomodel/search/run.py",
+    "isomodel/engine/giving_up.py",
+    "isomodel/engine/trio/tasks.py",
+    "trio/_core/_traps.py",
+)
+"""What calls operations, or takes a task out of trio's loop, and is no part of the system."""
+
 
 def frames(task: asyncio.Task[Any]) -> list[str]:
     """The functions a suspended task is in, outermost first, as name:line."""
+    return frames_of(task.get_coro())
+
+
+def frames_of(coroutine: Any) -> list[str]:
+    """The same of what a task runs."""
     out = []
-    awaited: Any = task.get_coro()
+    awaited = coroutine
     while awaited is not None:
         frame = _first(awaited, _FRAMES)
         if frame is not None:
-            out.append(f"{frame.f_code.co_qualname}:{frame.f_lineno}")
+            if not frame.f_code.co_filename.endswith(_OURS):
+                out.append(f"{frame.f_code.co_qualname}:{frame.f_lineno}")
             awaited = _first(awaited, _AWAITED)
         else:
             awaited = _generator_of(awaited)

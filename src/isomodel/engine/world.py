@@ -1,7 +1,7 @@
 """What a target may call while it runs: simulated I/O, facts, watched objects, ownership.
 
-All of these work outside a controlled execution too (on the ordinary loop), where I/O only
-waits and the rest does nothing: the same code can run live.
+All of these work outside a controlled execution too (on an ordinary loop, asyncio's or trio's),
+where I/O only waits and the rest does nothing: the same code can run live.
 """
 
 from __future__ import annotations

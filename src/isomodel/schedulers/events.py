@@ -10,6 +10,7 @@ the arrival that leads to it.
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -77,6 +78,8 @@ def actor_of(option: Option) -> Actor | None:
     if option.kind == "step":
         return option.actor
     future: Any = getattr(option, "future", None)
+    if future is not None and not isinstance(future, Future):
+        return future.actor  # type: ignore[no-any-return]
     for callback, _ in (future is not None and future._callbacks) or ():
         task = task_of(callback)
         if type(task) is ControlledTask:
@@ -107,4 +110,5 @@ def stream_of(option: Option) -> tuple[str, int]:
 
 
 def _is_portable(option: Any) -> bool:
-    return isinstance(option.future.get_loop(), PortableLoop)
+    loop = option.future.get_loop()
+    return isinstance(loop, PortableLoop) or getattr(loop, "chooses_steps", False)

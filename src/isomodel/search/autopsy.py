@@ -201,6 +201,7 @@ class Autopsy:
             switches=switches,
             seed=job.seed,
             execution=self._death.index,
+            runtime=job.runtime,
         )
 
     def _keep(self, case: Case) -> None:

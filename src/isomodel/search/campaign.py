@@ -371,7 +371,7 @@ class _Verifier:
 
     def _confirmed(self, result: Result, case: Case) -> Result:
         """The result whose case says whether it shows on the ordinary event loop, too."""
-        if case.schedule.fidelity != "stock":
+        if case.schedule.fidelity != "stock" or case.runtime != "asyncio":
             return result
         answer = _confirmation(self._warm(result.job.path), case, result.job.path)
         if not isinstance(answer, Confirmation):

@@ -21,7 +21,7 @@ from isomodel.values.case import Case, Origin, Size, dumps, loads
 from isomodel.values.errors import BadInput
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Scenario
-from isomodel.values.schedule import Schedule
+from isomodel.values.schedule import RuntimeName, Schedule
 from isomodel.values.verdict import Finding
 
 
@@ -35,6 +35,7 @@ def make(
     switches: int,
     seed: int = 0,
     execution: int = 0,
+    runtime: RuntimeName = "asyncio",
 ) -> Case:
     """A case as it was found, not shrunk; with its size and where it came from."""
     size = Size(len(scenario.users), len(scenario.operations), switches, len(schedule.faults))
@@ -49,6 +50,7 @@ def make(
         origin=Origin(
             platform.python_version(), version("isomodel"), seed, execution, schedule.fidelity
         ),
+        runtime=runtime,
     )
 
 
@@ -60,7 +62,16 @@ def name_of(case: Case) -> str:
     """
     short = case.target.rpartition(":")[2] or case.target
     words = [_word(text) for text in (short, *case.armed, case.finding.property) if text]
-    same = (case.target, case.armed, case.scenario, case.schedule, case.finding.property)
+    same: tuple[object, ...] = (
+        case.target,
+        case.armed,
+        case.scenario,
+        case.schedule,
+        case.finding.property,
+    )
+    if case.runtime != "asyncio":
+        words.insert(1, case.runtime)
+        same = (*same, case.runtime)
     where = None if case.minimal else (case.origin.seed, case.origin.execution)
     digest = hashlib.blake2b(
         repr((*same, where)).encode(errors="replace"), digest_size=4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -9,11 +10,15 @@ import msgspec
 
 from isomodel.engine.owner import Actor
 from isomodel.engine.protocol import Option, Scheduler, default, is_switch
+from isomodel.engine.threads.crew import OUTSIDE
 from isomodel.engine.waiting import frames
 from isomodel.search.observe import Observer
 from isomodel.tracking.recorder import Access, Label
 from isomodel.tracking.tracker import Tracker
 from isomodel.values.schedule import Fault, Schedule
+
+_LINE = re.compile(r":\d+ in ")
+"""Marks a place in the source; what has none is a statement."""
 
 
 class SwitchAt(msgspec.Struct, frozen=True):
@@ -43,6 +48,8 @@ class Counterexample(msgspec.Struct, frozen=True):
     schedule: Schedule
     switches: tuple[SwitchAt, ...] = ()
     clashes: tuple[Clash, ...] = ()
+    under: str = ""
+    """What was controlled and how finely, where that is more than the schedule's fidelity."""
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
@@ -51,7 +58,7 @@ class Counterexample(msgspec.Struct, frozen=True):
 def _lines(example: Counterexample) -> Iterator[str]:
     count = len(example.switches)
     numbers = {0: "no switch", 1: "1 switch"}.get(count, f"{count} switches")
-    yield f"{example.why} ({example.schedule.fidelity}, {numbers})"
+    yield f"{example.why} ({example.under or example.schedule.fidelity}, {numbers})"
     for fault in example.schedule.faults:
         yield f"  {fault.kind} of {fault.task} at its step {fault.at}"
     for number, switch in enumerate(example.switches, 1):
@@ -59,14 +66,26 @@ def _lines(example: Counterexample) -> Iterator[str]:
     for clash in example.clashes:
         yield f"  conflict over {clash.what}:"
         for task, does, where in (clash.first, clash.second):
-            yield f"    {task} {does} it at {where}"
+            yield f"    {task} {does} it {'at' if _LINE.search(where) else 'by'} {where}"
+
+
+def where_its_task_waits(last: Actor) -> str:
+    """The innermost function and line of an asyncio task."""
+    task = last.reference()
+    return frames(task)[-1] if task is not None else ""
 
 
 class Switching:
-    """A scheduler around another that notes context switches, and ``count()`` at each."""
+    """A scheduler around another that notes context switches, and ``count()`` at each.
 
-    def __init__(self, scheduler: Scheduler) -> None:
+    ``where`` tells where the one that ran last has stopped.
+    """
+
+    def __init__(
+        self, scheduler: Scheduler, where: Callable[[Actor], str] = where_its_task_waits
+    ) -> None:
         self._scheduler = scheduler
+        self._where = where
         self.count: Callable[[], int] = int
         self.switches: list[tuple[int, SwitchAt]] = []
 
@@ -74,8 +93,7 @@ class Switching:
         """What the other scheduler chooses."""
         chosen = self._scheduler.choose(options, last)
         if is_switch(options, chosen, default(options, last), last):
-            task = last.reference()
-            where = frames(task)[-1] if task is not None else ""
+            where = self._where(last)
             to = options[chosen].actor
             name = options[chosen].key if to is None else to.name
             self.switches.append((self.count(), SwitchAt(last.name, where, name)))
@@ -88,9 +106,11 @@ def explained(
     tracker: Tracker,
     scheduler: Scheduler,
     run: Callable[[Observer, tuple[Fault, ...]], object],
+    where: Callable[[Actor], str] = where_its_task_waits,
+    under: str = "",
 ) -> Counterexample:
     """Run this schedule once more, observed, to say what happens in it."""
-    switching = Switching(scheduler)
+    switching = Switching(scheduler, where)
     observer = Observer(tracker, switching, profiled=False, located=True)
     switching.count = lambda: observer.scheduler.count()
     run(observer, schedule.faults)
@@ -104,7 +124,7 @@ def explained(
     )
     if not clashes:
         clashes = dict.fromkeys(_between(accesses))
-    return Counterexample(why, schedule, switches, tuple(clashes))
+    return Counterexample(why, schedule, switches, tuple(clashes), under)
 
 
 def _clash(accesses: Sequence[Access], place: int, task: str) -> Clash | None:
@@ -126,7 +146,7 @@ def _clash(accesses: Sequence[Access], place: int, task: str) -> Clash | None:
                 found.append((other, access))
     if not found:
         return None
-    first, second = min(found, key=lambda pair: pair[1].label not in relied_on)
+    first, second = min(found, key=lambda pair: (*_rank(*pair), pair[1].label not in relied_on))
     return Clash(what_is(first.label), _told(first), _told(second))
 
 
@@ -134,10 +154,12 @@ def _between(accesses: Sequence[Access]) -> Iterator[Clash]:
     """Where tasks alternate as by default: the last write to what a task uses before and after."""
     used: dict[Label, dict[str, Access | None]] = {}
     found: Clash | None = None
+    lowest = (2, 0)
     for access in accesses:
         users = used.setdefault(access.label, {})
         foreign = users.get(access.task)
-        if foreign is not None:
+        if foreign is not None and _rank(foreign, access) <= lowest:
+            lowest = _rank(foreign, access)
             found = Clash(what_is(access.label), _told(foreign), _told(access))
         if access.write:
             for task in users:
@@ -145,6 +167,22 @@ def _between(accesses: Sequence[Access]) -> Iterator[Clash]:
         users[access.task] = None
     if found is not None:
         yield found
+
+
+_MEANS = ("holder", "items", "callbacks")
+"""Parts of locks, queues and event loops, over which threads meet by design."""
+
+
+def _rank(first: Access, second: Access) -> tuple[int, int]:
+    """How little this conflict tells: least over databases, most over means to meet.
+
+    Of those over databases, two statements that write tell more than one that only looks.
+    """
+    label = first.label
+    owner, part = label if isinstance(label, tuple) and len(label) == 2 else ("", "")
+    if owner == OUTSIDE:
+        return 0, sum(access.where.lower().startswith("select") for access in (first, second))
+    return 1 + (part in _MEANS), 0
 
 
 def _told(access: Access) -> tuple[str, str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from isomodel.values.scenario import Operation, Scenario, made_by
+from isomodel.values.scenario import Operation, Scenario, made_by, operation_of
 from isomodel.values.schedule import Fault, Schedule, Switch
 
 
@@ -56,7 +56,9 @@ def relabelled_schedule(schedule: Schedule, labels: dict[str, str]) -> Schedule:
 
     def name(task: str) -> str:
         head, slash, rest = task.partition("/")
-        return labels.get(head, head) + slash + rest
+        label = operation_of(head)
+        mark = head.removesuffix(label)
+        return mark + labels.get(label, label) + slash + rest
 
     def key(text: str) -> str:
         head, space, rest = text.partition(" ")
@@ -93,4 +95,4 @@ def _about(choice: Switch, labels: set[str]) -> bool:
 
 
 def _label(name: str) -> str:
-    return name.split(" ")[0].split("/")[0]
+    return operation_of(name.split(" ")[0].split("/")[0])

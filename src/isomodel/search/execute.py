@@ -5,31 +5,26 @@ from __future__ import annotations
 import contextlib
 import gc
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from isomodel.engine.control import Control
-from isomodel.engine.loop import ControlledLoop
-from isomodel.engine.portable import PortableLoop
 from isomodel.engine.protocol import Scheduler
-from isomodel.engine.stock import StockLoop
+from isomodel.engine.runtime import Runtime
 from isomodel.engine.world import enter
 from isomodel.schedulers.projected import Projected
 from isomodel.schedulers.recording import Recording
 from isomodel.schedulers.replay import Replay
 from isomodel.search.run import Around, Run
+from isomodel.search.runtimes import making
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.errors import BadInput
-from isomodel.values.execution import Arrival, Execution, Issue, Refusal
+from isomodel.values.execution import Arrival, Execution, Hit, Issue, Refusal
 from isomodel.values.scenario import Scenario, made_by
 from isomodel.values.schedule import Fault, Fidelity, Schedule
 
-LOOPS: dict[Fidelity, Callable[..., ControlledLoop]] = {
-    "stock": StockLoop,
-    "portable": PortableLoop,
-}
 MAX_STEPS = 20_000
 
 _control = Control()
@@ -54,6 +49,13 @@ def session() -> Iterator[None]:
         gc.unfreeze()
         if enabled:
             gc.enable()
+
+
+def tidy() -> None:
+    """Between two executions of a session: collect what they left, if that has become much."""
+    young, _, middle = gc.get_count()
+    if young > 20_000:
+        gc.collect(2 if middle > 20 else 1)
 
 
 class Alone(msgspec.Struct, frozen=True):
@@ -84,7 +86,8 @@ def execute(
     default rule; otherwise it is empty but for faults. Raises BadInput if the target cannot start.
     """
     recording = Recording(scheduler) if record else None
-    loop = LOOPS[fidelity](recording or scheduler, faults=faults, max_steps=MAX_STEPS, record=True)
+    make = making(spec.runtime, fidelity)
+    loop = make(recording or scheduler, faults=faults, max_steps=MAX_STEPS, record=True)
     run = Run(spec, scenario, loop, armed=armed)
     issues = controlled(run, around)
     schedule = Schedule(fidelity, tuple(recording.choices) if recording else (), tuple(loop.met))
@@ -121,7 +124,7 @@ def execute_alone(
 
     ``scheduler`` replaces the projection, for a witness search.
     """
-    loop = LOOPS[fidelity](
+    loop = making(spec.runtime, fidelity)(
         scheduler or _Unset(),
         faults=faults,
         max_steps=MAX_STEPS,
@@ -142,7 +145,7 @@ class _Unset:
         raise AssertionError("a projected run was started without its scheduler")
 
 
-def _clock_of(loop: ControlledLoop) -> Any:
+def _clock_of(loop: Runtime) -> Any:
     def set_clock(time: float) -> None:
         loop.now = max(loop.now, time)
 
@@ -152,8 +155,7 @@ def _clock_of(loop: ControlledLoop) -> Any:
 def controlled(run: Run, around: Around = contextlib.nullcontext) -> tuple[Issue, ...]:
     """Run all phases under control; what was not."""
     loop = run.loop
-    if gc.get_count()[0] > 20_000:
-        gc.collect(1)
+    tidy()
     with _control.installed():
         _control.begin(run.scenario.seed, loop.time, loop.label)
         before = enter(run)
@@ -184,6 +186,9 @@ def evidence(
         shared=run.shared,
         leftovers=tuple(run.leftovers),
         rollbacks=tuple(run.rollbacks),
+        hits=tuple(
+            Hit(fault, tuple(sorted({owner.user for owner in users}))) for fault, users in loop.hits
+        ),
         uncontrolled=issues,
         waiting=tuple(run.waiting),
         secrets=secrets_of(run.spec, run.scenario),

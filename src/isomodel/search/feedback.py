@@ -20,7 +20,7 @@ from isomodel.schedulers.held import Event, Hold
 from isomodel.search.conflicts import Conflict, Touch, conflicts
 from isomodel.search.frontier import Frontier
 from isomodel.search.generate import Generator
-from isomodel.values.scenario import Scenario
+from isomodel.values.scenario import Scenario, operation_of
 from isomodel.values.schedule import Fault, Fidelity
 
 KEPT = 50
@@ -122,7 +122,7 @@ class Feedback:
 
 def user_of(task: str) -> str:
     """The user for whom a task of this name works: "alice" for "alice.2/fetch"."""
-    return task.partition(".")[0]
+    return operation_of(task).partition(".")[0]
 
 
 def _kind(event: Event, scenario: Scenario) -> Kind:

@@ -77,9 +77,9 @@ def _draw(strategy: SearchStrategy[Any]) -> list[Any]:
 
 KINDS: tuple[FaultKind, ...] = (
     *("cancel",) * 5,
-    *("fail",) * 3,
+    *("fail", "refuse", "reset"),  # without a network all three of them are failing I/O
     *("timeout",) * 2,
-    *("slow", "jump"),
+    *("slow", "jump", "split"),
 )  # fmt: skip
 """Kinds of faults, as often as each is drawn."""
 
@@ -199,12 +199,19 @@ class Generator:
 def kinds_of(spec: TargetSpec) -> frozenset[str]:
     """The kinds of faults that may strike this target."""
     inside = ("cancel inside",) if spec.cancels == "any" else ()
-    return frozenset((*KINDS, *inside, *(("scope",) if spec.scopes else ())))
+    return frozenset((*KINDS, *inside, *_opted(spec)))
+
+
+def _opted(spec: TargetSpec) -> tuple[FaultKind, ...]:
+    """The kinds of faults that only targets that ask for them are struck by."""
+    scopes: tuple[FaultKind, ...] = ("scope",) if spec.scopes else ()
+    partitions: tuple[FaultKind, ...] = ("partition",) if spec.partitions else ()
+    return (*scopes, *partitions)
 
 
 def fault_of(spec: TargetSpec, operation: Operation, draw: random.Random) -> Fault:
     """A fault of one of this operation's tasks."""
-    kind = draw.choice((*KINDS, *("scope",) * 3) if spec.scopes else KINDS)
+    kind = draw.choice((*KINDS, *_opted(spec) * 3))
     task, at = operation.label, min(int(draw.expovariate(0.4)), 40)
     if kind == "jump":
         at = min(at, 3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from isomodel.oracles.noninterference import difference, observed, unjustified
 from isomodel.schedulers.random import RandomWalk
 from isomodel.search.execute import Alone, execute_alone
+from isomodel.search.simplest import possible_faults
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.execution import Execution
 from isomodel.values.schedule import STRIKES, Fault
@@ -25,6 +26,10 @@ users share: one alarm on a sound client library had a witness in 9 of 400 alone
 
 QUICK = 40
 """As many while shrinking, where every step would pay for all; the result is doubted fully."""
+
+
+MORE = 3
+"""Network events that an operation may have alone beyond those seen: it connects by itself."""
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -124,36 +129,69 @@ class Isolation:
         joint_again = again()
         if observed(joint_again, part) != observed(joint, part):
             return Judgement("unknown", reason=_unstable(joint_again, "the joint run"))
-        if self._witness(joint, part):
+        if self._witness(joint, alone, part):
             return Judgement("also alone", (finding,))
         return Judgement("interference", (finding,))
 
-    def _witness(self, joint: Execution, part: tuple[str, ...]) -> bool:
+    def _witness(self, joint: Execution, alone: Execution, part: tuple[str, ...]) -> bool:
         """Whether some alone run under another schedule shows what was seen jointly."""
         wanted = observed(joint, part)
         scenario = joint.scenario.only(part)
         kept = alone_of(joint, part)
         faults = _faults_of(joint, part)
-        for seed in range(self._witnesses):
+        for struck, scheduler in self._tries(faults, list(_weather(joint, alone, part))):
             self.runs += 1
             execution = execute_alone(
                 self._spec,
                 scenario,
                 kept,
                 fidelity=joint.schedule.fidelity,
-                faults=_varied(faults, seed),
+                faults=struck,
                 armed=self._armed,
-                scheduler=RandomWalk(seed),
+                scheduler=scheduler,
             )
             self.steps += execution.steps
             if observed(execution, part) == wanted:
                 return True
         return False
 
+    def _tries(
+        self, faults: tuple[Fault, ...], weather: list[tuple[Fault, ...]]
+    ) -> Iterator[tuple[tuple[Fault, ...], RandomWalk | None]]:
+        """Faults and schedules of the witnesses; without a schedule, the projected one."""
+        for struck in weather:
+            yield struck, None
+        for seed in range(self._witnesses):
+            elsewhere = bool(weather) and seed % 4 > 0
+            struck = weather[seed % len(weather)] if elsewhere else _varied(faults, seed)
+            yield struck, RandomWalk(seed)
+
 
 def _faults_of(joint: Execution, part: tuple[str, ...]) -> tuple[Fault, ...]:
     labels = {o.label for o in joint.scenario.operations if o.user in part}
     return tuple(fault for fault in joint.schedule.faults if fault.task.split("/")[0] in labels)
+
+
+def _weather(
+    joint: Execution, alone: Execution, part: tuple[str, ...]
+) -> Iterator[tuple[Fault, ...]]:
+    """The part's own faults, with one of the network striking wherever it could strike alone.
+
+    Networks fail for whoever uses them: a fault of a connection that this part has used, too, or
+    of a connect, is nobody else's doing. One of a connection that only others used is not among
+    them: what comes of that for this part, comes from the others.
+    """
+    own = _faults_of(joint, part)
+    labels = [operation.label for operation in joint.scenario.operations if operation.user in part]
+    known = [fault.at for run in (joint, alone) for fault in possible_faults(run, {"reset"})]
+    places = range(max(known, default=0) + MORE)
+    for hit in joint.hits:
+        if hit.users and not set(hit.users) & set(part):
+            continue
+        rest = tuple(fault for fault in own if fault != hit.fault)
+        for label in labels:
+            for at in places:
+                yield (*rest, Fault(hit.fault.kind, label, at))
 
 
 def _varied(faults: tuple[Fault, ...], seed: int) -> tuple[Fault, ...]:

@@ -8,7 +8,7 @@ import msgspec
 
 from isomodel.values.case import Case
 from isomodel.values.execution import Issue
-from isomodel.values.schedule import Fidelity
+from isomodel.values.schedule import Fidelity, RuntimeName
 from isomodel.values.verdict import Verdict
 
 
@@ -31,6 +31,7 @@ class Job(msgspec.Struct, frozen=True):
     faults: int = 2
     shrink: bool = True
     path: tuple[str, ...] = ()
+    runtime: RuntimeName = "asyncio"
 
 
 class Progress(msgspec.Struct, frozen=True):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from isomodel.engine.loop import ControlledLoop
 from isomodel.engine.protocol import Scheduler
+from isomodel.engine.runtime import Runtime
 from isomodel.schedulers.observed import Observed
 from isomodel.schedulers.profile import Profiling
 from isomodel.search.conflicts import Touch, by_event
@@ -45,13 +44,14 @@ class Observer:
         return by_event(self.accesses, self.scheduler.delivered)
 
     @contextlib.contextmanager
-    def watching(self, loop: ControlledLoop) -> Iterator[None]:
+    def watching(self, loop: Runtime) -> Iterator[None]:
         """Observe what runs on this loop inside the block."""
 
         callbacks = _Callbacks(self.scheduler)
+        in_task = loop.in_task
 
         def who() -> Runner:
-            return callbacks if asyncio.current_task(loop) is None else loop.last
+            return callbacks if in_task() is None else loop.last
 
         loop.asks_always = True
         with self._tracker.recording(who, located=self._located) as recorder:

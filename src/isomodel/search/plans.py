@@ -18,10 +18,13 @@ from isomodel.schedulers.held import Held, Hold
 from isomodel.schedulers.pct import PCT
 from isomodel.schedulers.profile import UNKNOWN, Profile
 from isomodel.schedulers.random import RandomWalk
+from isomodel.schedulers.round_robin import RoundRobin
 from isomodel.schedulers.sticky import Sticky
+from isomodel.schedulers.surw import SURW
 from isomodel.search.frontier import Frontier
 from isomodel.search.observe import Observer
 from isomodel.search.portfolio import Portfolio, Share
+from isomodel.tracking.swap import Rewriting, telling
 from isomodel.tracking.tracker import Tracker
 from isomodel.values.schedule import Fault
 
@@ -75,11 +78,21 @@ def _sticky(plan: Plan) -> Scheduler:
     return Sticky(plan.seed, plan.profile, company=plan.company)
 
 
+def _round_robin(plan: Plan) -> Scheduler:
+    return RoundRobin(plan.seed, plan.profile, company=plan.company)
+
+
+def _surw(plan: Plan) -> Scheduler:
+    return SURW(plan.seed, plan.profile, company=plan.company)
+
+
 _MAKERS: Mapping[str, Callable[[Plan], Scheduler]] = {
     "pct 2": _pct(2),
     "pct 3": _pct(3),
     "pct 5": _pct(5),
     "sticky": _sticky,
+    "surw": _surw,
+    "round robin": _round_robin,
 }
 
 
@@ -87,28 +100,45 @@ class ScheduleSearch:
     """Plans executions of one scenario; a pure function of ``seed`` and of what is learned.
 
     ``roots`` are functions or classes of the program, whose accesses are to be seen; ``cancel``
-    lets some executions cancel a task.
+    lets some executions cancel a task. ``policies`` are those that share the budget, ``rewriting``
+    what the program's code becomes so that its accesses are seen, ``first`` the policy of the first
+    execution, which the others learn from, ``packages`` whose code belongs to the program.
     """
 
-    def __init__(self, roots: Iterable[Any], seed: int, *, cancel: bool = False) -> None:
+    def __init__(
+        self,
+        roots: Iterable[Any],
+        seed: int,
+        *,
+        cancel: bool = False,
+        policies: Mapping[str, float] = POLICIES,
+        rewriting: Rewriting = telling,
+        first: str = "walk",
+        packages: Iterable[str] | None = None,
+    ) -> None:
         self._seed = seed
         self._cancel = cancel
+        self._rewriting = rewriting
+        self._first = first
+        self._packages = packages
         self._roots = tuple(roots)
         self._frontier = Frontier()
-        self._portfolio = Portfolio(POLICIES)
+        self._portfolio = Portfolio({**policies, first: policies.get(first, 0.0)})
         self._known: list[tuple[str, int]] = []
         self._profile = UNKNOWN
 
     @functools.cached_property
     def tracker(self) -> Tracker:
         """Of the program as it is loaded when this is first asked for."""
-        return Tracker(self._roots)
+        return Tracker(self._roots, self._rewriting, self._packages)
 
     def plan(self, index: int) -> Plan:
         """The plan of execution ``index``, from 0."""
         source = random.Random(f"{self._seed}/{index}/plan")
         walk = self._seed * 1_000_003 + index
-        if not index or self._strikes(index):  # faults strike where chance takes them
+        if not index:
+            return Plan(self._first, walk)
+        if self._strikes(index):  # faults strike where chance takes them
             return Plan("walk", walk)
         policy = self._portfolio.draw(source)
         holds = None
@@ -130,6 +160,10 @@ class ScheduleSearch:
 
     def _strikes(self, index: int) -> bool:
         return self._cancel and index % CANCELS == CANCELS - 1
+
+    def knows(self, profile: Profile) -> None:
+        """Add to what is known of how many events the scenario has."""
+        self._profile = self._profile.plus(profile)
 
     def observer(self, plan: Plan) -> Observer | None:
         """For executions that are worth what it costs to see their accesses."""

@@ -6,7 +6,6 @@ can be switched between and cancelled; what a cancellation makes it raise is no 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -14,20 +13,21 @@ from typing import Any
 import msgspec
 
 from isomodel.engine.control import Control
-from isomodel.engine.loop import Blocked, ControlledLoop, OutOfSteps
 from isomodel.engine.protocol import Scheduler
+from isomodel.engine.runtime import Blocked, Cancelled, OutOfSteps, Runtime
 from isomodel.engine.world import enter
 from isomodel.schedulers.recording import Recording
 from isomodel.schedulers.replay import Replay
 from isomodel.search.counterexample import Counterexample, explained
-from isomodel.search.execute import LOOPS, session
+from isomodel.search.execute import session
 from isomodel.search.observe import Observer
 from isomodel.search.plans import ScheduleSearch
 from isomodel.search.portfolio import Share
 from isomodel.search.program_shrink import Tried, simplest
 from isomodel.search.run import Around
+from isomodel.search.runtimes import making
 from isomodel.tracking.tracker import Tracker
-from isomodel.values.schedule import Fault, Fidelity, Schedule
+from isomodel.values.schedule import Fault, Fidelity, RuntimeName, Schedule
 from isomodel.values.verdict import Finding, Verdict
 
 FAILURE = "no failure"
@@ -62,21 +62,22 @@ def run_program(
     scheduler: Scheduler,
     *,
     fidelity: Fidelity = "stock",
+    runtime: RuntimeName = "asyncio",
     faults: Sequence[Fault] = (),
     seed: int = 0,
     max_steps: int = 20_000,
     around: Around = contextlib.nullcontext,
-) -> tuple[str, str, ControlledLoop]:
+) -> tuple[str, str, Runtime]:
     """Run it once: how it ended (``ok raised hang busy cancelled``), why, and its loop.
 
     The program itself runs inside a block that ``around`` makes for the loop.
     """
-    loop = LOOPS[fidelity](scheduler, faults=faults, max_steps=max_steps)
+    loop = making(runtime, fidelity)(scheduler, faults=faults, max_steps=max_steps)
     return *run_on(main, loop, seed, around), loop
 
 
 def run_on(
-    main: Main, loop: ControlledLoop, seed: int, around: Around = contextlib.nullcontext
+    main: Main, loop: Runtime, seed: int, around: Around = contextlib.nullcontext
 ) -> tuple[str, str]:
     """Run it once on this loop: how it ended, and why."""
     _control.begin(seed, loop.time, loop.label)
@@ -89,7 +90,7 @@ def run_on(
     return ended, why
 
 
-def _run(main: Main, loop: ControlledLoop, around: Around) -> tuple[str, str]:
+def _run(main: Main, loop: Runtime, around: Around) -> tuple[str, str]:
     try:
         with around(loop):
             loop.run(main())
@@ -97,27 +98,13 @@ def _run(main: Main, loop: ControlledLoop, around: Around) -> tuple[str, str]:
         return "hang", "deadlock: nothing can ever happen again"
     except OutOfSteps:
         return "busy", f"still busy after {loop.steps} steps"
-    except asyncio.CancelledError:
+    except Cancelled:
         return ("cancelled", "") if loop.fired else ("raised", "CancelledError")
     except (Exception, SystemExit) as error:
         return "raised", f"{type(error).__name__}: {error}"
     finally:
-        dismiss(loop)
+        loop.dismiss()
     return "ok", ""
-
-
-def dismiss(loop: ControlledLoop) -> None:
-    """End what the program left behind, so that the next execution starts clean."""
-    pending = loop.pending_tasks()
-    if pending:
-        with loop.running():
-            for task in pending:
-                task._log_destroy_pending = False  # type: ignore[attr-defined]
-                task.cancel()
-            loop.max_steps = loop.steps + 1_000
-            with contextlib.suppress(Blocked, OutOfSteps):
-                loop.settle()
-    loop.close()
 
 
 def explore_program(
@@ -126,6 +113,7 @@ def explore_program(
     executions: int = 1_000,
     seed: int = 0,
     fidelity: Fidelity = "stock",
+    runtime: RuntimeName = "asyncio",
     cancel: bool = True,
 ) -> ProgramOutcome:
     """Run ``main`` under one schedule after another until it fails.
@@ -139,7 +127,7 @@ def explore_program(
     with session(), _control.installed():
         search = ScheduleSearch((main,), seed, cancel=cancel)
         # the first execution, once more: what it imports is to be there before it is observed
-        run_program(main, search.plan(0).scheduler(), fidelity=fidelity, seed=seed)
+        run_program(main, search.plan(0).scheduler(), fidelity=fidelity, runtime=runtime, seed=seed)
         for index in range(executions):
             plan = search.plan(index)
             faults = search.cancellation(index)
@@ -148,13 +136,14 @@ def explore_program(
                 main,
                 observer.scheduler if observer else plan.scheduler(),
                 fidelity=fidelity,
+                runtime=runtime,
                 faults=faults,
                 seed=seed,
                 around=observer.watching if observer else contextlib.nullcontext,
             )
             search.learn(plan, observer, loop.step_counts())
             if ended in FAILED:
-                runner = _Runner(main, fidelity, seed)
+                runner = _Runner(main, fidelity, seed, runtime)
                 found = runner.recorded(plan.scheduler(), faults)
                 if found is None:
                     busy = f"execution {index + 1} failed ({why}), and not when repeated: {STATE}"
@@ -177,8 +166,11 @@ def explore_program(
 class _Runner:
     """Runs one program again and again until it is known how it fails."""
 
-    def __init__(self, main: Main, fidelity: Fidelity, seed: int) -> None:
+    def __init__(
+        self, main: Main, fidelity: Fidelity, seed: int, runtime: RuntimeName = "asyncio"
+    ) -> None:
         self._main = main
+        self._runtime = runtime
         self._fidelity = fidelity
         self._seed = seed
         self._how = ""
@@ -188,7 +180,12 @@ class _Runner:
         """What became of it under this scheduler, with every choice written down, if it failed."""
         recording = Recording(scheduler)
         how, why, loop = run_program(
-            self._main, recording, fidelity=self._fidelity, faults=faults, seed=self._seed
+            self._main,
+            recording,
+            fidelity=self._fidelity,
+            runtime=self._runtime,
+            faults=faults,
+            seed=self._seed,
         )
         if how not in FAILED or (self._how and (how, _kind(why)) != (self._how, _kind(self._why))):
             return None
@@ -207,6 +204,7 @@ class _Runner:
                 self._main,
                 observer.scheduler,
                 fidelity=self._fidelity,
+                runtime=self._runtime,
                 faults=faults,
                 seed=self._seed,
                 around=observer.watching,

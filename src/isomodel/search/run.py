@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import gc
 import inspect
 import sys
 import weakref
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
 from isomodel.engine.giving_up import GivenUp
 from isomodel.engine.graph import class_state, own_classes, shared_objects
-from isomodel.engine.loop import Blocked, ControlledLoop, OutOfSteps
-from isomodel.engine.owner import OWNER, Actor, Owner, Part
+from isomodel.engine.owner import Actor, Owner, Part
+from isomodel.engine.runtime import Blocked, Cancelled, Crashed, OutOfSteps, Runtime
+from isomodel.engine.strangers import mixed
 from isomodel.schedulers.fifo import Default
+from isomodel.search.world import RunWorld
 from isomodel.targets.declare import OperationSpec, TargetSpec
 from isomodel.targets.guard import Guards
 from isomodel.targets.plain import plain
 from isomodel.values.errors import BadInput
 from isomodel.values.execution import Leftover, Refusal, Rollback
-from isomodel.values.facts import Fact, Noted
+from isomodel.values.facts import Noted
 from isomodel.values.scenario import Operation, Scenario, made_by
 from isomodel.values.trace import Event
 
-_OURS = ("isomodel/search/run.py", "isomodel/engine/giving_up.py")
-"""What calls operations, and is no part of the system."""
-
-Around = Callable[[ControlledLoop], contextlib.AbstractContextManager[object]]
-
-_ALL_IO = "*"
-"""Stands for I/O of any kind where an owner's arrivals are counted by kind."""
+Around = Callable[[Runtime], contextlib.AbstractContextManager[object]]
 
 
-class Run:
+class Run(RunWorld):
     """Runs the phases of one execution: start, operations, final checks, leaving, stop.
 
     Only the operations are scheduled; the phases around them follow the default rule. After
@@ -49,7 +44,7 @@ class Run:
         self,
         spec: TargetSpec,
         scenario: Scenario,
-        loop: ControlledLoop,
+        loop: Runtime,
         *,
         armed: tuple[str, ...] = (),
         forced: Mapping[str, Refusal] | None = None,
@@ -69,6 +64,7 @@ class Run:
         self.waiting: list[str] = []
         self.ended: str = "done"
         self.error = ""
+        self._mixed = ""
         self.ops_end = 0.0
         self.guards: Guards | None = None
         self._armed = armed
@@ -92,69 +88,6 @@ class Run:
         self._watched: list[tuple[weakref.ref[Any], str]] = []
         self.target: Any = None
 
-    # What the target calls (engine.world.World)
-
-    def io(self, name: str, latency: float, fails: type[BaseException] | None) -> Awaitable[None]:
-        """Simulated I/O."""
-        return self.loop.io(name, latency, fails)
-
-    def note(self, fact: Fact) -> None:
-        """Record a fact."""
-        owner = self.loop.owner()
-        self.facts.append(Noted(fact, owner.label, owner.user, self.loop.now))
-
-    def watch(self, thing: Any, what: str) -> None:
-        """Expect this object to be gone at the end."""
-        self._watched.append((weakref.ref(thing), what))
-
-    @contextlib.contextmanager
-    def acting_as(self, user: str) -> Iterator[None]:
-        """Own what starts inside the block."""
-        part = self._parts.get(user) or self.loop.root.part
-        token = OWNER.set(Owner(f"{user}.background", user, part, root=True))
-        try:
-            yield
-        finally:
-            OWNER.reset(token)
-
-    def clocks(self) -> dict[str, tuple[float, ...]]:
-        """For each part, the virtual time at each of its steps."""
-        return {part.name: tuple(part.times) for part in self._parts.values()}
-
-    # What guards of shared resources ask (targets.guard.Host)
-
-    def whose(self) -> tuple[str, str]:
-        """Label and user of the operation now running."""
-        owner = self.loop.owner()
-        return owner.label, owner.user
-
-    def holds_rightly(self, label: str) -> bool:
-        """Whether this operation may still hold a unit: it runs, or its handle is in use."""
-        if label in self._live or "." not in label:
-            return True
-        return label in self._handles and label not in self._ended_handles
-
-    def idles(self) -> int:
-        """At how many moments nothing was ready to run."""
-        return self.loop.idles
-
-    def counts(self) -> dict[str, int]:
-        """How many timers and I/O of each kind the operation now running has begun."""
-        owner = self.loop.owner()
-        return {**owner.counts, _ALL_IO: owner.io_count}
-
-    def refused(self) -> None:
-        """A justified refusal happens now."""
-        self.loop.mark("refusal")
-
-    def refusal(self, spent: Mapping[str, int]) -> Awaitable[None]:
-        """Wait until a refusal that happened jointly is due alone."""
-        owner = self.loop.owner()
-        for kind, number in spent.items():
-            owner.counts[kind] = owner.counts.get(kind, 0) + number
-        owner.io_count += spent.get(_ALL_IO, 0) - 1  # the wait itself is none of its I/O
-        return self.loop.io("refusal", 0.0, None)
-
     # Phases
 
     def everything(self, around: Around = contextlib.nullcontext) -> None:
@@ -162,20 +95,32 @@ class Run:
 
         Starting and the operations happen inside a block that ``around`` makes for the loop.
         """
+        try:
+            with self.loop.running():
+                self._phases(around)
+        except BadInput:
+            self._dismiss()
+            raise
+        self._dismiss()
+        if self._mixed:
+            self._refuse()
+
+    def _phases(self, around: Around) -> None:
         scheduler = self.loop.scheduler
         self.loop.scheduler = Default()
-        with self.loop.running():
-            with around(self.loop):
-                self._start()
-                self.loop.scheduler = scheduler
-                self.loop.last = Actor("", self.loop.root)
-                self._operations()
-            self.loop.scheduler = Default()
-            self.ops_end = self.loop.now
-            if self.ended in ("done", "deadlock"):
-                with contextlib.suppress(OutOfSteps):
-                    self._afterwards()
-        self._dismiss()
+        with around(self.loop):
+            self._start()
+            self.loop.scheduler = scheduler
+            self.loop.last = Actor("", self.loop.root)
+            self._operations()
+        self.loop.scheduler = Default()
+        self.ops_end = self.loop.now
+        if self.ended in ("done", "deadlock"):
+            with contextlib.suppress(OutOfSteps):
+                self._afterwards()
+
+    def _refuse(self) -> NoReturn:
+        raise BadInput(f"{self.spec.name}: {self._mixed}")
 
     def _start(self) -> None:
         spec = self.spec
@@ -189,12 +134,17 @@ class Run:
             shared = getattr(self.target, "shared", None)
             resources = list(shared()) if shared is not None else []
         except Blocked:
-            raise BadInput(f"{spec.name}: start never ends: {'; '.join(self._chains())}") from None
+            raise BadInput(
+                f"{spec.name}: start never ends: {'; '.join(self.loop.waiting())}"
+            ) from None
         except OutOfSteps:
             raise BadInput(f"{spec.name}: start never ends; it is busy for ever") from None
         except BadInput:
             raise
         except Exception as error:
+            self._mixed = mixed(error, spec.runtime)
+            if self._mixed:
+                self._refuse()
             raise BadInput(
                 f"{spec.name}: start raised {type(error).__name__}: {error} ({_place(error)})"
             ) from error
@@ -224,12 +174,12 @@ class Run:
             self.loop.drive(self._all_done)
             self.loop.settle()
         except Blocked:
-            self.waiting = self._chains()
+            self.waiting = self.loop.waiting()
             self._hang()
         except OutOfSteps:
             self.ended = "step limit"
-            self.waiting = self._chains()
-        except (SystemExit, KeyboardInterrupt) as error:
+            self.waiting = self.loop.waiting()
+        except (SystemExit, KeyboardInterrupt, Crashed) as error:
             self.ended = "crash"
             self.error = f"{type(error).__name__}({error}) in {self.loop.last.name}"
 
@@ -276,11 +226,12 @@ class Run:
             for boundary in self.loop.boundaries(operation.label):
                 call = boundary.around(call)
             value = await call
-        except asyncio.CancelledError:
+        except Cancelled:
             return "info", {"error": "CancelledError", "message": ""}
         except GivenUp as given_up:
             return "info", {"error": str(given_up), "message": ""}
         except Exception as error:
+            self._mixed = self._mixed or mixed(error, self.spec.runtime)
             error.__traceback__ = None  # frames would keep alive what should be gone
             return "fail", plain(error)
         if spec.makes:
@@ -342,7 +293,7 @@ class Run:
             return "hang", None
         try:
             return "ok", plain(task.result())
-        except asyncio.CancelledError:
+        except Cancelled:
             return "info", {"error": "CancelledError", "message": ""}
         except Exception as error:
             error.__traceback__ = None
@@ -392,8 +343,7 @@ class Run:
                     item if isinstance(item, Leftover) else Leftover("residue", str(item))
                 )
         if users_left:
-            for task in self.loop.pending_tasks():
-                name = self.loop.name_of(task)
+            for name in self.loop.pending():
                 user = name.partition(".")[0]
                 if user in self.observations:
                     self.leftovers.append(Leftover("task", name, user))
@@ -407,26 +357,10 @@ class Run:
 
     def _dismiss(self) -> None:
         """Nothing of this run may reach the next: end its tasks, drop its loop."""
-        loop = self.loop
         for queue in self._queues.values():
             queue.clear()  # an operation that ends now must not start the next
-        with loop.running():
-            for _ in range(3):
-                pending = loop.pending_tasks()
-                if not pending:
-                    break
-                for task in pending:
-                    task._log_destroy_pending = False  # type: ignore[attr-defined]
-                    task.cancel()
-                loop.max_steps = loop.steps + 1_000
-                with contextlib.suppress(Blocked, OutOfSteps, SystemExit, KeyboardInterrupt):
-                    loop.settle()
-            else:
-                for task in loop.pending_tasks():
-                    self.leftovers.append(
-                        Leftover("task", f"{loop.name_of(task)} swallows its cancellation")
-                    )
-        loop.close()
+        for name in self.loop.dismiss():
+            self.leftovers.append(Leftover("task", f"{name} swallows its cancellation"))
 
     # Small questions
 
@@ -451,13 +385,6 @@ class Run:
                 arguments[argument.name] = _typed(value, argument.type)
         return arguments
 
-    def _chains(self) -> list[str]:
-        """Where each pending task waits, innermost last."""
-        return [
-            f"{self.loop.name_of(task)} waits at {' > '.join(frames(task))}"
-            for task in self.loop.pending_tasks()
-        ]
-
 
 @functools.lru_cache(maxsize=1)
 def _stateful_classes(modules: int) -> tuple[type, ...]:
@@ -468,18 +395,6 @@ def _stateful_classes(modules: int) -> tuple[type, ...]:
 def _part(users: tuple[str, ...], clocks: Mapping[str, Sequence[float]]) -> Part:
     name = "+".join(users)
     return Part(name, clocks.get(name))
-
-
-def frames(task: asyncio.Task[Any]) -> list[str]:
-    """The functions a suspended task is in, outermost first, as name:line."""
-    out = []
-    awaited: Any = task.get_coro()
-    while awaited is not None:
-        frame = getattr(awaited, "cr_frame", None) or getattr(awaited, "ag_frame", None)
-        if frame is not None and not frame.f_code.co_filename.endswith(_OURS):
-            out.append(f"{frame.f_code.co_qualname}:{frame.f_lineno}")
-        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "ag_await", None)
-    return out or ["its start"]
 
 
 def _typed(value: Any, wanted: Any) -> Any:

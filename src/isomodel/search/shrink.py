@@ -426,6 +426,7 @@ class Shrinker:
             confirmed={"stock": False, best.schedule.fidelity: True},
             searched={} if stock or not self.stock_tries else {"stock": self.stock_tries},
             origin=Origin(platform.python_version(), version("isomodel"), seed, fidelity=fidelity),
+            runtime=self._spec.runtime,
         )
 
 

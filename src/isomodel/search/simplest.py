@@ -13,13 +13,19 @@ from isomodel.engine.owner import Actor
 from isomodel.engine.protocol import Option, default, is_switch
 from isomodel.schedulers.replay import Points, Replay
 from isomodel.values.execution import Execution
-from isomodel.values.scenario import Scenario
-from isomodel.values.schedule import OF_IO, STRIKES, Fault, FaultKind, Schedule, Switch
+from isomodel.values.scenario import Scenario, operation_of
+from isomodel.values.schedule import OF_IO, OF_NETWORK, STRIKES, Fault, FaultKind, Schedule, Switch
 from isomodel.values.verdict import Finding
 
-ORDER: tuple[FaultKind, ...] = ("cancel", "timeout", "scope", "fail", "slow", "jump")
+ORDER: tuple[FaultKind, ...] = (
+    *("cancel", "timeout", "scope", "fail", "slow", "jump"),
+    *("refuse", "reset", "split", "partition"),
+)
 """Kinds of faults, the plainest first."""
 
+
+NETWORK = ("connect ", "request", "reply")
+"""How the keys of network events go on after their owner."""
 
 JUMPS = 3
 """Timers of an operation at which a jump of the clock is tried, where none is known to fire."""
@@ -161,18 +167,22 @@ def _next(
 def possible_faults(execution: Execution, kinds: AbstractSet[str]) -> Iterator[Fault]:
     """Each fault of these kinds that could strike somewhere in this execution.
 
-    Striking kinds after every step of every operation, those of I/O at every I/O, a jump of the
-    clock at every timer. ``cancel inside``: of every task that an operation has started.
+    Striking kinds after every step of every operation, those of I/O at every I/O, those of the
+    network at every event of it, a jump of the clock at every timer. ``cancel inside``: of every
+    task that an operation has started.
     """
     steps: dict[str, int] = {}
     for step in execution.trace:
         if step.what == "step":
             steps[step.task] = steps.get(step.task, 0) + 1
     io: dict[str, int] = {}
+    network: dict[str, int] = {}
     timers: dict[str, int] = {}
     for arrival in execution.arrivals:
-        label, _, what = arrival.key.partition(" ")
+        label, _, what = operation_of(arrival.key).partition(" ")
         io[label] = io.get(label, 0) + 1
+        if what.startswith(NETWORK):
+            network[label] = network.get(label, 0) + 1
         if what.startswith("timer "):
             timers[label] = max(timers.get(label, 0), int(what.removeprefix("timer ")) + 1)
     for operation in execution.scenario.operations:
@@ -185,7 +195,8 @@ def possible_faults(execution: Execution, kinds: AbstractSet[str]) -> Iterator[F
                     for at in range(steps[task] + 1):
                         yield Fault("cancel", task, at)
         for kind in _in_order(OF_IO & kinds):
-            for at in range(io.get(operation.label, 0)):
+            begun = network if kind in OF_NETWORK else io
+            for at in range(begun.get(operation.label, 0)):
                 yield Fault(kind, operation.label, at)
         if "jump" in kinds:
             for at in range(max(timers.get(operation.label, 0), JUMPS)):
@@ -193,5 +204,5 @@ def possible_faults(execution: Execution, kinds: AbstractSet[str]) -> Iterator[F
 
 
 def _in_order(kinds: AbstractSet[FaultKind]) -> list[FaultKind]:
-    """Plain kinds before others: cancel, timeout, scope; fail, slow."""
+    """Plain kinds before others."""
     return sorted(kinds, key=ORDER.index)

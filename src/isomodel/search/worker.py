@@ -150,7 +150,7 @@ class _Worker:
         return self._again(request)
 
     def _explorer(self, job: Job) -> Explorer:
-        spec = resolve(job.target, job.path)
+        spec = resolve(job.target, job.path, job.runtime)
         check_armed(spec, job.armed)
         return Explorer(
             beating(spec, self._journal),
@@ -333,7 +333,7 @@ class _Worker:
 
     def _again(self, request: Again | Confirm) -> Answer:
         case = request.case
-        spec = resolve(case.target, request.path)
+        spec = resolve(case.target, request.path, case.runtime)
         cases.fits(case, spec)
         self._journal.enter(Phase.CHECKING)
         spec = beating(spec, self._journal)
@@ -369,6 +369,7 @@ def _as_found(explorer: Explorer, outcome: Outcome) -> Case:
         switches=execution.switches,
         seed=explorer.seed,
         execution=outcome.index,
+        runtime=explorer.spec.runtime,
     )
 
 

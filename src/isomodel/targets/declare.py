@@ -39,6 +39,12 @@ these members, all optional:
 ``scopes``
     True where callers give operations up by leaving a cancel scope of anyio's, which cancels
     whatever still waits in it again and again.
+``runtime``
+    the library whose tasks the target runs on: ``"asyncio"`` (the default) or ``"trio"``; both,
+    ``("asyncio", "trio")``, for one written for anyio, which is then hunted on both.
+``partitions``
+    True where a connection may also go silent for good: whoever only waits for an answer on it
+    waits for ever, as over a real network, so the system needs time limits of its own.
 ``defects`` and ``arm(name)``
     known faults that can be armed, by name with a line that explains each.
 """
@@ -47,12 +53,13 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints, overload
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hints, overload
 
 import msgspec
 
 from isomodel.values.errors import BadInput
+from isomodel.values.schedule import RuntimeName
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -131,7 +138,57 @@ class TargetSpec(msgspec.Struct, frozen=True):
     max_users: int = 3
     cancels: str = "operations"
     scopes: bool = False
+    partitions: bool = False
     defects: Mapping[str, str] = {}
+    runtime: RuntimeName = "asyncio"
+    """The runtime it runs on, of those that it declares."""
+    runtimes: tuple[RuntimeName, ...] = ("asyncio",)
+
+
+def on(spec: TargetSpec, runtime: str) -> TargetSpec:
+    """The target on one of the runtimes it declares; "" for the first.
+
+    Raises BadInput if it does not declare this one.
+    """
+    if not runtime:
+        return spec
+    for known in spec.runtimes:
+        if known == runtime:
+            return msgspec.structs.replace(spec, runtime=known)
+    declared = " and ".join(spec.runtimes)
+    raise BadInput(
+        f'{spec.name}: not declared for runtime "{runtime}", only for {declared}; '
+        f'if its code can run there, write `runtime = ("{spec.runtimes[0]}", "{runtime}")`'
+    )
+
+
+def _runtimes(name: str, cls: type) -> tuple[RuntimeName, ...]:
+    declared = getattr(cls, "runtime", "asyncio")
+    if isinstance(declared, str):
+        declared = (declared,)
+    known = get_args(RuntimeName)
+    if not isinstance(declared, tuple) or not declared:
+        raise BadInput(f"{name}: runtime is {declared!r}; write {_choices(known)}")
+    for each in declared:
+        if each not in known:
+            raise BadInput(f"{name}: runtime {each!r} is not known; write {_choices(known)}")
+    if len(set(declared)) < len(declared):
+        raise BadInput(f"{name}: runtime is {declared!r}; name each once")
+    if len(declared) > 1 and "trio" in declared:
+        _need(name, "anyio", "to run on asyncio and on trio, a target is written for anyio")
+    return declared
+
+
+def _choices(known: Sequence[str]) -> str:
+    return ", ".join(f'"{each}"' for each in known) + ", or a tuple of several"
+
+
+def _need(name: str, library: str, why: str) -> None:
+    """Import it now, and not in the middle of an execution."""
+    try:
+        importlib.import_module(library)
+    except ImportError:
+        raise BadInput(f"{name}: {why}, and {library} is not installed") from None
 
 
 def _cancels(name: str, cls: type) -> str:
@@ -231,6 +288,7 @@ def spec_of(cls: type, name: str | None = None) -> TargetSpec:
     for key in (*marked, *observations):
         if not inspect.iscoroutinefunction(getattr(cls, key)):
             raise BadInput(f"{name}: {key} is not a coroutine; write `async def {key}`")
+    runtimes = _runtimes(name, cls)
     return TargetSpec(
         name=name,
         cls=cls,
@@ -240,6 +298,9 @@ def spec_of(cls: type, name: str | None = None) -> TargetSpec:
         max_users=getattr(cls, "max_users", 3),
         cancels=_cancels(name, cls),
         scopes=_scopes(name, cls),
+        runtime=runtimes[0],
+        runtimes=runtimes,
+        partitions=bool(getattr(cls, "partitions", False)),
         defects=dict(getattr(cls, "defects", {})),
     )
 

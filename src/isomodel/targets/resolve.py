@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from isomodel.targets.declare import TargetSpec, spec_of
+from isomodel.targets.declare import TargetSpec, on, spec_of
 from isomodel.values.errors import BadInput
 
 BUILTIN = ("isomodel.targets.factory.target:FactoryLayer",)
@@ -25,11 +25,12 @@ NEARBY = 3
 """How many folders below the current one are searched for a module that cannot be imported."""
 
 
-def resolve(name: str, path: Sequence[str] = ()) -> TargetSpec:
+def resolve(name: str, path: Sequence[str] = (), runtime: str = "") -> TargetSpec:
     """The target ``module:Class``, imported from ``path``, the current folder or ``sys.path``.
 
-    Importing runs the module's code. Raises BadInput, in one line, if there is no such module
-    or class, if importing it fails, or if the class declares no usable target.
+    It is to run on ``runtime``, by default the first that it declares. Importing runs the module's
+    code. Raises BadInput, in one line, if there is no such module or class, if importing it fails,
+    or if the class declares no usable target, or not for this runtime.
     """
     module_name, colon, class_name = name.partition(":")
     if not colon or not module_name or not class_name:
@@ -38,7 +39,7 @@ def resolve(name: str, path: Sequence[str] = ()) -> TargetSpec:
         raise BadInput(f"{name}: {module_name} names no module{_spelled(module_name, class_name)}")
     _search_first(path)
     module = _imported(name, module_name)
-    return spec_of(_class_in(module, class_name, name), name)
+    return on(spec_of(_class_in(module, class_name, name), name), runtime)
 
 
 def defects_of(spec: TargetSpec) -> Mapping[str, str]:

@@ -74,6 +74,11 @@ def activate(recorder: Recorder | None) -> Recorder | None:
     return before
 
 
+def recording() -> Recorder | None:
+    """The active recorder."""
+    return _recorder
+
+
 # Attributes
 
 

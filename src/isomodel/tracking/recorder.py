@@ -30,7 +30,8 @@ Label = Hashable
 _ALL = "*"
 """Stands for the keys of a container, their number and order."""
 
-_HERE = __name__.rpartition(".")[0] + "."
+_HERE = (__name__.rpartition(".")[0] + ".", "isomodel.engine.")
+"""Modules that do accesses for the program."""
 
 _UNSHARED = next(map(getrefcount, {0: object()}.values()))
 """What is counted of an object to which only a dict refers, when it is asked about like this."""
@@ -216,11 +217,14 @@ class Recorder:
         """The running task reads or writes this part of an object."""
         self._touch(self._entries.get(id(thing)) or self._entry(thing), part, write)
 
-    def touch_name(self, owner: Label, part: Hashable, *, write: bool) -> None:
-        """The same for a part of what goes by a name: a module, a class, a function."""
-        self._touch(self.named(owner), part, write)
+    def touch_name(self, owner: Label, part: Hashable, *, write: bool, told: str = "") -> None:
+        """The same for a part of what goes by a name: a module, a class, a function.
 
-    def _touch(self, entry: _Entry, part: Hashable, write: bool) -> None:
+        ``told`` is kept instead of the source line, where something says better what is done.
+        """
+        self._touch(self.named(owner), part, write, told)
+
+    def _touch(self, entry: _Entry, part: Hashable, write: bool, told: str = "") -> None:
         place = entry.places.get(part)
         if place is None:
             place = entry.places[part] = Place((entry.label, part))
@@ -237,7 +241,7 @@ class Recorder:
                 return
             place.read = stretch
         if self._step:
-            where = _caller() if self._located else ""
+            where = (told or _caller()) if self._located else ""
             access = (self._task, self._step, place.label, write, where)
             self._accesses.append(_new(Access, access))
 

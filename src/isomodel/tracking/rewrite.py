@@ -56,13 +56,15 @@ def compiled(
     *,
     module: str = "",
     elsewhere: frozenset[str] = frozenset(),
+    anywhere: bool = False,
 ) -> CodeType:
     """The module's code with hooks in it; raises SyntaxError as ``compile`` does.
 
-    ``module`` is its name, ``elsewhere`` are variables of it that other modules bind.
+    ``module`` is its name, ``elsewhere`` are variables of it that other modules bind. ``anywhere``:
+    others may run between any two accesses, as threads may, and not only where a task waits.
     """
     tree = ast.parse(source, filename)
-    rewriter = Rewriter(shared_names(tree, module or filename, elsewhere))
+    rewriter = Rewriter(shared_names(tree, module or filename, elsewhere), anywhere=anywhere)
     tree = ast.fix_missing_locations(rewriter.visit(tree))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "'str' object is not callable": it will not be one
@@ -92,8 +94,9 @@ def _delays(node: ast.AST) -> bool:
 class Rewriter(ast.NodeTransformer):
     """See the module's text. ``shared`` has the labels of names whose bindings count, by id."""
 
-    def __init__(self, shared: Mapping[int, NameLabel]) -> None:
+    def __init__(self, shared: Mapping[int, NameLabel], *, anywhere: bool = False) -> None:
         self._shared = shared
+        self._anywhere = anywhere
         self._classes: list[str] = []
         self._functions = 0
 
@@ -188,7 +191,10 @@ class Rewriter(ast.NodeTransformer):
 
     def _seen(self, named: ast.Name, read: ast.expr) -> ast.expr:
         label = self._shared.get(id(named))
-        return read if label is None else self._hook("name", read, read, _constant(label))
+        if label is None:
+            return read
+        before = [self._hook("before", named)] if self._anywhere else []
+        return self._hook("name", read, *before, read, _constant(label))
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
         """``k in c`` reads one key; other comparisons may read all of both."""
@@ -288,7 +294,7 @@ class Rewriter(ast.NodeTransformer):
     def _comprehension(self, node: Any) -> ast.AST:
         if not self._functions:
             return self.generic_visit(node)
-        visited = self._iterates(node) if _delays(node) else self.generic_visit(node)
+        visited = self._iterates(node) if self._waits(node) else self.generic_visit(node)
         return self._hook("born", node, cast(ast.expr, visited))
 
     def visit_FormattedValue(self, node: ast.FormattedValue) -> ast.AST:
@@ -339,7 +345,7 @@ class Rewriter(ast.NodeTransformer):
         """A loop that waits in between reads anew each time round."""
         if not self._functions:
             return self.generic_visit(node)
-        waits = any(map(_delays, node.body))
+        waits = any(map(self._waits, node.body))
         told = self._bindings([node.target])
         node.target = self.visit(node.target)
         node.iter = self.visit(node.iter)
@@ -456,6 +462,9 @@ class Rewriter(ast.NodeTransformer):
         return [node, *told]
 
     # Helpers
+
+    def _waits(self, node: ast.AST) -> bool:
+        return self._anywhere or _delays(node)
 
     def _body(self, body: list[ast.stmt]) -> list[ast.stmt]:
         out: list[ast.stmt] = []

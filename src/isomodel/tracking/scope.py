@@ -32,6 +32,9 @@ PRIMITIVES = (
     "asyncio.mixins",
 )
 
+OF_LOOPS = {"trio": ("trio._sync", "trio._channel")}
+"""Of libraries that run tasks, the primitives: what their loops touch is no program's conflict."""
+
 MOST_FILES = 400
 """Of installed packages; the rest is left alone, and what it does to containers not seen."""
 
@@ -45,17 +48,34 @@ _OURS = str(Path(isomodel.__file__).parent)
 _BUILT_IN = str(Path(_OURS, "targets", "factory"))
 
 
-def modules_of(roots: Iterable[Any]) -> tuple[ModuleType, ...]:
-    """The modules of the program to which these functions or classes belong."""
+def modules_of(
+    roots: Iterable[Any], packages: Iterable[str] | None = None
+) -> tuple[ModuleType, ...]:
+    """The modules of the program to which these functions or classes belong.
+
+    ``packages`` are the only others whose code counts, where they are given.
+    """
     own = _own_modules({str(getattr(root, "__module__", "")) for root in roots})
     found = dict.fromkeys(own)
+    if packages is not None:
+        wanted = tuple(packages)
+        for name, module in _loaded():
+            if any(name == each or name.startswith(each + ".") for each in wanted):
+                found.setdefault(module)
+        return tuple(module for module in found if _has_source(module))
     for package in sorted(_named_packages(own)):
         for name, module in _loaded():
-            if name.partition(".")[0] == package and len(found) < MOST_FILES:
+            if name.partition(".")[0] == package and len(found) < MOST_FILES and _is_seen(name):
                 found.setdefault(module)
     for name in PRIMITIVES:
         found.setdefault(sys.modules[name])
     return tuple(module for module in found if _has_source(module))
+
+
+def _is_seen(name: str) -> bool:
+    """Whether what this module of an installed package touches is of interest."""
+    package = name.partition(".")[0]
+    return package not in OF_LOOPS or name in OF_LOOPS[package]
 
 
 def _own_modules(roots: set[str]) -> list[ModuleType]:

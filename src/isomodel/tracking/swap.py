@@ -14,7 +14,7 @@ import ast
 import contextlib
 import functools
 import tokenize
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -24,6 +24,15 @@ from isomodel.tracking.rewrite import compiled
 from isomodel.tracking.scope import functions_of
 
 _Codes = list[tuple[CodeType, CodeType]]
+
+Rewriting = Callable[[str, str, str, frozenset[str]], CodeType]
+"""Compiles a text (with its file, module, and names that other modules bind), hooks in it."""
+
+
+def telling(source: str, file: str, module: str, elsewhere: frozenset[str]) -> CodeType:
+    """The rewriting that tells the recorder of accesses, and changes nothing else."""
+    return compiled(source, file, HOOKS, module=module, elsewhere=elsewhere)
+
 
 _PYTEST = "@pytest_ar"
 """A name in modules whose assertions pytest has rewritten."""
@@ -36,9 +45,15 @@ class Swap:
     the rewritten code, ``functions`` what was rewritten.
     """
 
-    def __init__(self, modules: Iterable[ModuleType], roots: Iterable[Any] = ()) -> None:
+    def __init__(
+        self,
+        modules: Iterable[ModuleType],
+        roots: Iterable[Any] = (),
+        rewriting: Rewriting = telling,
+    ) -> None:
         self.modules = tuple(modules)
         self._roots = tuple(roots)
+        self._rewriting = rewriting
         self._pairs: tuple[tuple[FunctionType, CodeType], ...] | None = None
         self._before: list[list[tuple[FunctionType, CodeType]]] = []
         self.telling: frozenset[int] = frozenset()
@@ -55,6 +70,8 @@ class Swap:
             self._pairs = self._matched()
         before: list[tuple[FunctionType, CodeType]] = []
         self._before.append(before)
+        if len(self._before) > 1:
+            return
         try:
             for function, telling in self._pairs:
                 before.append((function, function.__code__))
@@ -74,14 +91,15 @@ class Swap:
         elsewhere = frozenset().union(*map(_bound_elsewhere, sources.values()))
         files: dict[str, Mapping[tuple[str, int], _Codes]] = {}
         found: list[tuple[FunctionType, CodeType]] = []
-        telling: set[int] = set()
+        told: set[int] = set()
         for function in functions_of(self.modules, self._roots):
             own = function.__code__
             file = own.co_filename
             if file not in files:
-                codes = _codes(sources.get(file), file, by_file[file].__name__, elsewhere)
+                name = by_file[file].__name__
+                codes = _codes(sources.get(file), file, name, elsewhere, self._rewriting)
                 files[file] = codes
-                telling.update(id(new) for pairs in codes.values() for _, new in pairs)
+                told.update(id(new) for pairs in codes.values() for _, new in pairs)
             pairs = files[file].get((own.co_qualname, own.co_firstlineno), [])
             new = _counterpart(own, pairs, lenient=_PYTEST in vars(by_file[file]))
             if new is not None:
@@ -89,7 +107,7 @@ class Swap:
             elif file not in self.missed:
                 self.missed.append(file)
         self._miss_roots(by_file)
-        self.telling = frozenset(telling)
+        self.telling = frozenset(told)
         self._kept = files  # the code objects live as long as their ids are known
         return tuple(found)
 
@@ -116,7 +134,11 @@ def _bound_elsewhere(source: str) -> frozenset[str]:
 
 @functools.lru_cache(maxsize=2_000)
 def _codes(
-    source: str | None, file: str, module: str, elsewhere: frozenset[str]
+    source: str | None,
+    file: str,
+    module: str,
+    elsewhere: frozenset[str],
+    rewriting: Rewriting,
 ) -> Mapping[tuple[str, int], _Codes]:
     """The code of every function in this file and its rewritten code, by name and line."""
     found: dict[tuple[str, int], _Codes] = {}
@@ -124,8 +146,8 @@ def _codes(
         return found
     with contextlib.suppress(SyntaxError, ValueError, RecursionError):
         own = compile(source, file, "exec", dont_inherit=True)
-        telling = compiled(source, file, HOOKS, module=module, elsewhere=elsewhere)
-        for one, other in _side_by_side(own, telling):
+        told = rewriting(source, file, module, elsewhere)
+        for one, other in _side_by_side(own, told):
             found.setdefault((one.co_qualname, one.co_firstlineno), []).append((one, other))
     return found
 

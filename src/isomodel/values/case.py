@@ -9,11 +9,12 @@ import msgspec
 
 from isomodel.values.errors import BadInput
 from isomodel.values.scenario import Scenario
-from isomodel.values.schedule import Schedule
+from isomodel.values.schedule import RuntimeName, Schedule
 from isomodel.values.verdict import Finding
 
-SCHEMA = 2
-"""2 since cases may have faults other than ``cancel`` and ``fail``; those of 1 are read as ever."""
+SCHEMA = 3
+"""2 since cases may have faults other than ``cancel`` and ``fail``, 3 since they may have those of
+the network and be for another runtime than asyncio; older ones are read as ever."""
 
 
 class Size(msgspec.Struct, frozen=True, order=True):
@@ -61,6 +62,7 @@ class Case(msgspec.Struct, frozen=True):
     confirmed: dict[str, bool] = {}
     searched: dict[str, int] = {}
     origin: Origin = Origin()
+    runtime: RuntimeName = "asyncio"
 
 
 def dumps(case: Case) -> bytes:

@@ -8,7 +8,7 @@ import msgspec
 
 from isomodel.values.facts import Noted
 from isomodel.values.scenario import Scenario
-from isomodel.values.schedule import Schedule
+from isomodel.values.schedule import Fault, Schedule
 from isomodel.values.trace import Event, Step
 
 
@@ -75,6 +75,16 @@ class Issue(msgspec.Struct, frozen=True):
     where: str
 
 
+class Hit(msgspec.Struct, frozen=True):
+    """A fault of the network that struck, and the users of the connection that it struck.
+
+    A connect that was refused or never answered is nobody's yet: ``users`` is empty.
+    """
+
+    fault: Fault
+    users: tuple[str, ...] = ()
+
+
 class Execution(msgspec.Struct, frozen=True):
     """One run: its inputs, how it ended, and the evidence the oracles judge.
 
@@ -105,6 +115,7 @@ class Execution(msgspec.Struct, frozen=True):
     """Every marker in the scenario's arguments, with the user it belongs to."""
     invalid: tuple[str, ...] = ()
     """Labels of operations whose arguments the target declares it must refuse."""
+    hits: tuple[Hit, ...] = ()
     trace: tuple[Step, ...] = ()
     steps: int = 0
     switches: int = 0

@@ -61,3 +61,12 @@ def made_by(value: Any) -> str | None:
     if isinstance(value, dict) and len(value) == 1 and isinstance(value.get("made"), str):
         return str(value["made"])
     return None
+
+
+SERVER = "@"
+"""Before the label of an operation: what the other end of a simulated connection does for it."""
+
+
+def operation_of(label: str) -> str:
+    """The label of the operation that this work is for, its own or that of a server."""
+    return label.lstrip(SERVER)

@@ -16,6 +16,10 @@ Fidelity = Literal["stock", "portable"]
 """``stock``: only orders the stock asyncio loop can produce. ``portable``: any task next."""
 
 
+RuntimeName = Literal["asyncio", "trio"]
+"""The library whose tasks are under control."""
+
+
 class Switch(msgspec.Struct, frozen=True, omit_defaults=True):
     """After ``step`` steps of task ``after``, ``to`` happens instead of the default.
 
@@ -30,13 +34,27 @@ class Switch(msgspec.Struct, frozen=True, omit_defaults=True):
     nth: int = 0
 
 
-FaultKind = Literal["cancel", "fail", "timeout", "scope", "slow", "jump"]
+FaultKind = Literal[
+    "cancel",
+    "fail",
+    "timeout",
+    "scope",
+    "slow",
+    "jump",
+    "refuse",
+    "reset",
+    "split",
+    "partition",
+]
 
 STRIKES: frozenset[FaultKind] = frozenset(("cancel", "timeout", "scope"))
 """Faults that make a task give up, at a moment that is the scheduler's choice."""
 
 
-OF_IO: frozenset[FaultKind] = frozenset(("fail", "slow"))
+OF_NETWORK: frozenset[FaultKind] = frozenset(("refuse", "reset", "split", "partition"))
+"""Faults of one event of the simulated network: a connect, or a delivery of bytes."""
+
+OF_IO: frozenset[FaultKind] = frozenset(("fail", "slow", *OF_NETWORK))
 """Faults of one simulated I/O, which strike when it begins."""
 
 
@@ -46,11 +64,20 @@ class Fault(msgspec.Struct, frozen=True):
     ``cancel``: the task is cancelled after ``at`` steps, or later where a switch says so.
     ``timeout``: likewise, by a caller's time limit (``asyncio.timeout``) that passes.
     ``scope``: likewise, by a caller that leaves anyio's cancel scope.
-    ``fail``: its simulated I/O number ``at`` (from 0) raises what that I/O declares.
+    ``fail``: its simulated I/O number ``at`` (from 0) raises what that I/O declares. That of a
+    server at the other end of its simulated connection counts apart, and is struck likewise.
     ``slow``: that I/O, or what comes for it over the network under that number, takes longer
     than every timer that is pending when it begins.
     ``jump``: while its timer number ``at`` (from 0) is pending, the clock jumps so far that
     every pending timer is due at once.
+
+    Of what comes for it over the network, the event number ``at`` (from 0):
+
+    ``refuse``: a connect is refused, though somebody listens.
+    ``reset``: instead of a delivery, both ends lose the connection with all that is under way.
+    ``split``: a delivery comes in three: its first byte, its last byte, and between them the rest.
+    ``partition``: from this delivery on nothing comes through, in either direction, and nobody
+    is told; who has sent something hears of it when a kernel would have given up.
     """
 
     kind: FaultKind

@@ -73,6 +73,8 @@ cdef class Core:
     cdef public GoOn _go_on
     cdef public double now
 
+    cpdef _begin_io(self, future, name, double latency, fails)
+
 cdef class StockCore(Core):
     pass
 

@@ -179,7 +179,7 @@ class Actor:
         self.owner = owner
         self.number = number
         self.steps = 0
-        self.reference: Callable[[], asyncio.Task[Any] | None] = _no_task
+        self.reference: Callable[[], Any] = _no_task
 
 
 class ControlledTask(asyncio.Task[Any]):
@@ -529,6 +529,9 @@ def io(
     world = here.world
     if world is not None:
         return world.io(name, latency, fails)  # type: ignore[no-any-return]
+    trio: Any = modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_task():
+        return trio.sleep(latency)  # type: ignore[no-any-return]
     return asyncio.sleep(latency)
 
 
@@ -742,8 +745,14 @@ class Core:
         self, name: Any, latency: float, fails: type[BaseException] | None
     ) -> asyncio.Future[None]:
         """A future that the arrival of this I/O completes, or fails where a fault says so."""
-        loop: Any = self
         future: Any = _new_future(loop=self)  # type: ignore[arg-type]
+        self._begin_io(future, name, latency, fails)
+        return future  # type: ignore[no-any-return]
+
+    def _begin_io(
+        self, future: Any, name: Any, latency: float, fails: type[BaseException] | None
+    ) -> None:
+        loop: Any = self
         owner: Owner = _owner_of(self.root)
         nth = owner.io_count
         owner.io_count = nth + 1
@@ -763,7 +772,7 @@ class Core:
         handle.future = future
         handle.priority = -1.0
         if self._planned:
-            if fails is not None and loop._strikes("fail", owner.label, nth):
+            if fails is not None and loop._fails(owner, nth):
                 handle.callback = fail
                 handle.args = (future, fails(f"injected failure of {name}"))
             latency += loop._delayed(owner, nth)
@@ -771,7 +780,6 @@ class Core:
             loop._delay(handle, latency)
         else:
             self._arrivals.append(handle)
-        return future  # type: ignore[no-any-return]
 
     def _live_arrivals(self) -> list[Pending]:
         arrivals = self._arrivals
@@ -880,7 +888,7 @@ class Core:
         set_asyncgen_hooks(loop._asyncgen_begins, loop._asyncgen_dropped)
         _set_running_loop(loop)
         self._running = True
-        if "anyio._backends._asyncio" in modules:
+        if "anyio" in modules:
             loop._adopt_threads()
         return outside
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import ipaddress
 import os
@@ -19,6 +20,7 @@ FIRST_EPHEMERAL_PORT = 49152
 _LOCAL = ("", "localhost", "localhost.localdomain", "0.0.0.0", "::", "::1", LOOPBACK)
 
 
+@functools.lru_cache(maxsize=1024)
 def ip_address(host: str | bytes | None) -> str:
     """The address of this host: every name has one, the same in every execution.
 

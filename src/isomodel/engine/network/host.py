@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import Context
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NoReturn, Protocol, TypeAlias
+
+from isomodel.values.schedule import FaultKind
 
 Owner: TypeAlias = Any
 """Whose work it is; opaque here, and only compared."""
@@ -30,6 +32,24 @@ class Host(Protocol):
         owner: Owner | None = None,
     ) -> Withdrawable:
         """Call ``callback`` when the scheduler lets it arrive, not before ``latency`` seconds."""
+
+    def struck(self, owner: Owner, users: Iterable[Owner], *kinds: FaultKind) -> FaultKind | None:
+        """Which of these faults strikes what is about to ``arrive`` for ``owner``, if any.
+
+        ``users`` are those of the connection, up to now and, as the collection grows, later.
+        """
+
+    def server_for(self, owner: Owner) -> Owner:
+        """Whose the work of a server is on a connection that ``owner`` has made."""
+
+    def turn(self, server: Owner, owner: Owner) -> None:
+        """From now on the server's work on this connection is for ``owner``."""
+
+    def be(self, owner: Owner) -> None:
+        """From now on what runs in the present context is the work of ``owner``."""
+
+    def refuse(self, what: str, advice: str) -> NoReturn:
+        """Report that the program asked for this real I/O, and raise NotSimulated."""
 
     def owner(self) -> Owner:
         """Whose work is running now."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import socket
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import Any, Protocol
 
 from isomodel.engine.network.addresses import (
     LOOPBACK,
@@ -21,12 +22,27 @@ from isomodel.engine.network.addresses import (
 )
 from isomodel.engine.network.host import Host, Owner
 from isomodel.engine.network.pipe import Conditions, Pipe
+from isomodel.engine.network.raw import RawSockets
 from isomodel.engine.network.server import ProtocolFactory, Server
 from isomodel.engine.network.transport import StreamTransport
+from isomodel.values.schedule import FaultKind
+
+UNANSWERED = 127.0
+"""Seconds after which Linux gives up connecting (``tcp_syn_retries`` is 6)."""
 
 Hosts = str | bytes | Iterable[str] | None
 Port = int | str | bytes | None
 Path = str | bytes | os.PathLike[str] | None
+
+
+class Listening(Protocol):
+    """Who accepts connections."""
+
+    def is_serving(self) -> bool:
+        """Whether it does so now."""
+
+    def accept(self, transport: StreamTransport) -> None:
+        """Take the accepting end of a new connection."""
 
 
 class Network:
@@ -38,10 +54,11 @@ class Network:
 
     def __init__(self, host: Host, conditions: Conditions | None = None) -> None:
         self._host = host
-        self._servers: dict[Address, Server] = {}
+        self._servers: dict[Address, Listening] = {}
         self._ports = Ports()
         self._peers: dict[StreamTransport, StreamTransport] = {}
         self.conditions = conditions or Conditions()
+        self.raw = RawSockets(host, self)
 
     @property
     def connections(self) -> tuple[StreamTransport, ...]:
@@ -74,6 +91,10 @@ class Network:
         """The one address of any name; see ``addresses.ip_address``."""
         return address_info(host, port, type=type, proto=proto)
 
+    async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
+        """The address and the port as text: names are not looked up backwards."""
+        return str(sockaddr[0]), str(sockaddr[1])
+
     async def create_connection(
         self,
         protocol_factory: ProtocolFactory,
@@ -94,7 +115,10 @@ class Network:
         all_errors: bool = False,
     ) -> tuple[asyncio.Transport, Any]:
         """As the loop's; refused, as in reality, only once the attempt has arrived."""
-        _simulated("create_connection", ssl, sock)
+        self._check_plain("create_connection", ssl)
+        if sock is not None:
+            end = self._end_of("create_connection", sock, host, port)
+            return await self._serve(protocol_factory, end)
         if host is None and port is None:
             raise ValueError("host and port was not specified and no sock specified")
         return await self._connect(protocol_factory, tcp_address(host, port))
@@ -111,8 +135,25 @@ class Network:
         ssl_shutdown_timeout: float | None = None,
     ) -> tuple[asyncio.Transport, Any]:
         """As the loop's."""
-        _simulated("create_unix_connection", ssl, sock)
+        self._check_plain("create_unix_connection", ssl)
+        if sock is not None:
+            end = self._end_of("create_unix_connection", sock, path)
+            return await self._serve(protocol_factory, end)
         return await self._connect(protocol_factory, unix_path(path))
+
+    async def connect_accepted_socket(
+        self,
+        protocol_factory: ProtocolFactory,
+        sock: Any,
+        *,
+        ssl: Any = None,
+        ssl_handshake_timeout: float | None = None,
+        ssl_shutdown_timeout: float | None = None,
+    ) -> tuple[asyncio.Transport, Any]:
+        """As the loop's."""
+        self._check_plain("connect_accepted_socket", ssl)
+        end = self._end_of("connect_accepted_socket", sock)
+        return await self._serve(protocol_factory, end)
 
     async def create_server(
         self,
@@ -133,7 +174,11 @@ class Network:
         start_serving: bool = True,
     ) -> Server:
         """As the loop's."""
-        _simulated("create_server", ssl, sock)
+        self._check_plain("create_server", ssl)
+        if sock is not None:
+            mine = self.raw.own("create_server", sock)
+            bound = [mine.stop_listening()]
+            return await self._listen(protocol_factory, bound, start_serving)
         hosts = [host] if host is None or isinstance(host, (str, bytes)) else host
         ips = dict.fromkeys(ip_address(name) for name in hosts)
         number = port_number(port)
@@ -154,32 +199,64 @@ class Network:
         cleanup_socket: bool = True,
     ) -> Server:
         """As the loop's."""
-        _simulated("create_unix_server", ssl, sock)
+        self._check_plain("create_unix_server", ssl)
+        if sock is not None:
+            mine = self.raw.own("create_unix_server", sock)
+            bound = [mine.stop_listening()]
+            return await self._listen(protocol_factory, bound, start_serving)
         return await self._listen(protocol_factory, [unix_path(path)], start_serving)
 
-    # What servers call
+    # What servers and listening sockets call
+
+    def bind(self, family: int, address: Any) -> Address:
+        """The address that a socket gets by asking for this one."""
+        if family == socket.AF_UNIX:
+            return self._unused(unix_path(address))
+        host, port = address[:2]
+        number = port_number(port)
+        ip = ip_address(host)
+        return self._unused((ip, number)) if number else self._free_port(ip)
+
+    def listen(self, address: Address, listener: Listening) -> None:
+        """Let this one accept what connects there."""
+        self._servers[self._unused(address)] = listener
 
     def unbind(self, addresses: tuple[Address, ...]) -> None:
         """Nobody listens there any more."""
         for address in addresses:
-            del self._servers[address]
+            self._servers.pop(address, None)
 
     # How it works
 
     def _free_port(self, ip: str) -> tuple[str, int]:
         return self._ports.take(ip, self._servers)
 
+    def _unused(self, address: Address) -> Address:
+        if address in self._servers:
+            raise OSError(
+                errno.EADDRINUSE,
+                f"error while attempting to bind on address {address!r}: address already in use",
+            )
+        return address
+
+    def _check_plain(self, method: str, ssl: Any) -> None:
+        if ssl:
+            advice = "connect and serve without TLS: nothing leaves this process"
+            self._host.refuse(f"{method}(ssl=)", advice)
+
+    def _end_of(self, method: str, sock: Any, *others: Any) -> StreamTransport:
+        """The end of its connection that a socket held until now."""
+        if any(other is not None for other in others):
+            raise ValueError("host/port or path and sock can not be specified at the same time")
+        end = self.raw.own(method, sock).let_go()
+        if end is None:
+            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+        return end
+
     async def _listen(
         self, make: ProtocolFactory, addresses: Iterable[Address], start_serving: bool
     ) -> Server:
-        bound = tuple(addresses)
-        for address in bound:
-            if address in self._servers:
-                raise OSError(
-                    errno.EADDRINUSE,
-                    f"error while attempting to bind on address {address!r}: "
-                    "address already in use",
-                )
+        bound = tuple(map(self._unused, addresses))
         server = Server(self._host, self, bound, make)
         for address in bound:
             self._servers[address] = server
@@ -190,7 +267,12 @@ class Network:
     async def _connect(
         self, make: ProtocolFactory, address: Address
     ) -> tuple[asyncio.Transport, Any]:
-        transport = await self._reach(address)
+        return await self._serve(make, await self.reach(address))
+
+    async def _serve(
+        self, make: ProtocolFactory, transport: StreamTransport
+    ) -> tuple[asyncio.Transport, Any]:
+        """Let a new protocol serve this end of a connection."""
         try:
             protocol = make()
             transport.attach(protocol)
@@ -206,16 +288,19 @@ class Network:
             raise
         return transport, protocol
 
-    async def _reach(self, address: Address) -> StreamTransport:
+    async def reach(self, address: Address) -> StreamTransport:
+        """The connecting end of a new connection, which nobody serves yet."""
         arrived: asyncio.Future[StreamTransport] = self._host.create_future()
         owner = self._host.owner()
+        fault = self._host.struck(owner, (), "refuse", "partition")
         attempt = self._host.arrive(
             "connect",
             self._establish,
             address,
             arrived,
             owner,
-            latency=self.conditions.latency,
+            fault,
+            latency=UNANSWERED if fault == "partition" else self.conditions.latency,
             owner=owner,
         )
         try:
@@ -227,13 +312,20 @@ class Network:
             raise
 
     def _establish(
-        self, address: Address, arrived: asyncio.Future[StreamTransport], owner: Owner
+        self,
+        address: Address,
+        arrived: asyncio.Future[StreamTransport],
+        owner: Owner,
+        fault: FaultKind | None,
     ) -> None:
         if arrived.done():
             return
+        if fault == "partition":
+            arrived.set_exception(TimeoutError(errno.ETIMEDOUT, f"Connect call failed {address!r}"))
+            return
         server = self._servers.get(address)
-        if server is None or not server.is_serving():
-            arrived.set_exception(_refusal(address))
+        if fault == "refuse" or server is None or not server.is_serving():
+            arrived.set_exception(_refusal(address, server is not None))
             return
         accepted, connected = self._pair(address, owner)
         server.accept(accepted)
@@ -241,8 +333,9 @@ class Network:
 
     def _pair(self, address: Address, owner: Owner) -> tuple[StreamTransport, StreamTransport]:
         own: Address = "" if isinstance(address, str) else self._free_port(LOOPBACK)
-        request = Pipe(self._host, "request", self.conditions)
-        reply = Pipe(self._host, "reply", self.conditions)
+        users: dict[Owner, None] = {owner: None}
+        request = Pipe(self._host, "request", self.conditions, users)
+        reply = Pipe(self._host, "reply", self.conditions, users)
         accepted = StreamTransport(
             self._host,
             incoming=request,
@@ -277,21 +370,7 @@ def _resolve(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def _refusal(address: Address) -> OSError:
-    if isinstance(address, str):
+def _refusal(address: Address, bound: bool) -> OSError:
+    if isinstance(address, str) and not bound:
         return FileNotFoundError(errno.ENOENT, "No such file or directory", address)
     return ConnectionRefusedError(errno.ECONNREFUSED, f"Connect call failed {address!r}")
-
-
-def _simulated(method: str, ssl: Any, sock: Any) -> None:
-    """Refuse what the in-memory network cannot do."""
-    if ssl:
-        _refuse(method, "ssl=", "connect and serve without TLS: nothing leaves this process")
-    if sock is not None:
-        _refuse(method, "sock=", "pass host and port, or a path, instead of a socket")
-
-
-def _refuse(method: str, argument: str, advice: str) -> NoReturn:
-    raise NotImplementedError(
-        f"{method}({argument}) is not simulated by isomodel's in-memory network; {advice}"
-    )

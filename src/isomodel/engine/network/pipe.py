@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
 from isomodel.engine.network.host import Host, Owner, Withdrawable
+from isomodel.values.schedule import FaultKind
+
+GIVEN_UP = 924.6
+"""Seconds after which Linux gives up sending again (``tcp_retries2`` is 15)."""
 
 
 class Conditions(msgspec.Struct, frozen=True):
@@ -39,6 +43,12 @@ class Sink(Protocol):
     def receive_eof(self) -> None:
         """Nothing follows."""
 
+    def cut(self) -> None:
+        """The connection breaks."""
+
+    def part(self) -> None:
+        """From now on nothing comes through."""
+
 
 class Source(Protocol):
     """The end at which the bytes were written."""
@@ -49,6 +59,12 @@ class Source(Protocol):
     def refused(self) -> None:
         """Some bytes reached an end that is closed."""
 
+    def cut(self) -> None:
+        """The connection breaks."""
+
+    def timed_out(self) -> None:
+        """What was sent was never acknowledged."""
+
 
 class Pipe:
     """Bytes in order, then an end. At most one delivery is pending.
@@ -57,13 +73,17 @@ class Pipe:
     holds bytes of two owners, so that every arrival is somebody's: bytes of two users that
     share a connection without waiting for each other always arrive one after the other.
 
-    ``kind`` names the arrivals that deliver bytes; the end arrives as ``kind`` "-end".
+    ``kind`` names the arrivals that deliver bytes; the end arrives as ``kind`` "-end". ``users``
+    of the connection, who have written here or in the other direction, are noted for faults.
     """
 
     source: Source
     sink: Sink
 
-    def __init__(self, host: Host, kind: str, conditions: Conditions) -> None:
+    def __init__(
+        self, host: Host, kind: str, conditions: Conditions, users: dict[Owner, None]
+    ) -> None:
+        self.users = users
         self._host = host
         self._kind = kind
         self._conditions = conditions
@@ -72,6 +92,9 @@ class Pipe:
         self._ended = False
         self._end_arrived = False
         self._cut = False
+        self._parted = False
+        self._fault: FaultKind | None = None
+        self._splitting: Literal["no", "first", "middle"] = "no"
         self._pending: Withdrawable | None = None
         self.size = 0
         self.arrived_from: Owner | None = None
@@ -84,8 +107,11 @@ class Pipe:
 
     def put(self, data: bytes, owner: Owner) -> None:
         """Add bytes that ``owner`` wrote."""
+        self.users[owner] = None
         if self._cut:
             return
+        if self._parted and not self.size:
+            self._give_up(owner)
         if self._parts and self._parts[-1][0] == owner:
             self._parts[-1][1].extend(data)
         else:
@@ -106,6 +132,17 @@ class Pipe:
         self.size = 0
         self.hold()
 
+    def part(self) -> None:
+        """From now on nothing comes through; the writer hears of it if it waits for an answer."""
+        if not self._parted:
+            self._parted = True
+            self.hold()
+            if self._parts:
+                self._give_up(self._parts[0][0])
+
+    def _give_up(self, owner: Owner) -> None:
+        self._host.arrive("timeout", self.source.timed_out, latency=GIVEN_UP, owner=owner)
+
     def drop_excess(self) -> None:
         """Lose the bytes that are not yet under way."""
         while self.excess:
@@ -120,7 +157,7 @@ class Pipe:
 
     def pump(self) -> None:
         """Ask for the next delivery, if there is one and none is pending."""
-        if self._pending is not None or not self.sink.is_ready():
+        if self._pending is not None or self._parted or not self.sink.is_ready():
             return
         if self._parts:
             kind, owner = self._kind, self._parts[0][0]
@@ -128,9 +165,19 @@ class Pipe:
             kind, owner = f"{self._kind}-end", self._end
         else:
             return
+        if self._fault is None and not self.sink.is_gone():
+            self._fault = self._struck(owner)
+            if self._fault == "partition":
+                self.sink.part()
+                return
         self._pending = self._host.arrive(
             kind, self._deliver, latency=self._conditions.latency, owner=owner
         )
+
+    def _struck(self, owner: Owner) -> FaultKind | None:
+        if self._parts and len(self._parts[0][1]) > 1:
+            return self._host.struck(owner, self.users, "reset", "split", "partition")
+        return self._host.struck(owner, self.users, "reset", "partition")
 
     def hold(self) -> None:
         """Nothing may arrive until the next ``pump``."""
@@ -142,6 +189,8 @@ class Pipe:
         """Take the next bytes out, of one owner, at most ``most``."""
         limit = self._conditions.most if most is None else min(most, self._conditions.most)
         owner, data = self._parts[0]
+        if self._splitting != "no":
+            limit = min(limit, self._portion(len(data)))
         taken = bytes(data[:limit])
         del data[:limit]
         if not data:
@@ -150,8 +199,21 @@ class Pipe:
         self.arrived_from = owner
         return taken
 
+    def _portion(self, size: int) -> int:
+        """How many of so many bytes come now: the first one; then all but the last one."""
+        first = self._splitting == "first"
+        self._splitting = "middle" if first else "no"
+        return 1 if first else max(1, size - 1)
+
     def _deliver(self) -> None:
         self._pending = None
+        fault, self._fault = self._fault, None
+        if fault == "split":
+            self._splitting = "first"
+        if fault == "reset" and not self.sink.is_gone():
+            self.sink.cut()
+            self.source.cut()
+            return
         if self.sink.is_gone():
             self._parts.clear()
             self.size = 0

@@ -12,7 +12,7 @@ from isomodel.engine.network.addresses import Address
 
 
 @functools.cache
-def _quiet_descriptor() -> int:
+def quiet_descriptor() -> int:
     """A descriptor that is never readable; one for the whole process, never closed.
 
     Connection pools poll the descriptor of an idle connection to see whether the server has
@@ -63,7 +63,7 @@ class SocketView:
 
     def fileno(self) -> int:
         """A descriptor that is never readable, or -1 once nothing more can arrive."""
-        return -1 if self._is_over() else _quiet_descriptor()
+        return -1 if self._is_over() else quiet_descriptor()
 
     def gettimeout(self) -> float | None:
         """0: asyncio's sockets never block."""

@@ -25,7 +25,9 @@ class StreamTransport(asyncio.Transport):
 
     ``serves`` says that it is the accepting end. What the connecting end writes belongs to
     whoever writes it. What the accepting end writes belongs to whom it answers, the owner of
-    the bytes that reached it last: a pooled connection outlives the user who opened it.
+    the bytes that reached it last: a pooled connection outlives the user who opened it. So does
+    what the protocol there does, and the tasks that it starts: a server's answer to a user is made
+    with that user's random numbers and ids, under its clock and its faults.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class StreamTransport(asyncio.Transport):
         self._incoming = incoming
         self._outgoing = outgoing
         self._serves = serves
+        self._serving = host.server_for(owner) if serves else owner
         self._served = owner
         self._flow = Flow(host, self)
         self._protocol: Any = None
@@ -74,8 +77,11 @@ class StreamTransport(asyncio.Transport):
         What arrives is handled in a copy of the present context, as in stock asyncio.
         """
         self._context = contextvars.copy_context()
+        if self._serves:
+            self._context.run(self._host.be, self._serving)
+        self._paused = False
         self.set_protocol(protocol)
-        self._host.call_soon(protocol.connection_made, self)
+        self._host.call_soon(protocol.connection_made, self, context=self._context.copy())
         self._host.call_soon(self._start_reading)
 
     def when_lost(self, callback: Lost) -> None:
@@ -104,6 +110,17 @@ class StreamTransport(asyncio.Transport):
             self._break()
 
     # What the pipes call
+
+    def part(self) -> None:
+        """From now on nothing comes through, in either direction, and nobody is told."""
+        self._incoming.part()
+        self._outgoing.part()
+
+    def timed_out(self) -> None:
+        """What was sent was never acknowledged: the kernel gives the connection up."""
+        if not self._losing:
+            error = TimeoutError(errno.ETIMEDOUT, "Connection timed out")
+            self._in_context(self._fail, error)
 
     def is_ready(self) -> bool:
         """Whether something may arrive now."""
@@ -169,7 +186,10 @@ class StreamTransport(asyncio.Transport):
             )
         if self._eof_written:
             raise RuntimeError("Cannot call write() after write_eof()")
-        if not data or self._losing:
+        if not data:
+            return
+        if self._losing:
+            self._outgoing.users[self.owner()] = None
             return
         if self._broken:
             self._fail(BrokenPipeError(errno.EPIPE, "Broken pipe"))
@@ -260,8 +280,9 @@ class StreamTransport(asyncio.Transport):
 
     def _take(self, most: int | None = None) -> bytes:
         data = self._incoming.take(most)
-        if self._serves:
+        if self._serves and self._served is not self._incoming.arrived_from:
             self._served = self._incoming.arrived_from
+            self._host.turn(self._serving, self._served)
         return data
 
     def _flushed(self) -> None:

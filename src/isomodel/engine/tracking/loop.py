@@ -40,6 +40,8 @@ from isomodel.engine.tracking.sink import (
 CLOCK: Label = ("clock", "")
 TIMERS: Label = ("timers", "")
 THREADS: Label = ("threads", "")
+END: Label = ("end", "")
+"""Written by the last step of a program (targets have none), after which nothing happens."""
 
 STATE, DONE, CALLBACKS = "state", "done", "callbacks"
 """Parts of a future: whether its task can go on, whether it is completed, who waits for it."""
@@ -56,6 +58,9 @@ class Guide(Scheduler, Protocol):
 
     def may_pass(self, waiting: Sequence[str]) -> bool:
         """Whether time may pass although these steps are ready."""
+
+    def withheld(self, key: str) -> None:
+        """This timer would be an option, if time could pass."""
 
     def narrowed(self) -> None:
         """Options were left out, for the sake of those that have waited long."""
@@ -304,6 +309,7 @@ class TrackedLoop(PortableLoop):
             sink.forget_all()
         touched = self.tracked.turn("")
         touched.setdefault(EVERYTHING, READ)
+        touched.setdefault(END, READ)
         self.guide.touched(touched)
 
     def finish(self) -> None:
@@ -319,13 +325,16 @@ class TrackedLoop(PortableLoop):
             return
         if asyncio.Future.done(task):
             name = f"task {step.actor.name}"
+            is_first = step.actor is next(iter(self._actors.values()))
+            if is_first and step.actor.owner.root:
+                touch(END, WRITE)
             for part in (STATE, DONE, CALLBACKS):
                 touch((name, part), WRITE)
             self._reached.pop(step.actor.name, None)
             if not asyncio.Future.cancelled(task) and task._exception is None:
                 result = asyncio.Future.result(task)
                 self.tracked.reach.notice(result, name)
-                if step.actor is next(iter(self._actors.values())):
+                if is_first:
                     self.tracked.reach.read_all(result, name)  # it is what the program comes to
         else:
             self._look_through(task)
@@ -376,6 +385,7 @@ class TrackedLoop(PortableLoop):
             if self._steps[-1].actor is None:
                 self._find_actors()
             if not self.guide.may_pass([step.key for step in self._steps]):
+                self.guide.withheld(options[-1].key)
                 return [option for option in options if option.kind != "timer"]
         return options
 

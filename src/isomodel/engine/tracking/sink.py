@@ -79,6 +79,7 @@ class Sink:
         self.met_all: dict[type, None] = {}
         self.labels: dict[int, str] = {}
         self._known: dict[int, _Known] = {}
+        self._fleeting: list[int] = []
         self._counts: dict[tuple[str, str], int] = {}
         self._kept = itertools.count(1)
 
@@ -87,7 +88,10 @@ class Sink:
         self.who = ""
         self.touched = {}
         self._counts.clear()
-        self.labels = {key: known.label for key, known in self._known.items()}
+        for key in self._fleeting:
+            if key not in self._known:
+                self.labels.pop(key, None)
+        self._fleeting.clear()
 
     def touch(self, label: Label, mode: int) -> None:
         """Note an access of the running step."""
@@ -152,6 +156,7 @@ class Sink:
         try:
             known = _Known(thing, cast(Any, self._died))
         except TypeError:  # no room for weak references: relabelled when something is made here
+            self._fleeting.append(key)
             return label
         known.key = key
         known.label = label

@@ -200,7 +200,7 @@ def prove_target(
     Ends at the first violation, in the order of scenarios, or after ``seconds``. The journal is
     written to ``keep`` whatever ends it. Raises BadInput if the target cannot be used.
     """
-    spec = resolve(plan.target, plan.path)
+    spec = resolve(plan.target, plan.path, "asyncio")
     scenarios = Scenarios(spec, plan.bound)
     total = sum(1 for _ in scenarios)
     work = _Work(plan, journal, total, keep, seconds, on_progress)
@@ -400,5 +400,5 @@ def _prove(plan: Plan, first: int, end: int, share: int | None, deadline: float 
     """What a worker process is asked."""
     global _worker
     if _worker is None or _worker[0] != plan:
-        _worker = plan, _Worker(plan, resolve(plan.target, plan.path), ExitStack())
+        _worker = plan, _Worker(plan, resolve(plan.target, plan.path, "asyncio"), ExitStack())
     return _worker[1].prove(first, end, share, deadline)

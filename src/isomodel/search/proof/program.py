@@ -19,8 +19,8 @@ from isomodel.engine.tracking.sink import WRITE, here
 from isomodel.engine.world import enter
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.recording import Recording
-from isomodel.search.execute import session
-from isomodel.search.program import Main, dismiss
+from isomodel.search.execute import session, tidy
+from isomodel.search.program import Main
 from isomodel.search.proof.follow import Follow, FollowedLoop
 from isomodel.search.proof.tree import Diverged, Stop, Tree
 from isomodel.values.schedule import Fault, Schedule
@@ -165,6 +165,7 @@ class _Proof:
         victims: dict[tuple[str, str], None],
     ) -> Ended | None:
         """One execution; None if its rest is known."""
+        tidy()
         loop = TrackedLoop(tree, tracked, faults=plan, max_steps=self._max_steps)
         tree.begin()
         tracked.begin()
@@ -209,7 +210,7 @@ def run_main(main: Main, loop: ControlledLoop, seed: int) -> Ended:
     finally:
         here.sink = None
         loop.scheduler = Default()
-        dismiss(loop)
+        loop.dismiss()
         enter(before)
         loop.uncontrolled.extend(_control.end())
 

@@ -14,7 +14,7 @@ from isomodel.engine.tracking.scope import classes_of, modules_from
 from isomodel.engine.tracking.sink import here
 from isomodel.engine.world import enter
 from isomodel.schedulers.recording import Recording
-from isomodel.search.execute import MAX_STEPS, evidence
+from isomodel.search.execute import MAX_STEPS, evidence, tidy
 from isomodel.search.judge import Judge, Oracles
 from isomodel.search.proof.follow import Follow, FollowedLoop
 from isomodel.search.proof.program import whose
@@ -99,6 +99,7 @@ class Prover:
 
     def execute(self, scenario: Scenario, tree: Tree, plan: tuple[Fault, ...]) -> _Made:
         """One execution under the tree's guidance. Raises Stop where its rest is known."""
+        tidy()
         loop = TrackedLoop(tree, self.tracked, faults=plan, max_steps=MAX_STEPS, record=True)
         run = ProofRun(self.spec, scenario, loop, armed=self._armed)
         self.tracked.begin()

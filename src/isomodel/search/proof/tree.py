@@ -12,7 +12,9 @@ Deviations from the paper, whose processes are always enabled or blocked for goo
   vanishes is explored where it was possible for the last time, as if it raced with what took it
   away; from there its own races lead to earlier places.
 - Time passes only where no step has been waiting for it. A step that leaves such a waiting one
-  behind races with every later passing of time, as the holder of a lock does with the next one.
+  behind races with every later passing of time, as the holder of a lock does with the next one,
+  whatever happens in between.
+- The end of a program races with all that it does not wait for.
 - Arrivals, timers and faults are processes of one transition each.
 - Happens-before is kept as one integer a transition, whose bits are its predecessors.
 """
@@ -72,7 +74,7 @@ class Node:
     __slots__ = (
         *("asleep", "back", "before", "chosen", "done", "enabled"),
         *("cost", "costs", "holds_time", "is_step", "is_timer"),
-        *("origin", "overtaken", "passes_time", "touched"),
+        *("origin", "overtaken", "passes_time", "touched", "withheld"),
     )
 
     def __init__(self, enabled: tuple[str, ...], asleep: dict[str, Touched]) -> None:
@@ -88,6 +90,7 @@ class Node:
         self.done: dict[str, Touched] = {}
         self.touched: Touched = {}
         self.before = 0
+        self.withheld = ""
 
 
 class Tree:
@@ -124,6 +127,7 @@ class Tree:
         self._last: dict[str, int] = {}
         self._born: dict[str, int] = {}
         self._fronts: dict[Label, _Front] = {}
+        self._withheld = ""
 
     # One execution
 
@@ -159,6 +163,7 @@ class Tree:
                 self._born[option.key] for option in options if option.kind == "step"
             )
         node.holds_time = node.is_step and not self.may_pass((node.chosen,))
+        node.withheld, self._withheld = self._withheld, ""
         self._depth = depth + 1
         return index
 
@@ -186,6 +191,10 @@ class Tree:
                    for later in range(origin + 1, depth)):  # fmt: skip
                 return False
         return True
+
+    def withheld(self, key: str) -> None:
+        """Time may not pass before the next choice; this is what it would bring."""
+        self._withheld = key
 
     def narrowed(self) -> None:
         """The loop left options out: what is explored is not everything."""
@@ -291,6 +300,8 @@ class Tree:
             self._born.pop(key, None)
             if self._reduced and key not in node.done:
                 node.back.add(key)
+        if node.withheld and node.withheld not in (*now, self._withheld) and self._reduced:
+            self._let_time_pass(node.withheld, place)
         for key in now:
             self._born.setdefault(key, place)
         if node.is_step and any(self._waits_for_it(key, place) for key in steps):
@@ -301,6 +312,45 @@ class Tree:
         for key in self._needed:
             if key in gone or not (now or key in self._last):
                 raise Stop("cut")
+
+    def _let_time_pass(self, timer: str, place: int) -> None:
+        """Explore this timer, which was never possible and is gone: what held it up goes first.
+
+        If that is the very step which took it away, time has to pass before the one that left
+        this step waiting.
+        """
+        nodes = self._nodes
+        making = self._fronts.get((timer, MADE))
+        made = making.now[0] if making is not None else -1
+        while place >= 0:
+            node = nodes[place]
+            if timer in node.enabled:
+                node.back.add(timer)
+                return
+            if made >= place:
+                if not nodes[made].before >> place & 1:
+                    self._reverse(place, made)
+                return
+            if not node.holds_time:
+                node.back.update(node.enabled)
+                return
+            place = self._shut_in_by(place)
+
+    def _shut_in_by(self, place: int) -> int:
+        """After which transition time could no longer pass before this step; -1 for the start."""
+        nodes = self._nodes
+        origin = nodes[place].origin
+        if origin < 0 or nodes[origin].is_step:
+            return origin
+        mark = 1 << origin
+        return next(
+            (
+                later
+                for later in range(origin + 1, place)
+                if nodes[later].is_step and nodes[later].before & mark
+            ),
+            -1,
+        )
 
     def _waits_for_it(self, key: str, place: int) -> bool:
         """Whether this transition has left this step behind, or one it has made wait."""
@@ -347,6 +397,7 @@ class Tree:
                 racing.append(other)
                 before |= nodes[other].before | 1 << other
         if node.passes_time:
+            racing += self._shut_the_gate(node, racing)
             for place in range(depth):
                 if nodes[place].holds_time:
                     before |= nodes[place].before | 1 << place
@@ -354,6 +405,20 @@ class Tree:
         if self._reduced and depth >= self._fresh:
             for other in racing:
                 self._reverse(other, depth)
+
+    def _shut_the_gate(self, node: Node, racing: list[int]) -> list[int]:
+        """Steps before which this passing of time could come, though others are in between.
+
+        A step that was shut in cannot be overtaken by time; what shut it in can, although the
+        one happens before the other.
+        """
+        shut = self._fronts[GATE].before
+        known = node.before
+        return [
+            place
+            for place in reversed(shut)
+            if place not in racing and not known >> place & 1 and not self._nodes[place].holds_time
+        ]
 
     def _reverse(self, earlier: int, later: int) -> None:
         """Have the later one of two racing transitions explored before the earlier one.
@@ -376,9 +441,13 @@ class Tree:
         if not possible:
             self.guesses += 1
             node.back.update(node.enabled)
-        elif node.back.isdisjoint(possible) and node.asleep.keys().isdisjoint(possible):
+        elif node.back.isdisjoint(possible):
             own = nodes[later].chosen
-            node.back.add(own if own in possible else possible[0])
+            covered = [key for key in possible if key in node.asleep]
+            if not covered:
+                node.back.add(own if own in possible else possible[0])
+            elif covered == [own] and not _includes(nodes[later].touched, node.asleep[own]):
+                node.back.update(node.enabled)
 
     def _backtrack(self) -> None:
         """Leave what is explored; choose what is not."""
@@ -413,6 +482,11 @@ def _first(options: Sequence[Option], awake: list[int], last: Actor) -> int:
     """Go on as before; faults only where nothing else can happen."""
     usual = [index for index in awake if options[index].kind != "cancel"] or awake
     return usual[default([options[index] for index in usual], last)]
+
+
+def _includes(now: Touched, before: Touched) -> bool:
+    """Whether a transition touches, after something else, all that it touched without it."""
+    return all(now.get(label) == mode for label, mode in before.items() if label != GATE)
 
 
 def _difference(expected: Iterable[str], found: Iterable[str]) -> str:

@@ -1,0 +1,50 @@
+"""What arrives at an asyncio loop: I/O that completes futures, and timers of ``call_later``."""
+
+# ruff: noqa: D102 - what AbstractEventLoop declares is documented there
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable
+from typing import Any
+
+from isomodel.engine.actors import Actors
+from isomodel.engine.handle import Timer
+from isomodel.engine.owner import OWNER
+from isomodel.engine.refusals import NoRealIO
+
+copy_context = contextvars.copy_context
+
+
+class LoopArrivals(Actors, NoRealIO):  # type: ignore[misc]
+    """The part of the loop that makes arrivals and timers."""
+
+    __slots__ = ()
+
+    def call_later(  # type: ignore[override]
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> Timer:
+        return self.call_at(self.now + delay, callback, *args, context=context)
+
+    def call_at(  # type: ignore[override]
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> Timer:
+        if context is None:
+            context = copy_context()
+        owner = context.get(OWNER) or OWNER.get(self.root)
+        number = owner.count("timer")
+        timer = Timer(callback, args, context, self.last, owner, "timer", number)
+        if when <= self.now and self.overdue_comes_next:
+            timer.time = when
+            self._overdue.append(timer)
+        else:
+            self._push(timer, when)
+        return timer

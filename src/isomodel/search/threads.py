@@ -1,0 +1,302 @@
+"""Threaded programs: exploring functions that run in threads of their own.
+
+As for any program (``search.program``) the property is that nothing is raised and that it ends.
+What is explored are the orders in which threads access what they share, at one of two
+granularities; the same policies, schedules, shrinking and replay as for tasks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+
+from isomodel.engine.owner import Actor
+from isomodel.engine.protocol import Scheduler
+from isomodel.engine.threads.instructions import instructions
+from isomodel.engine.threads.points import with_points
+from isomodel.engine.threads.runtime import Alarm, Crew, Deadlock, OutOfSteps, control
+from isomodel.engine.threads.where import here_is
+from isomodel.schedulers.profile import Profile
+from isomodel.schedulers.recording import Recording
+from isomodel.schedulers.replay import Replay
+from isomodel.search.counterexample import Counterexample, Switching, explained
+from isomodel.search.execute import session
+from isomodel.search.observe import Observer
+from isomodel.search.plans import ScheduleSearch
+from isomodel.search.program import FAILED, FAILURE, STATE, ProgramOutcome
+from isomodel.search.program_shrink import Tried, simplest
+from isomodel.values.errors import BadInput
+from isomodel.values.schedule import Schedule
+from isomodel.values.verdict import Finding, Verdict
+
+Granularity = Literal["accesses", "instructions"]
+"""``accesses``: a thread can be interrupted before each access to something that may be shared, in
+the program's own code. ``instructions``: before each of its bytecode instructions that could
+matter. Either way at every lock, queue and sleep, in any code."""
+
+POLICIES: Mapping[Granularity, Mapping[str, float]] = {
+    "accesses": {
+        "reversal": 1.0,
+        "order": 0.5,
+        "walk": 0.25,
+        "pct 2": 0.1,
+        "pct 3": 0.1,
+        "surw": 0.1,
+        "sticky": 0.05,
+    },
+    "instructions": {"walk": 0.25, "pct 2": 0.5, "pct 3": 0.5, "surw": 0.25, "sticky": 0.25},
+}
+"""What shares the budget. Only accesses can be turned around: instructions are not told apart."""
+
+MOST_BUSY = 3
+"""Executions in a row that never end, after which the next ones are not tried."""
+
+S = TypeVar("S")
+
+
+class ThreadedProgram(msgspec.Struct, Generic[S], frozen=True):
+    """``setup`` makes the state, ``bodies`` run in a thread each, ``check`` looks at the end.
+
+    A check fails by returning False or by raising. All three are called for every execution.
+    """
+
+    bodies: tuple[Callable[[S], object], ...]
+    setup: Callable[[], S]
+    check: Callable[[S], object]
+
+    @property
+    def roots(self) -> tuple[Any, ...]:
+        """The functions from which the program's code is found."""
+        return (*self.bodies, self.setup, self.check)
+
+    def main(self, crew: Crew) -> None:
+        """The program's first thread."""
+        state = self.setup()
+        started = [crew.spawn(_name(body), _calling(body, state)) for body in self.bodies]
+        for thread in started:
+            crew.join(thread)
+        if self.check(state) is False:
+            raise AssertionError(f"{_name(self.check)} does not hold")
+
+
+def _calling(body: Callable[[S], object], state: S) -> Callable[[], object]:
+    return lambda: body(state)
+
+
+def _name(function: Any) -> str:
+    name = str(getattr(function, "__qualname__", type(function).__name__))
+    return name.rpartition(".")[2].strip("<>")
+
+
+def run_threads(
+    program: ThreadedProgram[Any],
+    scheduler: Scheduler,
+    *,
+    granularity: Granularity = "accesses",
+    seed: int = 0,
+    max_steps: int = 20_000,
+    around: Callable[[Any], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+) -> tuple[str, str, Crew]:
+    """Run it once: how it ended (``ok raised hang busy alarm``), why, and its threads.
+
+    To be called inside ``controlled``.
+    """
+    crew = Crew(scheduler, max_steps=max_steps)
+    instructions.begin(crew, granularity == "instructions")
+    try:
+        with around(crew):
+            control.run(crew, lambda: program.main(crew), seed)
+    except Deadlock as error:
+        return "hang", f"deadlock: {error}", crew
+    except OutOfSteps as error:
+        return "busy", str(error), crew
+    except Alarm as error:
+        return "alarm", str(error), crew
+    except (Exception, SystemExit) as error:
+        return "raised", _told(error), crew
+    finally:
+        instructions.end()
+    for name, uncaught in crew.errors:
+        return "raised", f"{_told(uncaught)} in {name}", crew
+    return "ok", "", crew
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+@contextlib.contextmanager
+def controlled(search: ScheduleSearch, granularity: Granularity) -> Iterator[None]:
+    """Have the process ready for executions at this granularity, inside the block."""
+    with session(), control.installed(), contextlib.ExitStack() as stack:
+        tracker = search.tracker
+        if granularity == "accesses":
+            stack.enter_context(tracker.rewritten)
+        else:
+            stack.enter_context(instructions.watching(tracker.functions()))
+        yield
+
+
+def explore_threads(
+    *bodies: Callable[[S], object],
+    setup: Callable[[], S],
+    check: Callable[[S], object] = lambda state: None,
+    executions: int = 1_000,
+    seed: int = 0,
+    granularity: Granularity = "accesses",
+    within: Sequence[str] = (),
+    policies: Mapping[str, float] | None = None,
+    max_steps: int = 20_000,
+) -> ProgramOutcome:
+    """Run ``bodies``, each in a thread, under one schedule after another until something fails.
+
+    ``setup`` is called first and makes the state that each body is given; ``check`` comes when all
+    have ended. A single body may start all threads itself. ``within`` names packages and modules,
+    beside those that the program's author wrote, in whose code threads can be interrupted, too.
+    Raises BadInput without greenlet.
+    """
+    program = ThreadedProgram(tuple(bodies), setup, check)
+    if not bodies:
+        raise BadInput("explore_threads: no bodies; give at least one function to run in a thread")
+    search = ScheduleSearch(
+        program.roots,
+        seed,
+        policies=policies or POLICIES[granularity],
+        rewriting=with_points,
+        first="round robin",
+        packages=within,
+    )
+    with controlled(search, granularity):
+        return _Exploration(program, search, granularity, seed, max_steps).outcome(executions)
+
+
+class _Exploration:
+    """One search, which ends with the first failure."""
+
+    def __init__(
+        self,
+        program: ThreadedProgram[Any],
+        search: ScheduleSearch,
+        granularity: Granularity,
+        seed: int,
+        max_steps: int,
+    ) -> None:
+        self._program = program
+        self._search = search
+        self._granularity: Granularity = granularity
+        self._seed = seed
+        self._max_steps = max_steps
+        self._how = ""
+        self._why = ""
+
+    def outcome(self, executions: int) -> ProgramOutcome:
+        """The verdict after at most so many executions."""
+        search = self._search
+        observes = self._granularity == "accesses"
+        doubt = ""
+        busy = 0
+        # the first execution, once more: what it imports is to be there before it is observed
+        self._run(search.plan(0).scheduler())
+        for index in range(executions):
+            plan = search.plan(index)
+            observer = search.observer(plan) if observes else None
+            ended, why, crew = self._run(
+                observer.scheduler if observer else plan.scheduler(), observer
+            )
+            search.learn(plan, observer, crew.step_counts())
+            if observer is None and index < 20:
+                search.knows(Profile(1, dict(crew.step_counts())))
+            if ended in FAILED:
+                found = self.recorded(plan.scheduler())
+                if found is None:
+                    doubt = f"execution {index + 1} failed ({why}), and not when repeated: {STATE}"
+                    continue
+                return self._found(found, index, plan.policy)
+            if ended != "ok":
+                doubt = why
+            busy = busy + 1 if ended == "busy" else 0
+            if ended == "alarm" or busy > MOST_BUSY:
+                return self._silent(doubt, index + 1)
+            if crew.uncontrolled:
+                issue = crew.uncontrolled[0]
+                doubt = f"{issue.source} at {issue.where} is not under control"
+        return self._silent(doubt, executions)
+
+    def _silent(self, doubt: str, executions: int) -> ProgramOutcome:
+        missed = self._search.tracker.missed
+        if not doubt and missed and self._granularity == "accesses":
+            doubt = (
+                f"no thread was interrupted inside {', '.join(missed)}: its source is not what runs"
+            )
+        if doubt:
+            return ProgramOutcome(Verdict("unknown", doubt, (), executions), shares=self._shares())
+        scope = (
+            "threads interrupted at accesses of the program's own code, not inside other code: "
+            'granularity="instructions" sees more'
+            if self._granularity == "accesses"
+            else "threads interrupted at instructions of the program's own code"
+        )
+        reason = f"nothing found in {executions} executions; {scope}"
+        return ProgramOutcome(Verdict("ok", reason, (), executions), shares=self._shares())
+
+    def _shares(self) -> Any:
+        return self._search.shares()
+
+    def _run(self, scheduler: Scheduler, observer: Observer | None = None) -> tuple[str, str, Crew]:
+        return run_threads(
+            self._program,
+            scheduler,
+            granularity=self._granularity,
+            seed=self._seed,
+            max_steps=self._max_steps,
+            around=observer.watching if observer else contextlib.nullcontext,
+        )
+
+    def recorded(self, scheduler: Scheduler) -> Tried | None:
+        """What became of it under this scheduler, with every choice written down, if it failed."""
+        recording = Recording(scheduler)
+        how, why, _ = self._run(recording)
+        if how not in FAILED or (self._how and (how, _kind(why)) != (self._how, _kind(self._why))):
+            return None
+        self._how, self._why = how, why
+        return Tried(Schedule("portable", tuple(recording.choices)), recording.switches)
+
+    def _found(self, found: Tried, index: int, policy: str) -> ProgramOutcome:
+        best = simplest(found, lambda schedule: self.recorded(Replay(schedule.choices)))
+        self.recorded(Replay(best.schedule.choices))  # for its own words
+        example = self._explained(best.schedule)
+        verdict = Verdict("violated", example.why, (Finding(FAILURE, example.why),), index + 1)
+        return ProgramOutcome(
+            verdict, best.schedule, index + 1, policy, self._search.shares(), example
+        )
+
+    def _explained(self, schedule: Schedule) -> Counterexample:
+        """What happens in it; accesses are known only where the code tells of them."""
+        under = f"threads at {self._granularity}"
+        replay = Replay(schedule.choices)
+        if self._granularity == "instructions":
+            switching = Switching(replay, _stopped)
+            self._run(switching)
+            switches = tuple(at for _, at in switching.switches)
+            return Counterexample(self._why, schedule, switches, (), under)
+        return explained(
+            self._why,
+            schedule,
+            self._search.tracker,
+            replay,
+            lambda observer, _: self._run(observer.scheduler, observer),
+            where=_stopped,
+            under=under,
+        )
+
+
+def _stopped(last: Actor) -> str:
+    return here_is()
+
+
+def _kind(why: str) -> str:
+    """The kind of a failure: the class of an error, not its text, which may tell of values."""
+    return why.partition(":")[0]

@@ -1,0 +1,91 @@
+"""What a target, and the guards of its shared resources, may ask while a run is under way."""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Awaitable, Iterator, Mapping
+from typing import Any
+
+from isomodel.engine.owner import OWNER, Owner, Part
+from isomodel.engine.runtime import Runtime
+from isomodel.values.facts import Fact, Noted
+from isomodel.values.scenario import Operation, operation_of
+
+_ALL_IO = "*"
+"""Stands for I/O of any kind where an owner's arrivals are counted by kind."""
+
+
+class RunWorld:
+    """The part of a run that answers the target (engine.world.World) and guards (targets.guard)."""
+
+    loop: Runtime
+    facts: list[Noted]
+    _parts: dict[str, Part]
+    _live: dict[str, Operation]
+    _handles: dict[str, Any]
+    _ended_handles: set[str]
+    _watched: list[tuple[weakref.ref[Any], str]]
+
+    # What the target calls (engine.world.World)
+
+    def io(self, name: str, latency: float, fails: type[BaseException] | None) -> Awaitable[None]:
+        """Simulated I/O."""
+        return self.loop.io(name, latency, fails)
+
+    def note(self, fact: Fact) -> None:
+        """Record a fact."""
+        owner = self.loop.owner()
+        self.facts.append(Noted(fact, operation_of(owner.label), owner.user, self.loop.now))
+
+    def watch(self, thing: Any, what: str) -> None:
+        """Expect this object to be gone at the end."""
+        self._watched.append((weakref.ref(thing), what))
+
+    @contextlib.contextmanager
+    def acting_as(self, user: str) -> Iterator[None]:
+        """Own what starts inside the block."""
+        part = self._parts.get(user) or self.loop.root.part
+        token = OWNER.set(Owner(f"{user}.background", user, part, root=True))
+        try:
+            yield
+        finally:
+            OWNER.reset(token)
+
+    def clocks(self) -> dict[str, tuple[float, ...]]:
+        """For each part, the virtual time at each of its steps."""
+        return {part.name: tuple(part.times) for part in self._parts.values()}
+
+    # What guards of shared resources ask (targets.guard.Host)
+
+    def whose(self) -> tuple[str, str]:
+        """Label and user of the operation now running."""
+        owner = self.loop.owner()
+        return operation_of(owner.label), owner.user
+
+    def holds_rightly(self, label: str) -> bool:
+        """Whether this operation may still hold a unit: it runs, or its handle is in use."""
+        if label in self._live or "." not in label:
+            return True
+        return label in self._handles and label not in self._ended_handles
+
+    def idles(self) -> int:
+        """At how many moments nothing was ready to run."""
+        return self.loop.idles
+
+    def counts(self) -> dict[str, int]:
+        """How many timers and I/O of each kind the operation now running has begun."""
+        owner = self.loop.owner()
+        return {**owner.counts, _ALL_IO: owner.io_count}
+
+    def refused(self) -> None:
+        """A justified refusal happens now."""
+        self.loop.mark("refusal")
+
+    def refusal(self, spent: Mapping[str, int]) -> Awaitable[None]:
+        """Wait until a refusal that happened jointly is due alone."""
+        owner = self.loop.owner()
+        for kind, number in spent.items():
+            owner.counts[kind] = owner.counts.get(kind, 0) + number
+        owner.io_count += spent.get(_ALL_IO, 0) - 1  # the wait itself is none of its I/O
+        return self.loop.io("refusal", 0.0, None)
