@@ -19,7 +19,10 @@ def extensions() -> list[Extension]:
 
         core = Extension("isomodel.engine.core.compiled", [SOURCE])
         found: list[Extension] = cythonize(
-            [core], build_dir="build/c", compiler_directives={"language_level": 3, "binding": False}
+            [core],
+            force=True,
+            build_dir="build/c",
+            compiler_directives={"language_level": 3, "binding": False},
         )
     except Exception as error:
         warnings.warn(f"isomodel is installed in its pure form: {error}", stacklevel=1)

@@ -264,7 +264,9 @@ EXPLORE: dict[str, Callable[[str, int, int], int | None]] = {
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """One measurement."""
     if request["do"] == "version":
-        return {"python": platform.python_version()}
+        from isomodel.engine.core import FORM
+
+        return {"python": platform.python_version(), "form": FORM}
     if request["do"] == "speed":
         return {"rate": SPEED[request["who"]](request["program"], request["executions"])}
     if request["do"] == "install":

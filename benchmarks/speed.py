@@ -49,7 +49,7 @@ def run(quick: bool) -> Report:
     rows: list[Row] = []
     python = environment(".venv-peers") if found else sys.executable
     with Runner(python) as ours, Runner(python) as other:
-        version = ours.ask(do="version")["python"]
+        known = ours.ask(do="version")
         for case in CASES:
             rows += _beside_seedloop(ours, other, case, turns, "seedloop" in found)
         for case in CASES:
@@ -57,7 +57,8 @@ def run(quick: bool) -> Report:
         for case in CASES:
             rows += _beside_the_rest(ours, other, case, max(2, turns // 5), quick, found)
     rows += _with_imports(turns, found)
-    sample = f"medians of {turns} turns under Python {version}, executions a CPU second"
+    form = f"isomodel's core {known['form']}"
+    sample = f"medians of {turns} turns, executions a CPU second, Python {known['python']}, {form}"
     return Report("speed", quick, sample, tuple(rows))
 
 

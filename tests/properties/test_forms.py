@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -10,6 +11,10 @@ from pathlib import Path
 import pytest
 
 from isomodel.edges.form import VARIABLE
+from isomodel.engine.core import Actor, Core
+from isomodel.engine.stock import StockLoop
+from isomodel.schedulers.fifo import Default
+from isomodel.search.execute import session
 
 RUNS = Path(__file__).parent / "form_runs.py"
 
@@ -38,6 +43,29 @@ def test_both_forms_do_the_same() -> None:
         index for index, pair in enumerate(zip(pure, compiled, strict=True)) if len({*pair}) > 1
     ]
     assert differing == [0]
+
+
+def test_all_tasks_passes_over_what_other_runtimes_run() -> None:
+    """A core that is no loop of asyncio's knows tasks that are none of its tasks."""
+
+    class Foreign(Core):
+        pass
+
+    foreign = Foreign(None)
+    actor = Actor("main", foreign.root)
+    actor.reference = object
+    foreign._actors["main"] = actor
+
+    async def main() -> int:
+        task = asyncio.create_task(asyncio.sleep(0))
+        known = len(asyncio.all_tasks())
+        await task
+        return known
+
+    with session():
+        loop = StockLoop(Default())
+        assert loop.run(main()) == 2
+        loop.close()
 
 
 def test_the_executions_compared_differ_among_themselves() -> None:

@@ -271,6 +271,29 @@ def test_a_cancellation_is_tried_at_every_step() -> None:
     assert seen == {(), ("a",), ("a", "b"), ("a", "b", "c")}
 
 
+def test_who_cancels_a_timer_and_who_looks_at_it_conflict() -> None:
+    """Neither touches anything else of the other's: that it is noted is all that tells them."""
+
+    def main() -> Any:
+        async def run() -> bool:
+            timer = asyncio.get_running_loop().call_later(60, print)
+            seen = []
+
+            async def cancels() -> None:
+                timer.cancel()
+
+            async def looks() -> None:
+                seen.append(timer.cancelled())
+
+            await asyncio.gather(cancels(), looks())
+            return seen[0]
+
+        return run()
+
+    proof = prove_program(main, stop_at_failure=False)
+    assert len(endings(proof)) == 2
+
+
 def test_a_program_that_is_not_deterministic_is_not_called_proved() -> None:
     numbers = itertools.count()
 

@@ -21,6 +21,9 @@ class LoopArrivals(Actors, NoRealIO):  # type: ignore[misc]
 
     __slots__ = ()
 
+    timer_type: type[Timer] = Timer
+    """What the program's own timers are made as."""
+
     def call_later(  # type: ignore[override]
         self,
         delay: float,
@@ -41,7 +44,7 @@ class LoopArrivals(Actors, NoRealIO):  # type: ignore[misc]
             context = copy_context()
         owner = context.get(OWNER) or OWNER.get(self.root)
         number = owner.count("timer")
-        timer = Timer(callback, args, context, self.last, owner, "timer", number)
+        timer = self.timer_type(callback, args, context, self.last, owner, "timer", number)
         if when <= self.now and self.overdue_comes_next:
             timer.time = when
             self._overdue.append(timer)

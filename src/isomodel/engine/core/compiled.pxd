@@ -21,7 +21,8 @@ cdef class Actor:
     cdef public object name
     cdef public Owner owner
     cdef public object reference
-    cdef public long steps, number
+    cdef public long steps
+    cdef public long long number
 
 cdef class Handle:
     cdef object __weakref__
@@ -67,7 +68,7 @@ cdef class Core:
     cdef public list errors, fired, uncontrolled
     cdef public object log, trace
     cdef public dict met, _actors, _boundaries, _cancel_handles
-    cdef public long _number, _thread
+    cdef public long long _number, _thread
     cdef public long idles, max_steps, steps
     cdef public Actor last
     cdef public Owner root
@@ -87,7 +88,11 @@ cdef class PortableCore(Core):
 cdef object _step_type, _wakeup_type, _wakeup_name, _task_type
 cdef object _owner_of, _set_owner, _copy_context
 cdef dict _short_names
-cdef list _loops_made
+cdef class Made:
+    cdef public list references
+    cdef public long enough
+
+cdef Made _made
 cdef object _kinds, _new_future, _arrival, _step_taken, _new_task, _init_task
 cdef unsigned long long _WORD, _MULTIPLIER, _INCREMENT, _GOLDEN, _FIRST_MIX, _SECOND_MIX
 cdef double _UNIT

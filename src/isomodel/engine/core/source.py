@@ -546,12 +546,30 @@ _loops = count()
 """Numbers the loops of this process, so that tasks of two of them have different hashes."""
 
 
-_loops_made: list[Any] = []
+class Made:
+    """Weak references to the cores of this process, in the order in which they were made."""
+
+    __slots__ = ("enough", "references")
+
+    def __init__(self) -> None:
+        self.references: list[Any] = []
+        self.enough = 50
+
+    def add(self, core: Any) -> None:
+        """Remember it; forgets those that are gone, each time they may have doubled."""
+        if len(self.references) > self.enough:
+            self.references = [each for each in self.references if each() is not None]
+            self.enough = 50 + 2 * len(self.references)
+        self.references.append(ref(core))
+
+
+_made = Made()
 
 
 def loops_alive() -> list[Any]:
-    """The loops of this process, in the order in which they were made."""
-    return [loop for reference in _loops_made if (loop := reference()) is not None]
+    """asyncio's loops among them; other runtimes have cores, too."""
+    found = [each() for each in _made.references]
+    return [loop for loop in found if isinstance(loop, asyncio.AbstractEventLoop)]
 
 
 def registering(add: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -641,9 +659,7 @@ class Core:
         self._timers: list[tuple[float, int, Timer]] = []
         self._overdue: list[Timer] = []
         self._thread = get_ident()
-        if len(_loops_made) > 50:
-            _loops_made[:] = [reference for reference in _loops_made if reference() is not None]
-        _loops_made.append(ref(self))
+        _made.add(self)
         self._task_factory: Any = None
         self._actors: dict[str, Actor] = {}
         self._cancel_handles: dict[Fault, Pending] = {}

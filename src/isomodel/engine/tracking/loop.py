@@ -241,6 +241,8 @@ class TrackedLoop(PortableLoop):
     ``failing`` lists the I/O that could be made to fail: owner and number.
     """
 
+    timer_type = NotedTimer
+
     def __init__(self, guide: Guide, tracked: Tracked, **options: Any) -> None:
         super().__init__(guide, **options)
         self.tracked = tracked
