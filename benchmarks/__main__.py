@@ -18,6 +18,7 @@ NAMES = (
     "programs",
     "sct",
     "prove",
+    "scan",
 )
 
 
