@@ -209,7 +209,8 @@ class _Walk:
             return
         key = ""
         if isinstance(target, ast.Subscript):
-            key = ast.unparse(target.slice)
+            if not any(isinstance(part, ast.Slice) for part in ast.walk(target.slice)):
+                key = ast.unparse(target.slice)
             if kind == "read":
                 self.visit(target.slice, arms)
         elif isinstance(node, ast.Call) and node.args:
