@@ -591,6 +591,22 @@ def test_other_shapes_of_an_anti_pattern_are_found(rule: str) -> None:
     assert ids(MORE[rule]) == {rule}
 
 
+def test_a_lock_that_is_let_go_in_between_protects_nothing() -> None:
+    source = """
+        class Cache:
+            async def get(self, key):
+                async with self._lock:
+                    if key in self.values:
+                        return self.values[key]
+                value = await load(key)
+                async with self._lock:
+                    self.values[key] = value
+                return value
+        """
+
+    assert ids(source) == {"ISO301"}
+
+
 DROPPED = "import asyncio\n\nasync def go(x):\n    asyncio.create_task(x){}\n"
 
 
