@@ -11,6 +11,8 @@ from benchmarks import rows
 
 NAMES = (
     "defects",
+    "catalogue",
+    "mutants",
     "soundness",
     "shrink",
     "replay",
@@ -18,6 +20,8 @@ NAMES = (
     "programs",
     "sct",
     "prove",
+    "kits",
+    "runtimes",
     "scan",
 )
 

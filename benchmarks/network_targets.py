@@ -19,6 +19,7 @@ class WebSockets:
     """An echo server; a user connects, hears its own words, and closes."""
 
     max_users = 2
+    host = "chat.internal"
 
     async def start(self) -> None:
         import websockets.asyncio.client
@@ -29,7 +30,7 @@ class WebSockets:
                 await connection.send(message)
 
         self.connect = websockets.asyncio.client.connect
-        self.server = await websockets.asyncio.server.serve(echo, "chat.internal", 8765)
+        self.server = await websockets.asyncio.server.serve(echo, self.host, 8765)
 
     async def stop(self) -> None:
         self.server.close()
@@ -37,7 +38,7 @@ class WebSockets:
 
     @operation
     async def echo(self, user: str, text: Secret) -> str:
-        async with self.connect("ws://chat.internal:8765", proxy=None) as connection:
+        async with self.connect(f"ws://{self.host}:8765", proxy=None) as connection:
             await connection.send(text)
             return str(await connection.recv())
 
@@ -301,3 +302,12 @@ TARGETS: dict[str, type] = {
     "asyncpg": Asyncpg,
 }
 """By the name of the library that speaks."""
+
+NEEDED = {
+    "websockets": ("websockets",),
+    "redis": ("redis", "fakeredis"),
+    "httpx": ("httpx", "uvicorn"),
+    "aiohttp": ("aiohttp", "uvicorn"),
+    "asyncpg": ("asyncpg",),
+}
+"""The modules that each of them needs."""

@@ -3,6 +3,12 @@
 Declare a target (``operation``, ``observe``), then hunt it: ``isomodel hunt module:Class``.
 """
 
+# ruff: noqa: E402 - the form of the engine is settled before any of it is imported
+
+from isomodel.edges import form
+
+form.settle()
+
 from isomodel import facts
 from isomodel.engine.world import acting_as, io, note, watch
 from isomodel.targets.declare import Opaque, Ranked, Resource, Secret, observe, operation

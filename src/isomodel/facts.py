@@ -3,6 +3,7 @@
 from isomodel.values.facts import (
     Accepted,
     Began,
+    Broken,
     Connected,
     Counted,
     Delivered,
@@ -22,6 +23,7 @@ from isomodel.values.facts import (
 __all__ = [
     "Accepted",
     "Began",
+    "Broken",
     "Connected",
     "Counted",
     "Delivered",

@@ -1,45 +1,40 @@
-"""The factory layer on the ordinary loop, a guarantee a test; then its defects at their minima."""
+"""The factory layer on the ordinary loop, a guarantee a test."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-import itertools
-from functools import partial
 from typing import Any
 
 import pytest
 
-from isomodel.oracles import judge
-from isomodel.search.execute import replay, session
-from isomodel.search.isolate import Isolation
-from isomodel.targets.declare import spec_of
 from isomodel.targets.factory.backends import Audit, Event
-from isomodel.targets.factory.contexts import UserExecutionContext, is_valid_id
-from isomodel.targets.factory.defects import DEFECTS
+from isomodel.targets.factory.contexts import TAGS, UserExecutionContext, is_valid_id
 from isomodel.targets.factory.errors import (
     AccessDenied,
     ContextExpired,
     IllegalEvent,
     InvalidId,
     InvalidToken,
+    NoConnection,
     Overdrawn,
     PoolExhausted,
     RateLimited,
     SessionBusy,
     SessionClosed,
+    StoreError,
     TooManyAgents,
+    TooManyConnections,
     TransportLost,
     UnknownAgent,
 )
 from isomodel.targets.factory.events import LIFE_CYCLE
 from isomodel.targets.factory.layer import Layer, Limits, Parts
-from isomodel.targets.factory.memory import MemoryTransport, memory_backends
+from isomodel.targets.factory.logs import RequestLog
+from isomodel.targets.factory.memory import MemoryLog, MemoryTransport, memory_backends
 from isomodel.targets.factory.target import FactoryLayer
-from isomodel.values.execution import Execution
+from isomodel.targets.factory.tools import ToolGuide
 from isomodel.values.facts import Dropped
-from isomodel.values.scenario import Operation, Scenario
-from isomodel.values.schedule import Schedule, Switch
 
 pytestmark = pytest.mark.timeout(60)
 HOME = "home"
@@ -109,6 +104,25 @@ def test_clean_up_runs_last_in_first_out_and_goes_on_after_an_error() -> None:
         context.lifetime.end()
     context.lifetime.end()
     assert seen == [3, 1]
+
+
+def test_after_the_end_of_a_context_clean_up_runs_at_once_and_it_has_no_children() -> None:
+    context = UserExecutionContext.create_for_user("alice", "s", "r")
+    context.lifetime.end()
+    seen: list[int] = []
+    context.lifetime.on_end(lambda: seen.append(1))
+    assert seen == [1]
+    with pytest.raises(ContextExpired):
+        context.create_child()
+
+
+@pytest.mark.asyncio
+async def test_a_user_who_leaves_ends_its_own_contexts_only() -> None:
+    system = layer()
+    alice = await system.open_session("alice", HOME)
+    bob = await system.open_session("bob", HOME)
+    await system.leave("alice")
+    assert (alice.closed, bob.closed) == (True, False)
 
 
 @pytest.mark.asyncio
@@ -185,6 +199,18 @@ async def test_tools_have_a_history_for_each_context_and_stop_with_it() -> None:
         await first.execute_tool("a", "2")
 
 
+@pytest.mark.asyncio
+async def test_a_tool_whose_context_ends_meanwhile_has_no_result() -> None:
+    system = layer()
+    async with system.request("alice", HOME) as context:
+        tools = system.tools.create_for_user(context)
+        calling = asyncio.create_task(tools.execute_tool("a", "1"))
+        await asyncio.sleep(0)
+    with pytest.raises(ContextExpired):
+        await calling
+    assert tools.history == []
+
+
 # Events
 
 
@@ -254,6 +280,22 @@ async def test_what_is_queued_when_a_connection_ends_is_declared_dropped(breaks:
 
 
 @pytest.mark.asyncio
+async def test_who_waits_for_room_learns_that_the_connection_has_ended() -> None:
+    noted: list[Any] = []
+    backends = dataclasses.replace(memory_backends(), audit=Audit(note=noted.append))
+    system = Layer(backends, limits=Limits(queue_capacity=2))
+    system.connections.register_connection("alice", "c1", Silent(breaks=False))
+    [channel] = system.connections.channels("alice")
+    sending = asyncio.create_task(system.send("alice", HOME, "hello", 4))
+    await asyncio.sleep(0.01)
+    channel.close("disconnected")
+    channel.close("again")
+    assert await sending == 2
+    assert not await channel.put("alice", Event("e", "message", "", "late"))
+    assert [fact.reason for fact in noted if isinstance(fact, Dropped)] == ["disconnected"] * 2
+
+
+@pytest.mark.asyncio
 async def test_a_late_disconnect_does_not_remove_a_newer_connection() -> None:
     system = layer()
     connected(system, "alice", "c1")
@@ -262,6 +304,63 @@ async def test_a_late_disconnect_does_not_remove_a_newer_connection() -> None:
     old.close("late")
     assert await system.send("alice", HOME, "hello") == 1
     assert len(inbox) == 1
+
+
+class Slow(MemoryTransport):
+    """A client that takes its time over the handshake, and over every delivery."""
+
+    async def open(self) -> None:
+        await asyncio.sleep(0.01)
+
+    async def drain(self) -> None:
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.asyncio
+async def test_a_resumed_connection_gets_what_was_queued_and_what_is_sent_from_then_on() -> None:
+    system, inbox = layer(queue_capacity=2), []
+    system.connections.register_connection("alice", "c1", Slow("alice", "t1", inbox))
+    sending = asyncio.create_task(system.send("alice", HOME, "hello", 4))
+    await asyncio.sleep(0)
+    await system.connections.resume("alice", "c1", Slow("alice", "t2", inbox))
+    assert await sending == 4
+    assert len({event.id for event in inbox}) == len(inbox) == 4
+    assert system.connections.connections("alice") == ["c1"]
+
+
+@pytest.mark.asyncio
+async def test_only_a_living_connection_is_resumed_and_a_failed_handshake_leaves_it() -> None:
+    system, late = layer(), MemoryTransport("alice", "t1", [])
+    with pytest.raises(NoConnection):
+        await system.connections.resume("alice", "c1", late)
+    assert late.closed
+    inbox = connected(system, "alice", "c1")
+    resuming = asyncio.create_task(
+        system.connections.resume("alice", "c1", client := Slow("alice", "t2", []))
+    )
+    await asyncio.sleep(0)
+    resuming.cancel()
+    await asyncio.gather(resuming, return_exceptions=True)
+    assert client.closed
+    await system.send("alice", HOME, "hello")
+    assert len(inbox) == 1
+
+
+@pytest.mark.asyncio
+async def test_connections_are_limited_for_each_user_those_in_the_handshake_included() -> None:
+    system = layer(connections_per_user=2)
+    clients = [Slow("alice", f"t{n}", []) for n in range(3)]
+    outcomes = await asyncio.gather(
+        *(system.connections.connect("alice", client.connection, client) for client in clients),
+        system.connections.connect("bob", "b1", Slow("bob", "b1", [])),
+        return_exceptions=True,
+    )
+    refused = [outcome for outcome in outcomes if outcome is not None]
+    assert len(refused) == 1
+    assert isinstance(refused[0], TooManyConnections)
+    assert [client.closed for client in clients] == [False, False, True]
+    system.connections.disconnect_all("alice")
+    await system.connections.connect("alice", "t4", Slow("alice", "t4", []))
 
 
 # Sessions
@@ -401,118 +500,108 @@ async def test_nothing_is_left_of_a_user_who_leaves() -> None:
     assert target.leftovers() == []
 
 
-# The defects, each at its minimum
+@pytest.mark.asyncio
+async def test_an_analytics_row_is_stored_again_once_and_under_the_name_of_its_user() -> None:
+    system = layer()
+    store = system.backends.analytics
+    stored, failures = store.append, iter([True, False, True, True])
 
-SPEC = spec_of(FactoryLayer)
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "run_agent": {"task": "{user}'s secret"},
-    "send": {"message": "{user}'s secret", "times": 2},
-    "track": {"what": "{user}'s secret"},
-    "transfer": {"amount": 1},
-    "overdraw": {"amount": 9},
-    "burst": {"message": "{user}'s secret", "times": 4},
-    "create_context": {"user_id": "me"},
-    "create_no_context": {"user_id": ""},
-    "write": {"session": {"made": "alice.1"}, "text": "{user}'s secret"},
-}
-CALLED = {"overdraw": "transfer", "burst": "send", "create_no_context": "create_context"}
-STORIES: dict[str, dict[str, str]] = {
-    "414-01": {
-        "": "alice.open_session bob.transfer",
-        "no shared state": "alice.open_session bob.open_session",
-        "no leaked secret": "bob.open_session alice.open_session alice.write",
-        "cleanup": "alice.open_session",
-    },
-    "414-02": {
-        "liveness": "alice.overdraw alice.overdraw alice.transfer",
-        "cleanup": "alice.overdraw",
-        "noninterference": "alice.overdraw alice.overdraw bob.transfer",
-    },
-    "414-03": {"": "alice.open_session"},
-    "414-04": {"rollback": "alice.overdraw", "noninterference": "alice.overdraw bob.transfer"},
-    "414-05": {"": "alice.run_agent bob.run_agent"},
-    "414-06": {"": "alice.create_context"},
-    "414-07": {
-        "": "alice.run_agent alice+run_agent",
-        "noninterference": "alice.run_agent bob.run_agent",
-    },
-    "414-08": {
-        "validation": "alice.create_context alice+create_no_context",
-        "noninterference": "alice.create_context bob.create_no_context",
-    },
-    "414-09": {"": "alice.run_agent bob.run_agent"},
-    "414-10": {"": "alice.send bob.send"},
-    "414-11": {"": "alice.run_agent bob.run_agent"},
-    "414-12": {
-        "conservation": "alice.track alice+track",
-        "noninterference": "alice.track bob.track",
-    },
-    "414-13": {
-        "": "alice.disconnect bob.send alice.send",
-        "no shared state": "alice.disconnect bob.connect",
-        "noninterference": "alice.disconnect bob.send",
-    },
-    "414-14": {"": "alice.send bob.send"},
-    "414-15": {"conservation": "alice.burst", "noninterference": "alice.send bob.send"},
-    "414-16": {"": "alice.login bob.login", "uniqueness": "alice.login alice+login"},
-}
-"""For each defect and property ("" for the others) the operations; "+" starts one beside."""
-CASES = [(defect, name) for defect, each in DEFECTS.items() for name in each.noticed_by]
+    async def failing(key: Any, item: Any) -> None:
+        if next(failures):
+            raise StoreError("lost")
+        await stored(key, item)
+
+    store.append = failing  # type: ignore[method-assign]
+    await system.analytics.track_event("alice", "one")
+    assert await system.analytics.query_events("alice") == ["one"]
+    with pytest.raises(StoreError):
+        await system.analytics.track_event("alice", "two")
 
 
-def scenario(story: str) -> Scenario:
-    operations: list[Operation] = []
-    for word in story.split():
-        user, name = word.replace("+", ".").split(".")
-        args = {
-            key: value.format(user=user) if isinstance(value, str) else value
-            for key, value in ARGUMENTS.get(name, {}).items()
-        }
-        number = 1 + sum(operation.user == user for operation in operations)
-        called = CALLED.get(name, name)
-        operations.append(Operation(f"{user}.{number}", user, called, args, "+" in word))
-    return Scenario(tuple(operations))
+# Preferences, the guide, the log
 
 
-def noticed(name: str, schedule: Schedule, story: Scenario, *armed: str) -> Execution | None:
-    """The execution under this schedule, if this property is broken ("" for any)."""
-    run = partial(replay, SPEC, story, schedule, armed=armed)
-    execution = run()
-    if any(name in ("", finding.property) for finding in judge(execution)):
-        return execution
-    if name in ("", "noninterference"):
-        judged = Isolation(SPEC, armed).judge(execution, run)
-        return execution if judged.status == "interference" else None
-    return None
+@pytest.mark.asyncio
+async def test_preferences_are_read_once_and_a_write_is_seen_at_once() -> None:
+    system = layer()
+    await system.profiles.prefer("alice", "tea")
+    assert await system.profiles.preferences("alice") == "tea"
+    await system.backends.state.put(("alice", "preferences"), "behind the back")
+    assert await system.profiles.preferences("alice") == "tea"
+    await system.profiles.prefer("alice", "milk")
+    assert await system.profiles.preferences("alice") == "milk"
+    assert await system.profiles.preferences("bob") is None
 
 
-def schedules(story: Scenario) -> list[Schedule]:
-    """The default schedule, and all that leave the first operation once for another one."""
-    first, *others = (operation.label for operation in story.operations)
-    return [
-        Schedule(),
-        *(
-            Schedule(choices=(Switch(first, step, f"{other} start 0", nth),))
-            for other in others
-            for step in range(1, 16)
-            for nth in range(2)
-        ),
-    ]
+@pytest.mark.asyncio
+async def test_a_read_that_a_write_overtakes_does_not_bring_the_old_value_back() -> None:
+    system = layer()
+    store = system.backends.state
+    read = store.get
+
+    async def late(key: Any) -> Any:
+        value = await read(key)
+        await asyncio.sleep(0.01)
+        return value
+
+    store.get = late  # type: ignore[method-assign]
+    reading = asyncio.create_task(system.profiles.preferences("alice"))
+    await asyncio.sleep(0)
+    await system.profiles.prefer("alice", "tea")
+    assert await reading is None
+    assert await system.profiles.preferences("alice") == "tea"
 
 
-@pytest.mark.parametrize(("defect", "name"), CASES)
-def test_the_defect_is_noticed_at_its_minimum(defect: str, name: str) -> None:
-    minimum = DEFECTS[defect].minimum[name]
-    story = scenario(STORIES[defect].get(name) or STORIES[defect][""])
-    assert (len(story.users), len(story.operations)) == (minimum.users, minimum.operations)
-    with session():
-        runs = (noticed(name, schedule, story, defect) for schedule in schedules(story))
-        found = [run.switches for run in itertools.islice(filter(None, runs), 3)]
-    assert min(found) == minimum.switches
+class Reader:
+    """Prompts that take a while, and fail at first."""
+
+    def __init__(self, failures: int) -> None:
+        self.loads = 0
+        self.failures = failures
+
+    async def load(self, name: str) -> str:
+        self.loads += 1
+        await asyncio.sleep(0.01)
+        if self.loads <= self.failures:
+            raise StoreError("lost")
+        return f"about {name}"
 
 
-@pytest.mark.parametrize("story", sorted({s for each in STORIES.values() for s in each.values()}))
-def test_the_sound_layer_is_silent_in_every_such_story(story: str) -> None:
-    told = scenario(story)
-    with session():
-        assert not any(noticed("", schedule, told) for schedule in schedules(told))
+@pytest.mark.asyncio
+async def test_the_guide_is_loaded_once_whoever_is_cancelled_meanwhile() -> None:
+    prompts = Reader(failures=0)
+    guide = ToolGuide(prompts, Audit())
+    waiting = [asyncio.create_task(guide.text()) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiting[0].cancel()
+    texts = await asyncio.gather(*waiting, return_exceptions=True)
+    assert texts[1:] == ["about tools"] * 2
+    assert prompts.loads == 1
+
+
+@pytest.mark.asyncio
+async def test_a_guide_that_could_not_be_loaded_is_loaded_again() -> None:
+    guide = ToolGuide(Reader(failures=1), Audit())
+    with pytest.raises(StoreError):
+        await guide.text()
+    assert await guide.text() == "about tools"
+
+
+def test_the_log_is_written_for_whom_the_block_serves_and_for_nobody_after_it() -> None:
+    log = MemoryLog()
+    requests = RequestLog(log)
+    with requests.serving("alice"):
+        with requests.serving("bob"):
+            requests.write("inner")
+        requests.write("outer")
+    requests.write("after")
+    assert log.lines == {"bob": ("inner",), "alice": ("outer",), "": ("after",)}
+
+
+@pytest.mark.asyncio
+async def test_contexts_have_the_tags_of_all_and_their_own() -> None:
+    system = layer()
+    first = await system.contexts.open("alice", HOME, metadata={"tags": ["a"], "step": 1})
+    second = await system.contexts.open("bob", HOME, metadata={"tags": ["b"]})
+    assert first.metadata == {"tags": (*TAGS, "a"), "step": 1}
+    assert second.metadata == {"tags": (*TAGS, "b")}

@@ -10,6 +10,7 @@ import msgspec
 from isomodel import Secret, io, operation
 from isomodel.schedulers.held import Event
 from isomodel.search import explore
+from isomodel.search.affinity import Affinity
 from isomodel.search.conflicts import Touch
 from isomodel.search.execute import session
 from isomodel.search.explore import FOLLOWING, Budget, Draw, Explorer
@@ -137,3 +138,38 @@ def test_inputs_that_no_index_tells_outlive_the_process(tmp_path: Path) -> None:
     assert msgspec.json.decode(reader.inputs, type=Draw) == draw
     journal.begin(8)
     assert reader.inputs == b""
+
+
+def three() -> Scenario:
+    operations = tuple(Operation(f"alice.{n}", "alice", name, {}) for n, name in enumerate("abc"))
+    return Scenario(operations, 0, ())
+
+
+def test_kinds_that_meet_in_what_one_of_them_writes_are_drawn_together() -> None:
+    affinity, source = Affinity(), random.Random(0)
+    table = ("start", "dict", 1)
+    affinity.learn(
+        three(),
+        [
+            Touch(Event("alice.0", 1), (table, "one"), True),
+            Touch(Event("alice.1", 2), (table, "another"), False),
+            Touch(Event("alice.1/inner", 9), (("start", "Config", 1), "size"), False),
+            Touch(Event("alice.2", 4), (("start", "Config", 1), "size"), False),
+        ],
+    )
+    drawn = [affinity.partner("a", "abc", source) for _ in range(300)]
+    assert drawn.count("b") > drawn.count("c") > 0
+    read = [affinity.partner("b", "abc", source) for _ in range(300)]
+    assert read.count("a") > read.count("c"), "what both only read brings nobody together"
+    assert affinity.steps == {"a": 1, "b": 2, "c": 4}
+
+
+def test_faults_strike_within_the_steps_that_are_known() -> None:
+    generator = Generator(spec())
+    found = [
+        fault
+        for seed in range(300)
+        for fault in generator.faults(scenario(), random.Random(seed), 0, {"write": 1, "count": 1})
+    ]
+    assert found
+    assert {fault.at for fault in found} == {0, 1}

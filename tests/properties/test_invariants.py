@@ -16,6 +16,7 @@ from isomodel.values.execution import Execution, Leftover, Rollback, Shared
 from isomodel.values.facts import (
     Accepted,
     Began,
+    Broken,
     Connected,
     Counted,
     Delivered,
@@ -77,7 +78,7 @@ def only(case: Execution, name: str) -> Finding:
     return finding
 
 
-def test_the_thirteen_invariants_are_there_in_order_of_how_much_they_tell() -> None:
+def test_the_fourteen_invariants_are_there_in_order_of_how_much_they_tell() -> None:
     assert [invariant.name for invariant in INVARIANTS] == [
         "no leaked secret",
         "no shared state",
@@ -89,6 +90,7 @@ def test_the_thirteen_invariants_are_there_in_order_of_how_much_they_tell() -> N
         "validation",
         "identity",
         "ownership",
+        "promise",
         "rollback",
         "cleanup",
         "liveness",
@@ -489,6 +491,7 @@ class TestLiveness:
 ids = st.sampled_from(["1", "2", "3"])
 people = st.sampled_from(["alice", "bob", ""])
 some_facts = st.one_of(
+    st.builds(Broken, ids, ids),
     st.builds(Sent, ids, people, st.sampled_from([*LIFE_CYCLE, ""]), ids),
     st.builds(Delivered, ids, people, ids),
     st.builds(Dropped, ids, ids),
@@ -502,6 +505,23 @@ some_facts = st.one_of(
     st.builds(Total, ids, st.integers(0, 2)),
 )
 labels = st.sampled_from(["alice.1", "bob.1", ""])
+
+
+class TestPromise:
+    def test_a_broken_promise_is_told_with_what_was_seen(self) -> None:
+        finding = only(execution(by("bob.1", Broken("all is free", "1 of 2"))), "promise")
+        assert finding.message == "all is free: 1 of 2 (in bob.1)"
+        assert (finding.user, finding.label, finding.operation) == ("bob", "bob.1", "read")
+        assert finding.evidence == {"promise": "all is free", "why": "1 of 2"}
+
+    def test_one_promise_broken_again_in_one_operation_is_one_finding(self) -> None:
+        twice = by("bob.1", Broken("all is free", "1 of 2"), Broken("all is free", "0 of 2"))
+        assert len(judge(execution(twice))) == 1
+        other = by("bob.1", Broken("all are served", "1 waits"))
+        assert len(judge(execution(twice, other))) == 2
+
+    def test_a_promise_that_nobody_saw_broken_is_silent(self) -> None:
+        assert judge(execution(by("bob.1", Used("units", 2, 2)))) == ()
 
 
 @given(

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.network_targets import TARGETS
+from benchmarks.network_targets import NEEDED, TARGETS
 from isomodel import io, observe, operation
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.random import RandomWalk
@@ -26,14 +26,6 @@ from isomodel.targets.declare import TargetSpec, spec_of
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Operation, Scenario
 from isomodel.values.schedule import Fault, FaultKind
-
-NEEDED = {
-    "websockets": ("websockets",),
-    "redis": ("redis", "fakeredis"),
-    "httpx": ("httpx", "uvicorn"),
-    "aiohttp": ("aiohttp", "uvicorn"),
-    "asyncpg": ("asyncpg",),
-}
 
 FAULTS: tuple[FaultKind, ...] = ("refuse", "reset", "split", "slow", "cancel")
 

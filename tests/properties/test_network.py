@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from isomodel import operation
 from isomodel.engine.loop import Blocked, ControlledLoop
 from isomodel.engine.network import Conditions
 from isomodel.engine.owner import OWNER, Owner, Part
@@ -21,6 +22,10 @@ from isomodel.engine.portable import PortableLoop
 from isomodel.engine.stock import StockLoop
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.random import RandomWalk
+from isomodel.search.execute import execute, session
+from isomodel.targets.declare import spec_of
+from isomodel.values.errors import BadInput
+from isomodel.values.scenario import Operation, Scenario
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -842,3 +847,54 @@ def test_a_program_that_waits_for_bytes_nobody_sends_is_blocked_not_hung() -> No
 
     with pytest.raises(Blocked):
         simulate(main())
+
+
+# Servers that never end
+
+
+class ServesForEver:
+    async def start(self) -> None:
+        server = await asyncio.start_server(lambda reader, writer: None, port=7)
+        await server.serve_forever()
+
+    @operation
+    async def nothing(self, user: str) -> None:
+        pass
+
+
+class TicksForEver(ServesForEver):
+    async def start(self) -> None:
+        while True:
+            await asyncio.sleep(0.1)
+
+
+class WaitsForItsClients(ServesForEver):
+    async def start(self) -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+
+        self.server = await asyncio.start_server(serve, port=7)
+        self.client = await asyncio.open_connection("localhost", 7)
+
+    async def stop(self) -> None:
+        self.server.close()
+        await self.server.wait_closed()
+        await self.client[0].read()
+
+
+@pytest.mark.parametrize("target", [ServesForEver, TicksForEver])
+def test_a_start_that_waits_for_its_server_is_told_to_make_it_a_task(target: type) -> None:
+    operations = (Operation("alice.1", "alice", "nothing"),)
+    with session(), pytest.raises(BadInput, match=r"start never ends.*asyncio\.create_task") as it:
+        execute(spec_of(target), Scenario(operations), Default(), fidelity="stock")
+    assert "\n" not in str(it.value)
+
+
+def test_a_server_that_never_closes_is_told_to_close_its_clients_first() -> None:
+    operations = (Operation("alice.1", "alice", "nothing"),)
+    with session():
+        spec = spec_of(WaitsForItsClients)
+        told = execute(spec, Scenario(operations), Default(), fidelity="stock")
+    assert told.error.startswith("stop never ends: the server at ('127.0.0.1', 7) has 1 open")
+    assert "close the clients before it" in told.error
+    assert "\n" not in told.error

@@ -12,7 +12,7 @@ from shrinking import hunted, shrunk
 from benchmarks.toy import MINIMUM, Toy
 from isomodel import Secret, io, note, observe, operation
 from isomodel.bridges.explain import explain
-from isomodel.facts import Issued
+from isomodel.facts import Issued, Used
 from isomodel.schedulers.fifo import Default
 from isomodel.search import cases
 from isomodel.search.cases import rejudge
@@ -362,3 +362,48 @@ def test_the_least_scenarios_come_in_order_of_size_and_stay_below_it() -> None:
     assert sizes == sorted(sizes)
     assert sizes[0] == (1, 1)
     assert not list(smallest(spec, pools_of(spec), Size(1, 1, 0, 0)))
+
+
+class Halves:
+    """Fails where two tasks of one user overlap, and by a command alone that says so."""
+
+    async def start(self) -> None:
+        self.inside = 0
+
+    @operation
+    async def work(self, user: str) -> None:
+        self.inside += 1
+        note(Used("workers", self.inside, 1))
+        await io("one")
+        await io("two")
+        self.inside -= 1
+
+    @operation
+    async def rest(self, user: str) -> str:
+        await io("rest")
+        return "rested"
+
+    @operation
+    async def report(self, user: str, number: int) -> None:
+        note(Used("workers", 2, 1))
+
+
+def test_two_operations_are_tried_alone_and_another_kind_of_operation_without_a_switch() -> None:
+    spec = spec_of(Halves)
+    edits = Smaller(spec, pools_of(spec))
+    program = tuple(
+        Operation(f"alice.{n}", "alice", name, {}, n > 1)
+        for n, name in enumerate(("work", "work", "rest"), 1)
+    )
+    pairs = [[o.name for o in each.operations] for each in edits.pairs(Scenario(program))]
+    assert ["work", "work"] in pairs
+    assert all(len(pair) == 2 for pair in pairs)
+    others = [[o.name for o in each.operations] for each in edits.exchanged(Scenario(program))]
+    assert ["report", "work", "rest"] in others
+    assert all(len(other) == 3 for other in others)
+
+
+def test_a_switch_gives_way_to_an_operation_that_needs_none() -> None:
+    case = shrunk(Halves, 0)
+    assert case.finding.property == "limits"
+    assert case.size == Size(1, 1, 0, 0)

@@ -177,6 +177,50 @@ def test_calling_back_from_a_thread_is_refused_by_name() -> None:
     assert [issue.source for issue in loop.uncontrolled] == ["trio.from_thread"]
 
 
+def test_calls_from_elsewhere_come_soon_and_idempotent_ones_once() -> None:
+    async def main() -> list[str]:
+        log: list[str] = []
+        token = trio.lowlevel.current_trio_token()
+        token.run_sync_soon(log.append, "soon")
+        token.run_sync_soon(log.append, "once", idempotent=True)
+        token.run_sync_soon(log.append, "once", idempotent=True)
+        await trio.to_thread.run_sync(token.run_sync_soon, log.append, "from a thread")
+        await trio.sleep(1)
+        return log
+
+    assert ran(main) == ["soon", "once", "from a thread"]
+
+
+def test_trio_may_be_run_anew_in_a_worker_thread() -> None:
+    async def inner() -> int:
+        with trio.CancelScope():
+            await trio.lowlevel.checkpoint()
+        return 3
+
+    async def main() -> int:
+        return await trio.to_thread.run_sync(trio.run, inner)
+
+    assert ran(main) == 3
+
+
+def test_the_programs_own_instruments_are_told() -> None:
+    class Counts(trio.abc.Instrument):
+        steps = 0
+
+        def after_task_step(self, task: Any) -> None:
+            self.steps += 1
+
+    async def main() -> int:
+        counts = Counts()
+        trio.lowlevel.add_instrument(counts)
+        await trio.lowlevel.checkpoint()
+        trio.lowlevel.remove_instrument(counts)
+        await trio.lowlevel.checkpoint()
+        return counts.steps
+
+    assert ran(main) == 1
+
+
 def test_real_io_is_refused_by_name() -> None:
     async def main() -> None:
         await trio.lowlevel.wait_readable(0)
@@ -215,8 +259,11 @@ CURRENT: contextvars.ContextVar[str] = contextvars.ContextVar("current", default
 
 
 def test_tasks_have_names_that_stay_the_same_and_the_context_of_their_nursery() -> None:
+    seen = []
+
     async def child() -> None:
         await io()
+        seen.append(CURRENT.get())
 
     async def main() -> None:
         CURRENT.set("me")
@@ -233,6 +280,7 @@ def test_tasks_have_names_that_stay_the_same_and_the_context_of_their_nursery() 
         "main/child#2",
         "main/child#3",
     ]
+    assert seen == ["me"] * 3
 
 
 # What ends an execution

@@ -143,8 +143,8 @@ class Machine:
 class Writing(StockTrio):
     """Writes down the batches: what came in before each, at what time it ran, and which way."""
 
-    def _begin(self) -> None:
-        super()._begin()
+    def __init__(self, scheduler: Any, **options: Any) -> None:
+        super().__init__(scheduler, **options)
         self.batches: list[Any] = []
         self._came: list[str] = []
 

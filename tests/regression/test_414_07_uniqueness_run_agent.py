@@ -1,6 +1,6 @@
 """414-07: check-then-act race in a factory: duplicate ids, limits exceeded.
 
-uniqueness: agent id agent-1 was issued twice: in alice.2, and again in alice.1.
+uniqueness: agent id agent-1 was issued twice: in alice.1, and again in alice.2.
 
 1 user, 2 operations, 1 switch, no fault; found under stock: only orders the stock asyncio loop
 can produce.
@@ -21,8 +21,8 @@ STORY = Story(
         beside("alice.2", "run_agent", task="alice's-secret-2-c14a0d09"),
     ],
     schedule=[
-        # When alice.1 has taken 1 step, alice.2 starts, too.
-        switch(after="alice.1", step=1, to="alice.2 start 0", nth=1),
+        # When alice.2 has taken 3 steps, the put of alice.1 arrives.
+        switch(after="alice.2", step=3, to="alice.1 put 0"),
     ],
 )
 

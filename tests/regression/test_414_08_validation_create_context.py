@@ -1,6 +1,6 @@
 """414-08: validation is skipped under load.
 
-validation: '' was accepted as a user_id, which it is not.
+validation: 'placeholder' was accepted as a user_id, which it is not.
 
 1 user, 2 operations, 1 switch, no fault; found under stock: only orders the stock asyncio loop
 can produce.
@@ -16,13 +16,14 @@ STORY = Story(
     at="create_context",
     defects=["414-08"],
     fidelity="stock",
+    seed=3734053981,
     operations=[
-        do("alice.1", "transfer", amount=1),
-        beside("alice.2", "create_context", user_id=""),
+        do("alice.1", "transfer", amount=2),
+        beside("alice.2", "create_context", user_id="placeholder", tag="alice's-secret-2-c14a0d09"),
     ],
     schedule=[
-        # First, alice.2 starts, too.
-        switch(after="", step=0, to="alice.2 start 0", nth=1),
+        # When alice.1 has taken 1 step, alice.2 starts.
+        switch(after="alice.1", step=1, to="alice.2 start 0"),
     ],
 )
 

@@ -9,7 +9,7 @@ from hypothesis import settings
 
 from isomodel.bridges.options import OPTIONS
 from isomodel.search import cases
-from isomodel.targets.factory.defects import DEFECTS
+from isomodel.targets.factory.defects_414 import OF_THE_ISSUE
 from isomodel.targets.factory.target import FactoryLayer
 from isomodel.testing import machine
 from isomodel.values.errors import Violated
@@ -19,7 +19,7 @@ SECONDS = max(120, 3 * TestFactoryLayer.settings.max_examples)
 TestFactoryLayer = pytest.mark.timeout(SECONDS)(TestFactoryLayer)
 
 
-@pytest.mark.parametrize("defect", DEFECTS)
+@pytest.mark.parametrize("defect", [each.id for each in OF_THE_ISSUE])
 def test_the_machine_fails_where_a_defect_is_armed(
     defect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,14 +64,15 @@ def _to_follow(size: Size) -> tuple[int, Size]:
 
 def _counterexamples(spec: TargetSpec, defect: str, wanted: str) -> Iterator[Case]:
     oracles: Oracles = "noninterference" if wanted == "noninterference" else "invariants"
+    minimum = DEFECTS[defect].minimum[wanted]
     explorer = Explorer(
         spec,
         seed=1,
         fidelities=("stock",),
         armed=(defect,),
         oracles=oracles,
-        users=USERS,
-        operations=OPERATIONS,
+        users=max(USERS, minimum.users),
+        operations=max(OPERATIONS, minimum.operations),
     )
     shrinker = Shrinker(spec, (defect,))
     found = 0

@@ -79,6 +79,12 @@ class _Telling:
             for position, step in enumerate(execution.trace)
             if step.what == "step"
         }
+        self._stopped: dict[tuple[str, int], str] = {}
+        counted: dict[str, int] = {}
+        for step in execution.trace:
+            if step.what == "step" and step.where:
+                self._stopped[step.task, counted.get(step.task, 0)] = step.where
+                counted[step.task] = counted.get(step.task, 0) + 1
         self._steps: dict[str, int] = {}
         self._io: dict[str, int] = {}
         self._network: dict[str, int] = {}
@@ -126,6 +132,8 @@ class _Telling:
             if choice.to.partition(" ")[2].startswith(("cancel ", "jump ")):
                 continue
             when = f"after step {number} of {task}" if task else "at first"
+            stopped = self._stopped.get((task, number))
+            when += f", at {stopped}" if stopped else ""
             too = ", too" if choice.nth and choice.to != "go on" else ""
             yield Row("", f"{when}: {happens(choice.to)}{too}")
 

@@ -52,6 +52,7 @@ def write(case: Case, folder: Path, *, title: str = "") -> Path:
 def slug(case: Case) -> str:
     """What is broken, as part of a module's name: ``414_09_no_leaked_secret_run_agent``."""
     what = "+".join(case.armed) or _snake(case.target.rpartition(":")[2])
+    what += f" {case.runtime}" * (case.runtime != "asyncio")
     words = f"{what} {case.finding.property} {_snake(case.finding.operation)}".lower()
     return re.sub(r"[^a-z0-9]+", "_", words).strip("_")[:80]
 

@@ -16,6 +16,8 @@ from isomodel.values.schedule import (
     Switch,
 )
 
+_OF_THREADS = "threads interrupted only before accesses of the target's own code, and at locks"
+
 _ORDERS: dict[RuntimeName, dict[Fidelity, str]] = {
     "asyncio": {
         "stock": "only orders the stock asyncio loop can produce",
@@ -24,6 +26,10 @@ _ORDERS: dict[RuntimeName, dict[Fidelity, str]] = {
     "trio": {
         "stock": "on trio, only orders its own loop can produce",
         "portable": "on trio, any runnable task next, as its documentation allows",
+    },
+    "threads": {
+        "stock": _OF_THREADS,
+        "portable": _OF_THREADS,
     },
 }
 
@@ -77,8 +83,10 @@ def outcome(kind: str, value: Any, width: int = 60) -> str:
     """How an operation or a final check ended."""
     if kind == "hang":
         return "never ends"
-    if kind == "info":
+    if kind == "info" and _is_given_up(value):
         return "cancelled"
+    if kind == "info":
+        return shorten(f"{outcome('fail', value, width)} (done or not)", width)
     if kind == "fail":
         error = value if isinstance(value, dict) else {"error": "error", "message": value}
         message = f": {error['message']}" if error.get("message") else ""
@@ -86,6 +94,11 @@ def outcome(kind: str, value: Any, width: int = 60) -> str:
     if isinstance(value, dict) and set(value) == {"handle"}:
         return f"a {value['handle']}"
     return shown(value, width)
+
+
+def _is_given_up(value: Any) -> bool:
+    given_up = ("CancelledError", "TimeoutError")
+    return not isinstance(value, dict) or value.get("error") in given_up
 
 
 def shorten(text: str, width: int) -> str:

@@ -17,7 +17,10 @@ CASES = Path(".isomodel/cases")
 PROOFS = Path(".isomodel/proofs")
 """Where journals of proofs are kept."""
 
-ALIASES = {"factory": "isomodel.targets.factory.target:FactoryLayer"}
+ALIASES = {
+    "factory": "isomodel.targets.factory.target:FactoryLayer",
+    "platform": "isomodel.targets.platform.target:Platform",
+}
 """Short names for the targets that come with isomodel."""
 
 FIDELITIES: dict[str, tuple[Fidelity, ...]] = {

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from isomodel.edges.options import CASES, FIDELITIES, duration, names, natural, positive
+from isomodel.engine.core import FORM
 from isomodel.values.errors import BadInput
 
 EXIT_CODES = (
@@ -36,7 +37,8 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    top.add_argument("--version", action="version", version=f"isomodel {version('isomodel')}")
+    installed = f"isomodel {version('isomodel')}, {FORM} core"
+    top.add_argument("--version", action="version", version=installed)
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     _hunt(_command(commands, "hunt", "search for a run in which one user reaches another", _HUNT))
     _prove(_command(commands, "prove", "run every interleaving of all small scenarios", _PROVE))

@@ -7,27 +7,15 @@ from typing import Any
 from weakref import ref
 
 from isomodel.engine.arrivals import Arrivals
-from isomodel.engine.giving_up import Boundary
 from isomodel.engine.handle import Jump, Pending
-from isomodel.engine.owner import Actor, Owner
+from isomodel.engine.owner import Actor
 from isomodel.values.schedule import Fault
-
-_loops = itertools.count()
-"""Numbers the loops of this process, so that tasks of two of them have different hashes."""
 
 
 class Actors(Arrivals):
     """The part of a runtime that knows its tasks by their names."""
 
-    __slots__ = ("_actors", "_boundaries", "_cancel_handles", "_number")
-
-    def _begin(self) -> None:
-        super()._begin()
-        self._actors: dict[str, Actor] = {}
-        self._cancel_handles: dict[Fault, Pending] = {}
-        self._boundaries: dict[Fault, Boundary] = {}
-        # only the low bits of a hash decide the order of a set, and collisions look higher
-        self._number = next(_loops) % 2**20 << 40
+    __slots__ = ()
 
     def task(self, name: str) -> Any:
         """The task of this stable name, while it exists."""
@@ -37,24 +25,6 @@ class Actors(Arrivals):
     def step_counts(self) -> list[tuple[str, int]]:
         """The tasks made so far but the main one, each with the steps it has taken."""
         return [(name, actor.steps) for name, actor in list(self._actors.items())[1:]]
-
-    # Making
-
-    def _new_actor(self, name: str, owner: Owner) -> Actor:
-        if not owner.root:
-            return self._enlist(f"{owner.label}/{owner.numbered(name)}", owner)
-        label = owner.numbered(name)
-        if owner.label:
-            label = f"{owner.label}/{label}"
-        return self._enlist(label, Owner(label, owner.user, owner.part))
-
-    def _enlist(self, name: str, owner: Owner) -> Actor:
-        actors = self._actors
-        if name in actors:  # two owners of one label, or a label used twice
-            name = next(n for i in itertools.count(2) if (n := f"{name}~{i}") not in actors)
-        actor = actors[name] = Actor(name, owner, self._number)
-        self._number += 1
-        return actor
 
     # Faults
 
@@ -115,11 +85,6 @@ class Actors(Arrivals):
                 task.cancel()
             elif fault in self._boundaries:
                 self._boundaries[fault].strike()
-
-    def _forget(self) -> None:
-        super()._forget()
-        self._cancel_handles.clear()
-        self._boundaries.clear()
 
 
 def _never() -> None:

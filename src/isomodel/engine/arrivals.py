@@ -5,115 +5,39 @@ Nothing here waits for the operating system: all are pending until the scheduler
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import heapq
-from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from time import sleep
 from typing import Any
 
-from isomodel.engine.handle import GoOn, Handle, Jump, Latency, Pending, Post, Timer
-from isomodel.engine.owner import OWNER, Actor, Owner, Part
-from isomodel.engine.protocol import KINDS, Scheduler
+from isomodel.engine.core import Core
+from isomodel.engine.handle import Handle, Jump, Latency, Pending, Timer
+from isomodel.engine.owner import OWNER, Owner
+from isomodel.engine.protocol import Scheduler
 from isomodel.engine.sources import active
-from isomodel.values.execution import Arrival, Issue
 from isomodel.values.scenario import operation_of
-from isomodel.values.schedule import OF_IO, Fault, FaultKind
-from isomodel.values.trace import Step
+from isomodel.values.schedule import Fault, FaultKind
 
 LONG = 60.0
 """Seconds that a slow I/O takes, and the clock jumps, at least: few time limits are longer."""
 
 
-class Arrivals:
+class Arrivals(Core):
     """The part of a runtime that knows what is pending, and asks the scheduler."""
 
-    __slots__ = (
-        "__dict__",
-        "__weakref__",
-        "_arrivals",
-        "_asks_always",
-        "_cancels",
-        "_every_choice",
-        "_overdue",
-        "_patient",
-        "_pick",
-        "_planned",
-        "_posts",
-        "_ready",
-        "_running",
-        "_scheduler",
-        "_timers",
-        "errors",
-        "fired",
-        "idles",
-        "last",
-        "log",
-        "max_steps",
-        "met",
-        "now",
-        "root",
-        "steps",
-        "trace",
-        "uncontrolled",
-    )
+    __slots__ = ("__dict__", "__weakref__")
 
     overdue_comes_next = True
     """Whether a timer that was set to no later than now runs in the next iteration for sure."""
 
-    waiter: Any
-    """What simulated I/O completes: made with ``loop``, awaited, and done when it has a result."""
-
     _serial = 0
-
-    def __init__(
-        self,
-        scheduler: Scheduler,
-        *,
-        faults: Collection[Fault] = (),
-        max_steps: int = 20_000,
-        record: bool = False,
-        every_choice: bool = False,
-    ) -> None:
-        self.max_steps = max_steps
-        self.now = 0.0
-        self.steps = 0
-        self.idles = 0
-        self.uncontrolled: list[Issue] = []
-        self.errors: list[str] = []
-        self.log: list[Arrival] | None = [] if record else None
-        self.trace: list[Step] | None = [] if record else None
-        self._running = False
-        self.root = Owner("", "", Part(""), root=True)
-        self.last = Actor("", self.root)
-        self.fired: list[Fault] = []
-        self.met: dict[Fault, None] = {}
-        self._every_choice = every_choice
-        self._asks_always = False
-        self._scheduler = scheduler
-        self._patient = not every_choice and getattr(scheduler, "patient", False)
-        self._pick = getattr(scheduler, "pick", self._choose)
-        self._planned = {fault for fault in faults if fault.kind in OF_IO}
-        self._cancels = [fault for fault in faults if fault.kind not in OF_IO]
-        self._ready: deque[Handle] = deque()
-        self._arrivals: list[Pending] = []
-        self._posts: list[Post] = []
-        self._timers: list[tuple[float, int, Timer]] = []
-        self._overdue: list[Timer] = []
-        self._begin()
-
-    def _begin(self) -> None:
-        """Make what the other parts of the loop need: an ``__init__`` in each costs far more."""
-
-    @functools.cached_property
-    def _go_on(self) -> GoOn:
-        return GoOn(self.root)
 
     @property
     def scheduler(self) -> Scheduler:
         """Who decides what happens next; may be exchanged between two calls of ``drive``."""
-        return self._scheduler
+        scheduler: Scheduler = self._scheduler
+        return scheduler
 
     @scheduler.setter
     def scheduler(self, scheduler: Scheduler) -> None:
@@ -139,10 +63,6 @@ class Arrivals:
         """Whose work is running now."""
         return OWNER.get(self.root)
 
-    def label(self) -> str:
-        """The label of the operation that is running now, "" outside any."""
-        return OWNER.get(self.root).label
-
     def arrive(
         self,
         kind: str,
@@ -164,29 +84,6 @@ class Arrivals:
         else:
             self._arrivals.append(handle)
         return handle
-
-    def io(self, name: str, latency: float, fails: type[BaseException] | None) -> Any:
-        """A future that the arrival of this I/O completes, or fails where a fault says so."""
-        future = self.waiter(loop=self)
-        owner = OWNER.get(self.root)
-        nth = owner.io_count
-        owner.io_count = nth + 1
-        if name in KINDS:
-            name = f"io {name}"
-        counts = owner.counts  # owner.count(name), of which this is the busiest caller
-        number = counts.get(name, 0)
-        counts[name] = number + 1
-        handle = Pending(complete, (future,), None, self.last, owner, name, number, future)
-        if self._planned:
-            if fails is not None and self._fails(owner, nth):
-                handle.callback = fail
-                handle.args = (future, fails(f"injected failure of {name}"))
-            latency += self._delayed(owner, nth)
-        if latency > 0:
-            self._delay(handle, latency)
-        else:
-            self._arrivals.append(handle)
-        return future
 
     def _delay(self, handle: Pending, latency: float) -> None:
         if self._every_choice:
@@ -281,11 +178,12 @@ class Arrivals:
             for _, _, timer in self._timers
         )
 
-    # Timers
+    def still_serving(self) -> str:
+        """Which servers of the simulated network have open connections, and what to do; or ""."""
+        network: Any = self.__dict__.get("network")
+        return "" if network is None else str(network.still_serving())
 
-    def time(self) -> float:
-        """Virtual time since the execution began, in seconds."""
-        return self.now
+    # Timers
 
     def _push(self, timer: Timer, when: float) -> None:
         self._serial += 1
@@ -293,37 +191,6 @@ class Arrivals:
         heapq.heappush(self._timers, (when, self._serial, timer))
 
     # Choices
-
-    def _options(self) -> list[Any]:
-        """Cancellations, arrivals (those from threads last), and the next timer."""
-        options: list[Any] = self._possible_cancels() if self._cancels else []
-        if self._arrivals:
-            options += self._live_arrivals()
-        if self._posts:
-            options += self._live_posts()
-        if self._timers:
-            options += self._offered_timers()
-        return options
-
-    def _live_arrivals(self) -> list[Pending]:
-        arrivals = self._arrivals
-        for handle in arrivals:
-            future = handle.future
-            if handle.callback is None or (future is not None and future.done()):
-                break
-        else:
-            return arrivals
-        arrivals[:] = [handle for handle in arrivals if not handle.is_off()]
-        return arrivals
-
-    def _live_posts(self) -> list[Post]:
-        for handle in self._posts[:]:
-            while handle.callback is None:
-                following = handle.line.advance()
-                if following is None:
-                    break
-                handle = following
-        return self._posts
 
     def _threads_sent(self) -> bool:
         """Where the program started real threads: give them a moment to send something."""
@@ -336,66 +203,9 @@ class Arrivals:
             sleep(0.002)
         return False
 
-    def _offered_timers(self) -> list[Timer]:
-        """The next timer; all of them for a run that repeats a recorded order."""
-        timers = self._timers
-        while timers and timers[0][2].is_off():
-            heapq.heappop(timers)
-        if not timers:
-            return []
-        if self._every_choice:
-            offered = [entry[2] for entry in sorted(timers) if not entry[2].is_off()]
-        else:
-            offered = [timers[0][2]]
-        for timer in offered:
-            timer.kind = "due" if timer.time <= self.now else "timer"
-        return offered
-
-    def _is_due(self) -> bool:
-        """Whether a timer's time has come, because another one was set to the same time."""
-        return bool(self._timers) and self._timers[0][0] <= self.now
-
     def _possible_cancels(self) -> list[Pending]:
         """The planned cancellations that are possible now, each an arrival from outside."""
         raise NotImplementedError
-
-    def _choose(self, options: list[Any]) -> int:
-        if len(options) == 1 and not self._every_choice and not self.asks_always:
-            return 0
-        index = self._scheduler.choose(options, self.last)
-        if not 0 <= index < len(options):
-            raise IndexError(f"the scheduler chose {index} of {len(options)} options")
-        return index
-
-    def _take(self, option: Pending) -> None:
-        """Let this arrival or timer happen: it is ready now."""
-        if isinstance(option, Timer):
-            self._pass_time(option)
-            if type(option) is Latency:
-                option.callback(*option.args)
-                return
-        elif option.kind == "cancel":
-            self._cancels.remove(option.args[0])
-            if type(option) is Jump:
-                self._jump(option)
-                return
-        elif type(option) is Post:
-            option.line.advance()
-        else:
-            self._arrivals.remove(option)
-        if self.log is not None:
-            self._record(option)
-        self._ready.append(option)
-
-    def _pass_time(self, until: Timer) -> None:
-        if until.time > self.now:
-            self.now = until.time
-        timers = self._timers
-        if timers[0][2] is until:
-            heapq.heappop(timers)
-        else:  # an alone run may repeat its joint run's order
-            timers[:] = [entry for entry in timers if entry[2] is not until]
-            heapq.heapify(timers)
 
     # Records
 
@@ -405,45 +215,3 @@ class Arrivals:
         mark = Pending(self.mark, (), None, self.last, owner, kind, owner.count(kind))
         if self.log is not None:
             self._record(mark)
-
-    def _record(self, handle: Pending) -> None:
-        owner = handle.owner
-        assert self.log is not None
-        self.log.append(Arrival(handle.key, owner.user, self.now, owner.part.events))
-        self._record_in_trace(handle)
-
-    def _record_in_trace(self, handle: Pending) -> None:
-        assert self.trace is not None
-        kind = "timer" if isinstance(handle, Timer) else handle.kind
-        if type(handle) is Jump:
-            kind = "jump"
-        self.trace.append(Step(self.now, handle.owner.label, f"{kind} {handle.number}"))
-
-    def _count(self, handle: Handle) -> None:
-        """Count a plain callback among the events of whoever it belongs to."""
-        if isinstance(handle, Pending):
-            handle.owner.part.events += 1
-        elif handle.context is not None:
-            owner = handle.context.get(OWNER)
-            if owner is not None:
-                owner.part.events += 1
-
-    def _forget(self) -> None:
-        """Drop all that is pending."""
-        self._ready.clear()
-        self._arrivals.clear()
-        self._posts.clear()
-        self._timers.clear()
-        self._overdue.clear()
-
-
-def complete(future: asyncio.Future[None]) -> None:
-    """What the arrival of simulated I/O does."""
-    if not future.done():
-        future.set_result(None)
-
-
-def fail(future: asyncio.Future[None], error: BaseException) -> None:
-    """What it does where a fault makes it fail."""
-    if not future.done():
-        future.set_exception(error)

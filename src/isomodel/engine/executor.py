@@ -89,7 +89,7 @@ class Pool:
 class Executors(LoopArrivals):
     """The part of the loop that stands in for threads."""
 
-    __slots__ = ("_thread",)
+    __slots__ = ()
 
     threads_run = False
     """Whether threads run beside this loop, instead of being stood in for."""
@@ -97,10 +97,6 @@ class Executors(LoopArrivals):
     _line: Line | None = None
     _futures = 0
     _default_executor: Any = None
-
-    def _begin(self) -> None:
-        super()._begin()
-        self._thread = threading.get_ident()
 
     @functools.cached_property
     def _lines(self) -> dict[int, Line]:

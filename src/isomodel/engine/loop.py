@@ -15,17 +15,15 @@ import asyncio
 import contextlib
 import contextvars
 import functools
-import sys
 import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
-from isomodel.engine import anyio_threads
-from isomodel.engine.handle import Handle
+from isomodel.engine import anyio_scopes, anyio_threads
+from isomodel.engine.core import Blocked, OutOfSteps
 from isomodel.engine.network import Network
-from isomodel.engine.owner import OWNER, Owner, name_for
+from isomodel.engine.owner import OWNER, Owner, Serving, name_for
 from isomodel.engine.refusals import NotSimulated
-from isomodel.engine.runtime import Blocked, OutOfSteps
 from isomodel.engine.tasks import Tasks
 from isomodel.values.execution import Issue
 from isomodel.values.facts import Fact
@@ -34,10 +32,6 @@ from isomodel.values.scenario import SERVER
 __all__ = ["Blocked", "ControlledLoop", "NotSimulated", "OutOfSteps"]
 
 copy_context = contextvars.copy_context
-
-FAIR = 100
-"""How many turns something may wait while others go on: no arrival keeps a program waiting for
-ever that looks for it again and again (``while not ready: await asyncio.sleep(0)``)."""
 
 
 class ControlledLoop(Tasks):
@@ -63,19 +57,6 @@ class ControlledLoop(Tasks):
     def _asyncgens(self) -> dict[int, weakref.ref[Any]]:
         return {}
 
-    def call_soon(  # type: ignore[override]
-        self,
-        callback: Callable[..., object],
-        *args: Any,
-        context: contextvars.Context | None = None,
-    ) -> Handle:
-        handle = Handle(callback, args, context if context is not None else copy_context())
-        self._ready.append(handle)
-        return handle
-
-    def create_future(self) -> asyncio.Future[Any]:
-        return asyncio.Future(loop=self)
-
     get_debug: Any = bool
     """False; the C code asks once for every task and future, and calls no frame for this."""
 
@@ -83,9 +64,6 @@ class ControlledLoop(Tasks):
         pass
 
     # Its life
-
-    def is_running(self) -> bool:
-        return self._running
 
     def is_closed(self) -> bool:
         return self._closed
@@ -128,19 +106,10 @@ class ControlledLoop(Tasks):
         finally:
             self._leave(*outside)
 
-    def _enter(self) -> tuple[Any, Any]:
-        """Become the running loop, whose asynchronous generators are its own; what was before."""
-        outside = asyncio._get_running_loop(), sys.get_asyncgen_hooks()
-        sys.set_asyncgen_hooks(self._asyncgen_begins, self._asyncgen_dropped)
-        asyncio._set_running_loop(self)
-        self._running = True
+    def _adopt_anyio(self) -> None:
+        """What anyio would do outside the loop's control, it does under it."""
         anyio_threads.adopt()
-        return outside
-
-    def _leave(self, loop: Any, hooks: Any) -> None:
-        self._running = False
-        asyncio._set_running_loop(loop)
-        sys.set_asyncgen_hooks(*hooks)
+        anyio_scopes.adopt()
 
     def run(self, main: Coroutine[Any, Any, Any]) -> Any:
         """Run ``main`` to its end; returns its result or raises what it raised.
@@ -163,10 +132,6 @@ class ControlledLoop(Tasks):
 
     def _busy(self) -> bool:
         return bool(self._ready or self._overdue or self._live_arrivals() or self._live_posts())
-
-    def drive(self, done: Callable[[], bool]) -> None:
-        """Run until ``done()``; raises Blocked or OutOfSteps."""
-        raise NotImplementedError
 
     # For runners that are given this loop: asyncio.Runner, anyio, pytest-asyncio
 
@@ -222,30 +187,25 @@ class ControlledLoop(Tasks):
     # Servers at the other end of simulated connections
 
     @functools.cached_property
-    def _serving(self) -> dict[str, Owner]:
+    def _faces(self) -> dict[str, Owner]:
         return {}
 
-    def server_for(self, owner: Owner) -> Owner:
-        """Whose the work of a server is on a connection that ``owner`` has made.
-
-        It is an owner of its own, so that what a user does and what is done for it are numbered
-        apart; one for each connection, as it turns to others.
-        """
-        server = Owner("", "", owner.part)
+    def server_for(self, owner: Owner) -> Serving:
+        """Whose the work of a server is on a connection that ``owner`` has made."""
+        server = Serving("", "", owner.part, root=True)
         self.turn(server, owner)
         return server
 
-    def turn(self, server: Owner, owner: Owner) -> None:
-        """From now on the server's work on this connection is for ``owner``."""
-        former = self._serving.get(server.label)
-        if former is not None:
-            former.io_count = server.io_count
+    def turn(self, server: Serving, owner: Owner) -> None:
+        """From now on the server's work on this connection is for ``owner``.
+
+        What a user does and what is done for it are numbered apart.
+        """
         label = SERVER + owner.label
-        face = self._serving.get(label)
+        face = self._faces.get(label)
         if face is None:
-            face = self._serving[label] = Owner(label, owner.user, owner.part, counts={})
-        server.label, server.user, server.part = face.label, face.user, face.part
-        server.counts, server.io_count = face.counts, face.io_count
+            face = self._faces[label] = Owner(label, owner.user, owner.part)
+        server.turn(face)
 
     def be(self, owner: Owner) -> None:
         """From now on what runs in the present context is the work of ``owner``."""
@@ -280,20 +240,6 @@ class ControlledLoop(Tasks):
 
     def get_exception_handler(self) -> Any:
         return self._exception_handler
-
-    def _run_handle(self, handle: Handle) -> None:
-        callback, args, context = handle.callback, handle.args, handle.context
-        try:
-            if context is None:
-                callback(*args)
-            elif len(args) == 1:  # nearly always, and unpacking is slow
-                context.run(callback, args[0])
-            else:
-                context.run(callback, *args)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:
-            self._failed(callback, error)
 
     def _failed(self, callback: Any, error: BaseException) -> None:
         self.call_exception_handler(

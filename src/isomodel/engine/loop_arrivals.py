@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import contextvars
-from asyncio import Future
 from collections.abc import Callable
 from typing import Any
 
@@ -17,12 +16,10 @@ from isomodel.engine.refusals import NoRealIO
 copy_context = contextvars.copy_context
 
 
-class LoopArrivals(Actors, NoRealIO):
+class LoopArrivals(Actors, NoRealIO):  # type: ignore[misc]
     """The part of the loop that makes arrivals and timers."""
 
     __slots__ = ()
-
-    waiter = Future
 
     def call_later(  # type: ignore[override]
         self,

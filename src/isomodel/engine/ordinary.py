@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from isomodel.engine import anyio_threads
+from isomodel.engine import anyio_scopes, anyio_threads
 from isomodel.engine.handle import Jump, Latency, Pending, Post, Timer
 from isomodel.engine.loop import Blocked, ControlledLoop, OutOfSteps
 from isomodel.engine.owner import OWNER, name_for, task_of
@@ -103,7 +103,7 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
     """
 
     call_exception_handler = ControlledLoop.call_exception_handler
-    create_task = ControlledLoop.create_task  # type: ignore[assignment]
+    create_task = ControlledLoop.create_task
     call_soon_threadsafe = ControlledLoop.call_soon_threadsafe  # type: ignore[assignment]
     run_in_executor = ControlledLoop.run_in_executor  # type: ignore[assignment]
     set_default_executor = ControlledLoop.set_default_executor
@@ -237,6 +237,7 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
         before = asyncio._get_running_loop()
         asyncio._set_running_loop(self)
         anyio_threads.adopt()
+        anyio_scopes.adopt()
         try:
             yield
         finally:

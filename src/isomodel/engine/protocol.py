@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from isomodel.engine.owner import Actor, Owner
+from isomodel.engine.core import KINDS, Actor, Owner
 
-KINDS = frozenset(("go on", "step", "cancel", "timer", "due"))
-"""Kinds that mean something to a scheduler; every other one is that of an ordinary arrival."""
+__all__ = ["KINDS", "Option", "Scheduler", "default", "is_switch"]
 
 
 class Option(Protocol):

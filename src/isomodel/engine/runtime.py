@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextvars import Context
 from typing import Any, Protocol
 
+from isomodel.engine.core import Blocked, OutOfSteps
 from isomodel.engine.giving_up import Boundary
 from isomodel.engine.owner import Actor, Owner
 from isomodel.engine.protocol import Scheduler
@@ -20,16 +21,10 @@ from isomodel.values.facts import Fact
 from isomodel.values.schedule import Fault
 from isomodel.values.trace import Step
 
+__all__ = ["Blocked", "Cancelled", "Crashed", "Doing", "OutOfSteps", "Runtime"]
+
 Cancelled = asyncio.CancelledError
 """What ``Doing.result`` raises of a task that was cancelled, whatever its library calls that."""
-
-
-class OutOfSteps(Exception):
-    """The execution took more steps than it was allowed."""
-
-
-class Blocked(Exception):
-    """Nothing can ever happen again, and the execution is not over; tells where tasks wait."""
 
 
 class Crashed(Exception):
@@ -94,6 +89,9 @@ class Runtime(Protocol):
     @property
     def in_task(self) -> Callable[[], object]:
         """Tells whether a task is taking a step: the answer is None where none is."""
+
+    def still_serving(self) -> str:
+        """Which servers of the simulated network have open connections, and what to do; or ""."""
 
     # Whose work it is
 

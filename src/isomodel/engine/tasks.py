@@ -15,9 +15,6 @@ from isomodel.engine.giving_up import Boundary, boundary_for
 from isomodel.engine.owner import OWNER, Actor, ControlledTask, Owner, name_for
 from isomodel.engine.waiting import frames
 
-_new: Any = ControlledTask.__new__
-_init: Any = ControlledTask.__init__
-
 _eager_factory: Any = getattr(asyncio, "eager_task_factory", None)
 
 
@@ -26,37 +23,7 @@ class Tasks(Executors):
 
     __slots__ = ()
 
-    _task_factory: Any = None
     _foreign: weakref.WeakKeyDictionary[asyncio.Task[Any], Actor] | None = None
-
-    def create_task(
-        self,
-        coro: Any,
-        *,
-        name: str | None = None,
-        context: contextvars.Context | None = None,
-        **options: Any,
-    ) -> Any:
-        owner = OWNER.get(self.root)
-        if context is not None:
-            owner = _owner_in(context, owner)
-        elif not owner.root and self._task_factory is None:  # the usual case, the short way
-            actor = self._enlist(f"{owner.label}/{owner.numbered(name_for(coro))}", owner)
-            task: ControlledTask = _new(ControlledTask)
-            task.actor = actor
-            actor.reference = ref(task)
-            if options:
-                _init(task, coro, loop=self, name=name or actor.name, **options)
-            else:
-                _init(task, coro, loop=self, name=name or actor.name)
-            return task
-        actor = self._new_actor(name_for(coro), owner)
-        if actor.owner is not owner and context is None:
-            context = contextvars.copy_context()
-            context.run(OWNER.set, actor.owner)
-        if self._task_factory is not None:
-            return self._manufacture(coro, actor, name or actor.name, context, options)
-        return self._make(coro, actor, name or actor.name, context, options)
 
     def start(
         self, coro: Any, owner: Owner, context: contextvars.Context | None = None
@@ -79,15 +46,6 @@ class Tasks(Executors):
     def get_task_factory(self) -> Any:
         return self._task_factory
 
-    def pending_tasks(self) -> list[asyncio.Task[Any]]:
-        """Tasks that are not done, in the order in which they were made."""
-        pending = []
-        for actor in self._actors.values():
-            task = actor.reference()
-            if task is not None and not task.done():
-                pending.append(task)
-        return pending
-
     def pending(self) -> list[str]:
         """The names of the tasks that are not done, in the order in which they were made."""
         return [self.name_of(task) for task in self.pending_tasks()]
@@ -105,19 +63,24 @@ class Tasks(Executors):
 
     # Making
 
-    def _make(
+    def _create_task_with(
         self,
         coro: Any,
-        actor: Actor,
-        name: str,
+        name: str | None,
         context: contextvars.Context | None,
         options: dict[str, Any],
-    ) -> ControlledTask:
-        task: ControlledTask = _new(ControlledTask)
-        task.actor = actor
-        actor.reference = ref(task)
-        _init(task, coro, loop=self, name=name, context=context, **options)
-        return task
+        owner: Owner,
+    ) -> Any:
+        """A task in a context of its own, with options, or made by the program's factory."""
+        if context is not None:
+            owner = _owner_in(context, owner)
+        actor = self._new_actor(name_for(coro), owner)
+        if actor.owner is not owner and context is None:
+            context = contextvars.copy_context()
+            context.run(OWNER.set, actor.owner)
+        if self._task_factory is not None:
+            return self._manufacture(coro, actor, name or actor.name, context, options)
+        return self._make(coro, actor, name or actor.name, context, options)
 
     def _manufacture(
         self,

@@ -13,6 +13,7 @@ _AWAITED = ("cr_await", "ag_await", "gi_yieldfrom")
 _OURS = (
     "isomodel/search/run.py",
     "isomodel/engine/giving_up.py",
+    "isomodel/engine/threads/target.py",
     "isomodel/engine/trio/tasks.py",
     "trio/_core/_traps.py",
 )

@@ -6,13 +6,14 @@ where I/O only waits and the rest does nothing: the same code can run live.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import sys
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
+from isomodel.engine.core import here, io
 from isomodel.values.facts import Fact
+
+__all__ = ["World", "acting_as", "current", "enter", "io", "note", "watch"]
 
 
 class World(Protocol):
@@ -31,41 +32,23 @@ class World(Protocol):
         """Make ``user`` the owner of what starts inside the block."""
 
 
-_current: World | None = None
-
-
 def current() -> World | None:
     """The controlled execution under way in this process, if any."""
-    return _current
+    world: World | None = here.world
+    return world
 
 
 def enter(world: World | None) -> World | None:
     """Make ``world`` the current execution; returns the one before it, to be entered again."""
-    global _current
-    before, _current = _current, world
+    before: World | None = here.world
+    here.world = world
     return before
-
-
-def io(
-    name: str = "io", *, latency: float = 0.0, fails: type[BaseException] | None = None
-) -> Awaitable[None]:
-    """Wait for simulated I/O: ``await isomodel.io("query")``.
-
-    When it arrives is the scheduler's choice, never before ``latency`` seconds of virtual time.
-    With ``fails`` a fault may make it raise that exception instead.
-    """
-    if _current is not None:
-        return _current.io(name, latency, fails)
-    trio: Any = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_task():
-        return trio.sleep(latency)  # type: ignore[no-any-return]
-    return asyncio.sleep(latency)
 
 
 def note(fact: Fact) -> None:
     """Report a fact about the system's inside to the invariants (see ``isomodel.facts``)."""
-    if _current is not None:
-        _current.note(fact)
+    if here.world is not None:
+        here.world.note(fact)
 
 
 def watch(thing: Any, what: str) -> None:
@@ -73,12 +56,12 @@ def watch(thing: Any, what: str) -> None:
 
     ``what`` names it in the report. Only a weak reference is kept.
     """
-    if _current is not None:
-        _current.watch(thing, what)
+    if here.world is not None:
+        here.world.watch(thing, what)
 
 
 def acting_as(user: str) -> contextlib.AbstractContextManager[None]:
     """Declare the owner of background work: tasks and I/O started in the block are ``user``'s."""
-    if _current is not None:
-        return _current.acting_as(user)
+    if here.world is not None:
+        return here.world.acting_as(user)  # type: ignore[no-any-return]
     return contextlib.nullcontext()

@@ -11,6 +11,7 @@ from isomodel.oracles.leaked_secret import NO_LEAKED_SECRET
 from isomodel.oracles.limits import LIMITS
 from isomodel.oracles.liveness import LIVENESS
 from isomodel.oracles.ownership import OWNERSHIP
+from isomodel.oracles.promise import PROMISE
 from isomodel.oracles.protocol import Invariant
 from isomodel.oracles.rollback import ROLLBACK
 from isomodel.oracles.shared_state import NO_SHARED_STATE
@@ -30,6 +31,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     VALIDATION,
     IDENTITY,
     OWNERSHIP,
+    PROMISE,
     ROLLBACK,
     CLEANUP,
     LIVENESS,

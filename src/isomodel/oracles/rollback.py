@@ -62,11 +62,17 @@ def _findings_of_states(execution: Execution) -> list[Finding]:
     if not execution.rollbacks:
         return []
     ended = ends(execution)
-    committed = [noted.label for fact, noted in facts(execution, Ended) if fact.how == "commit"]
+    commits = [noted for fact, noted in facts(execution, Ended) if fact.how == "commit"]
+    committed = {noted.label for noted in commits}
+    by_servers = {noted.user for noted in commits if not noted.label}
     found = []
     for item in execution.rollbacks:
         end = ended.get(item.label)
-        unknown = end is not None and end.kind == "info" and item.label in committed
+        unknown = (
+            end is not None
+            and end.kind == "info"
+            and (item.label in committed or item.user in by_servers)
+        )
         if item.before != item.after and not unknown:
             found.append(
                 Finding(

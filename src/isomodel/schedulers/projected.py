@@ -27,8 +27,19 @@ class Projected:
         self._set_clock = set_clock
         self._previous = 0
         self._events = 0
+        self._alone_since = 0
         self.skipped = 0
         self.extra = 0
+
+    def linger(self) -> None:
+        """All operations are over; the clock may have gone on jointly, as long as others acted."""
+        self._alone_since = self.extra
+
+    def is_over(self) -> bool:
+        """Whether nothing of the part's own is left that came jointly, or what comes did not."""
+        if self.extra > self._alone_since:
+            return True
+        return not any(arrival.user for arrival in self._arrivals)
 
     @property
     def diverged(self) -> int:
@@ -39,6 +50,11 @@ class Projected:
         """The option that came next in the joint run."""
         pending = {option.key: index for index, option in enumerate(options)}
         go_on = pending.get("go on")
+        loop = pending.get("loop step")
+        if loop is not None and self._arrivals and self._arrivals[0].key not in pending:
+            return (
+                loop  # where operations run in threads: it is the loop that what comes arrives on
+            )
         if go_on is None:
             helper = self._helper(options, pending)
             if helper is not None:

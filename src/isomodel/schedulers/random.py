@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from isomodel.engine.core import Numbers
 from isomodel.engine.owner import Actor
 from isomodel.engine.protocol import Option
 
@@ -33,8 +34,6 @@ HASTE = (0.02, 0.02, 0.1, 0.3)
 DUE = 0.5
 """Probability that a timer that is due comes at once, while work is ready."""
 
-_WORD = 2**64 - 1
-
 
 class RandomWalk:
     """A scheduler for one execution, a pure function of ``seed``.
@@ -42,68 +41,32 @@ class RandomWalk:
     ``company`` says that arrivals shall share a tick more often.
     """
 
-    __slots__ = ("_haste", "_join", "_latencies", "_state", "patient")
+    __slots__ = ("_haste", "_join", "_numbers", "patient", "pick")
 
     def __init__(self, seed: int, *, company: bool = False) -> None:
+        self._numbers = numbers = Numbers(seed)
         joins = JOIN_OF_FAULTS if company else JOIN
-        first = _following(scrambled(seed))
-        second = _following(first)
-        self._state = third = _following(second)
-        self._latencies = WALKS[first * len(WALKS) >> 64] == "latencies"
-        self._join = joins[second * len(joins) >> 64]
-        self._haste = HASTE[third * len(HASTE) >> 64]
+        latencies = WALKS[numbers.below(len(WALKS))] == "latencies"
+        self._join = joins[numbers.below(len(joins))]
+        self._haste = HASTE[numbers.below(len(HASTE))]
         self.patient = not self._join
+        self.pick = numbers.highest if latencies else numbers.any_of
+        """One of these steps and arrivals, by this execution's walk."""
 
     def choose(self, options: Sequence[Option], last: Actor) -> int:
         """One option, by this execution's walk; the timer comes last and has its own odds."""
+        draw = self._numbers.unit
         first, end = 0, len(options)
         if options[0].kind == "go on":
-            if options[-1].kind == "due" and self._draw() < DUE:
+            if options[-1].kind == "due" and draw() < DUE:
                 return end - 1
-            if self.patient or self._draw() >= self._join:
+            if self.patient or draw() >= self._join:
                 return 0
             first = 1
         if options[-1].kind == "timer":
-            if self._draw() < self._haste:
+            if draw() < self._haste:
                 return end - 1
             end -= 1
             if end <= first:
                 return 0
         return first + self.pick(options[first:end])
-
-    def pick(self, options: Sequence[Option]) -> int:
-        """One of these steps and arrivals."""
-        if not self._latencies:
-            return int(self._draw() * len(options))
-        best, highest = options[0], -1.0
-        for option in options:
-            priority = option.priority
-            if priority < 0:  # as _following, which this is the busiest caller of
-                self._state = priority = option.priority = (
-                    self._state * 6364136223846793005 + 1442695040888963407
-                ) & _WORD
-            if priority > highest:
-                best, highest = option, priority
-        return options.index(best)
-
-    def _draw(self) -> float:
-        """A number from [0, 1)."""
-        self._state = state = _following(self._state)
-        return (state >> 11) * 2.0**-53
-
-
-def _following(state: int) -> int:
-    """The next 64 bits, of which the upper ones are good enough to choose by.
-
-    A linear congruential generator (Knuth's MMIX constants): seeding the standard generator,
-    whose state is 2.5 kB, takes as long as a tenth of a small execution.
-    """
-    return (state * 6364136223846793005 + 1442695040888963407) & _WORD
-
-
-def scrambled(seed: int) -> int:
-    """64 bits that differ in half of their places for neighbouring seeds (splitmix64)."""
-    bits = (seed * 0x9E3779B97F4A7C15 + 0x9E3779B97F4A7C15) & _WORD
-    bits = ((bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
-    bits = ((bits ^ (bits >> 27)) * 0x94D049BB133111EB) & _WORD
-    return bits ^ (bits >> 31)

@@ -10,20 +10,22 @@ from isomodel.values.schedule import Switch
 
 
 class Points:
-    """Numbers the questions asked at one point: after so many steps of the task that ran last."""
+    """Numbers the questions asked at one point: after so many steps of the task that ran last.
 
-    __slots__ = ("_nth", "_point")
+    Questions at one point may be apart: where a loop runs among threads, both ask.
+    """
+
+    __slots__ = ("_asked",)
 
     def __init__(self) -> None:
-        self._point: tuple[str, int] = ("", -1)
-        self._nth = 0
+        self._asked: dict[tuple[str, int], int] = {}
 
     def at(self, last: Actor) -> tuple[str, int, int]:
         """The point of this question: task, step, number of the question there."""
         point = (last.name, last.steps)
-        self._nth = self._nth + 1 if point == self._point else 0
-        self._point = point
-        return (*point, self._nth)
+        nth = self._asked.get(point, -1) + 1
+        self._asked[point] = nth
+        return (*point, nth)
 
 
 class Replay:

@@ -10,7 +10,7 @@ import msgspec
 
 from isomodel.engine.owner import Actor
 from isomodel.engine.protocol import Option, Scheduler, default, is_switch
-from isomodel.engine.threads.crew import OUTSIDE
+from isomodel.engine.threads.members import OUTSIDE
 from isomodel.engine.waiting import frames
 from isomodel.search.observe import Observer
 from isomodel.tracking.recorder import Access, Label

@@ -18,7 +18,7 @@ from isomodel.schedulers.projected import Projected
 from isomodel.schedulers.recording import Recording
 from isomodel.schedulers.replay import Replay
 from isomodel.search.run import Around, Run
-from isomodel.search.runtimes import making
+from isomodel.search.runtimes import making, prepared
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.errors import BadInput
 from isomodel.values.execution import Arrival, Execution, Hit, Issue, Refusal
@@ -160,7 +160,8 @@ def controlled(run: Run, around: Around = contextlib.nullcontext) -> tuple[Issue
         _control.begin(run.scenario.seed, loop.time, loop.label)
         before = enter(run)
         try:
-            run.everything(around)
+            with prepared(run.spec):
+                run.everything(around)
         finally:
             enter(before)
             issues = _control.end()
@@ -181,6 +182,7 @@ def evidence(
         observations={user: tuple(seen) for user, seen in run.observations.items()},
         facts=tuple(run.facts),
         arrivals=tuple(loop.log or ()),
+        operated=run.operated,
         clocks=run.clocks(),
         refusals=tuple(run.guards.refusals) if run.guards else (),
         shared=run.shared,

@@ -22,6 +22,7 @@ from isomodel.search.judge import Judge, Judged, Oracles
 from isomodel.search.observe import Observer
 from isomodel.search.plans import Plan
 from isomodel.search.portfolio import Portfolio
+from isomodel.search.runtimes import tracker_of
 from isomodel.targets.declare import TargetSpec
 from isomodel.tracking.tracker import Tracker
 from isomodel.values.execution import Execution, Issue
@@ -36,8 +37,12 @@ AUDIT_EVERY = 250
 FRESH: Mapping[str, float] = {"walk": 0.5, "pct 2": 0.05, "pct 3": 0.05, "sticky": 0.05}
 """Policies for new scenarios, with how often each is expected to show something new."""
 
-FOLLOWING: Mapping[str, float] = {"reversal": 0.2, "order": 0.1, "mutant": 0.3}
-"""Policies that go on from an execution which did."""
+FOLLOWING: Mapping[str, float] = {"reversal": 0.2, "order": 0.1, "mutant": 0.3, "akin": 0.3}
+"""Policies that go on from an execution which did, or draw what is known to meet."""
+
+AKIN = 0.3
+"""The share of executions whose scenarios are of two kinds of operations, whatever else pays: a
+race of two operations of one user hands nothing over between users."""
 
 LOOKING = frozenset(("reversal", "mutant"))
 """Policies whose executions are always observed."""
@@ -122,7 +127,7 @@ class Explorer:
     @functools.cached_property
     def _tracker(self) -> Tracker:
         """Made when something is first observed: most hunts are over before."""
-        return Tracker((self.spec.cls,))
+        return tracker_of(self.spec)
 
     def fresh(self, index: int, policy: str = "walk") -> Draw:
         """The inputs of one execution of a new scenario: a pure function of the arguments."""
@@ -137,15 +142,16 @@ class Explorer:
         if index <= EASY:
             return self.fresh(index)
         source = random.Random(f"{self.seed}/{index}/policy")
-        policy = self._portfolio.draw(source)
-        lead = self._lead(policy, source)
+        policy = "akin" if source.random() < AKIN else self._portfolio.draw(source)
+        lead = self._lead(policy, source, self._fidelities[index % len(self._fidelities)])
         if lead is None:
             return self.fresh(index, policy if policy in FRESH else "walk")
         walk = source.getrandbits(48)
         return Draw(index, lead.scenario, lead.fidelity, lead.faults, walk, policy, lead.holds)
 
-    def _lead(self, policy: str, source: random.Random) -> Lead | None:
-        ways = {
+    def _lead(self, policy: str, source: random.Random, fidelity: Fidelity) -> Lead | None:
+        ways: Mapping[str, Callable[[random.Random], Lead | None]] = {
+            "akin": functools.partial(self._feedback.akin, fidelity),
             "reversal": self._feedback.reversal,
             "order": self._feedback.order,
             "mutant": self._feedback.mutant,

@@ -5,7 +5,8 @@ after step m of one operation of one user touched something, step n of another u
 did. Which operations, which steps, in which order, but not which users and not which scenario: so
 the number of hand-overs is bounded, and a hunt comes to know most of them. An execution that
 showed a new one is worth going on from, in three ways: with one hand-over turned around, with all
-that conflicts in some other order, and with a scenario a little larger.
+that conflicts in some other order, and with a scenario a little larger. What operations touched
+also says which of them are worth putting into one scenario (``affinity``).
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from typing import NamedTuple
 import msgspec
 
 from isomodel.schedulers.held import Event, Hold
+from isomodel.search.affinity import Affinity
 from isomodel.search.conflicts import Conflict, Touch, conflicts
 from isomodel.search.frontier import Frontier
-from isomodel.search.generate import Generator
+from isomodel.search.generate import MORE_AFTER, Generator
 from isomodel.values.scenario import Scenario, operation_of
 from isomodel.values.schedule import Fault, Fidelity
 
@@ -52,6 +54,7 @@ class Feedback:
 
     def __init__(self, generator: Generator) -> None:
         self._generator = generator
+        self._affinity = Affinity()
         self._seen: set[tuple[Kind, Kind]] = set()
         self._tried: dict[tuple[Kind, Kind], int] = {}
         self._leads: dict[bytes, tuple[Lead, Frontier]] = {}
@@ -64,6 +67,7 @@ class Feedback:
 
     def learn(self, lead: Lead, touches: Sequence[Touch]) -> bool:
         """Take note of an execution; whether it showed a new kind of hand-over."""
+        self._affinity.learn(lead.scenario, touches)
         new = False
         place = msgspec.structs.replace(lead, holds=())
         name = msgspec.json.encode(place)
@@ -105,6 +109,15 @@ class Feedback:
         if source.random() < 0.3:
             faults = self._generator.faults(scenario, source)
         return Lead(scenario, lead.fidelity, faults)
+
+    def akin(self, fidelity: Fidelity, source: random.Random) -> Lead:
+        """A new scenario of two kinds of operations, which were seen to meet if any were."""
+        names = self._generator.names
+        one = source.choice(names)
+        other = self._affinity.partner(one, names, source)
+        scenario = self._generator.scenario(source, (one, other))
+        faults = self._generator.faults(scenario, source, MORE_AFTER, self._affinity.steps)
+        return Lead(scenario, fidelity, faults)
 
     def order(self, source: random.Random) -> Lead | None:
         """An execution again, with all that conflicts in it in some other order."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -87,6 +87,10 @@ MORE_AFTER = 100
 """Executions of a hunt after which they may have one more fault: few faults come first."""
 
 
+BESIDE, CLOSE = 0.25, 0.5
+"""How often an operation starts beside the one before; the same where few kinds are to meet."""
+
+
 class Generator:
     """Draws scenarios and faults for one target.
 
@@ -110,15 +114,24 @@ class Generator:
         self._makers = {o.makes: o.name for o in spec.operations.values() if o.makes}
         self._names = sorted(spec.operations)
 
-    def scenario(self, draw: random.Random) -> Scenario:
-        """A scenario with at least two users, where the target allows two."""
+    @property
+    def names(self) -> list[str]:
+        """The kinds of operations there are."""
+        return self._names
+
+    def scenario(self, draw: random.Random, kinds: Sequence[str] = ()) -> Scenario:
+        """A scenario with at least two users, where the target allows two.
+
+        Of these ``kinds`` of operations, side by side more often, where any are given.
+        """
         most = self._most_users
         count = 2 if most == 2 or draw.random() < 0.7 else draw.randint(min(2, most), most)
         users = USERS[: max(1, min(count, most))]
-        kinds = draw.sample(self._names, min(len(self._names), draw.randint(1, 4)))
+        beside = CLOSE if kinds else BESIDE
+        kinds = kinds or draw.sample(self._names, min(len(self._names), draw.randint(1, 4)))
         operations: list[Operation] = []
         for user in users:
-            operations += self._program(user, kinds, draw, len(operations))
+            operations += self._program(user, kinds, draw, beside)
         groups = tuple(
             group for group in self.spec.together if any(user in users for user in group)
         )
@@ -140,15 +153,22 @@ class Generator:
         return msgspec.structs.replace(scenario, operations=tuple(others + program))
 
     def _program(
-        self, user: str, kinds: list[str], draw: random.Random, made_before: int
+        self, user: str, kinds: Sequence[str], draw: random.Random, beside: float
     ) -> list[Operation]:
         program: list[Operation] = []
         wanted = draw.randint(1, self._most_operations)
         while len(program) < wanted:
-            self._add(program, user, draw.choice(kinds), draw)
+            self._add(program, user, draw.choice(kinds), draw, beside)
         return program
 
-    def _add(self, program: list[Operation], user: str, name: str, draw: random.Random) -> None:
+    def _add(
+        self,
+        program: list[Operation],
+        user: str,
+        name: str,
+        draw: random.Random,
+        likely: float = BESIDE,
+    ) -> None:
         """Append this operation, and before it the makers of the handles that it needs."""
         spec = self.spec.operations[name]
         arguments: dict[str, Any] = {}
@@ -156,7 +176,7 @@ class Generator:
             if argument.made:
                 maker = self._open(program, argument.made, draw)
                 if maker is None:
-                    self._add(program, user, self._makers[argument.made], draw)
+                    self._add(program, user, self._makers[argument.made], draw, likely)
                     maker = program[-1].label
                 arguments[argument.name] = {"made": maker}
         label = f"{user}.{len(program) + 1}"
@@ -165,7 +185,7 @@ class Generator:
                 arguments[argument.name] = secret_for(user, len(program) + 1)
             elif not argument.made:
                 arguments[argument.name] = draw.choice(self.pools[name, argument.name])
-        beside = bool(program) and not spec.makes and draw.random() < 0.25
+        beside = bool(program) and not spec.makes and draw.random() < likely
         if any(value == {"made": program[-1].label} for value in arguments.values() if program):
             beside = False
         program.append(Operation(label, user, name, arguments, beside))
@@ -186,13 +206,23 @@ class Generator:
         ]
         return draw.choice(labels) if labels else None
 
-    def faults(self, scenario: Scenario, draw: random.Random, index: int = 0) -> tuple[Fault, ...]:
-        """The faults of execution ``index``: none in every second one, and few more than one."""
+    def faults(
+        self,
+        scenario: Scenario,
+        draw: random.Random,
+        index: int = 0,
+        steps: Mapping[str, int] = {},
+    ) -> tuple[Fault, ...]:
+        """The faults of execution ``index``: none in every second one, and few more than one.
+
+        ``steps`` says how many steps operations take, where it is known: later ones strike nothing.
+        """
         most = min(self._most_faults, 1 + index // MORE_AFTER)
         count = 0
         while count < most and draw.random() < 0.5:
             count += 1
-        out = [fault_of(self.spec, draw.choice(scenario.operations), draw) for _ in range(count)]
+        struck = [draw.choice(scenario.operations) for _ in range(count)]
+        out = [fault_of(self.spec, each, draw, steps.get(each.name)) for each in struck]
         return tuple(dict.fromkeys(out))
 
 
@@ -209,10 +239,14 @@ def _opted(spec: TargetSpec) -> tuple[FaultKind, ...]:
     return (*scopes, *partitions)
 
 
-def fault_of(spec: TargetSpec, operation: Operation, draw: random.Random) -> Fault:
-    """A fault of one of this operation's tasks."""
+def fault_of(
+    spec: TargetSpec, operation: Operation, draw: random.Random, steps: int | None = None
+) -> Fault:
+    """A fault of one of this operation's tasks, within so many ``steps`` if that is known."""
     kind = draw.choice((*KINDS, *_opted(spec) * 3))
     task, at = operation.label, min(int(draw.expovariate(0.4)), 40)
+    if steps:
+        at %= steps
     if kind == "jump":
         at = min(at, 3)
     if kind == "cancel" and spec.cancels == "any" and draw.random() < 0.5:

@@ -48,7 +48,9 @@ def alone_of(joint: Execution, part: tuple[str, ...]) -> Alone:
     """What this part keeps of the joint run: what is its own, and what belongs to nobody."""
     return Alone(
         arrivals=tuple(
-            arrival for arrival in joint.arrivals if not arrival.user or arrival.user in part
+            arrival
+            for arrival in joint.arrivals[: joint.operated]
+            if not arrival.user or arrival.user in part
         ),
         forced={
             refusal.key: refusal

@@ -20,6 +20,7 @@ from isomodel.engine.owner import Actor, Owner, Part
 from isomodel.engine.runtime import Blocked, Cancelled, Crashed, OutOfSteps, Runtime
 from isomodel.engine.strangers import mixed
 from isomodel.schedulers.fifo import Default
+from isomodel.schedulers.projected import Projected
 from isomodel.search.world import RunWorld
 from isomodel.targets.declare import OperationSpec, TargetSpec
 from isomodel.targets.guard import Guards
@@ -29,6 +30,11 @@ from isomodel.values.execution import Leftover, Refusal, Rollback
 from isomodel.values.facts import Noted
 from isomodel.values.scenario import Operation, Scenario, made_by
 from isomodel.values.trace import Event
+
+AS_TASK = (
+    "a server that serves for ever is to be started with asyncio.create_task, not awaited, and to "
+    "be closed in stop"
+)
 
 Around = Callable[[Runtime], contextlib.AbstractContextManager[object]]
 
@@ -65,7 +71,7 @@ class Run(RunWorld):
         self.ended: str = "done"
         self.error = ""
         self._mixed = ""
-        self.ops_end = 0.0
+        self.operated = 0
         self.guards: Guards | None = None
         self._armed = armed
         self._forced = forced or {}
@@ -114,7 +120,7 @@ class Run(RunWorld):
             self.loop.last = Actor("", self.loop.root)
             self._operations()
         self.loop.scheduler = Default()
-        self.ops_end = self.loop.now
+        self.operated = len(self.loop.log or ())
         if self.ended in ("done", "deadlock"):
             with contextlib.suppress(OutOfSteps):
                 self._afterwards()
@@ -134,11 +140,13 @@ class Run(RunWorld):
             shared = getattr(self.target, "shared", None)
             resources = list(shared()) if shared is not None else []
         except Blocked:
-            raise BadInput(
-                f"{spec.name}: start never ends: {'; '.join(self.loop.waiting())}"
-            ) from None
+            chains = "; ".join(self.loop.waiting())
+            served = f"; {AS_TASK}" if "serve_forever" in chains else ""
+            raise BadInput(f"{spec.name}: start never ends: {chains}{served}") from None
         except OutOfSteps:
-            raise BadInput(f"{spec.name}: start never ends; it is busy for ever") from None
+            raise BadInput(
+                f"{spec.name}: start never ends; it is busy for ever; {AS_TASK}"
+            ) from None
         except BadInput:
             raise
         except Exception as error:
@@ -172,6 +180,8 @@ class Run(RunWorld):
             self._start_next(user)
         try:
             self.loop.drive(self._all_done)
+            if isinstance(self.loop.scheduler, Projected):
+                self._linger(self.loop.scheduler)
             self.loop.settle()
         except Blocked:
             self.waiting = self.loop.waiting()
@@ -182,6 +192,12 @@ class Run(RunWorld):
         except (SystemExit, KeyboardInterrupt, Crashed) as error:
             self.ended = "crash"
             self.error = f"{type(error).__name__}({error}) in {self.loop.last.name}"
+
+    def _linger(self, projected: Projected) -> None:
+        """Let all come that came jointly while the others were still at it: time went on."""
+        projected.linger()
+        with contextlib.suppress(Blocked):
+            self.loop.drive(projected.is_over)
 
     def _all_done(self) -> bool:
         return not self._live and not any(self._queues.values())
@@ -222,7 +238,8 @@ class Run(RunWorld):
         if arguments is None:
             return "fail", {"error": "NoHandle", "message": "its maker did not succeed"}
         try:
-            call = getattr(self.target, operation.name)(operation.user, **arguments)
+            method = getattr(self.target, operation.name)
+            call = self._calling(method, operation.user, **arguments)
             for boundary in self.loop.boundaries(operation.label):
                 call = boundary.around(call)
             value = await call
@@ -233,7 +250,7 @@ class Run(RunWorld):
         except Exception as error:
             self._mixed = self._mixed or mixed(error, self.spec.runtime)
             error.__traceback__ = None  # frames would keep alive what should be gone
-            return "fail", plain(error)
+            return "info" if isinstance(error, self.spec.uncertain) else "fail", plain(error)
         if spec.makes:
             self._handles[operation.label] = value
             return "ok", {"handle": spec.makes}
@@ -285,7 +302,7 @@ class Run(RunWorld):
     def _check(self, user: str, name: str) -> tuple[str, Any]:
         """A final check: what the user sees, or how looking failed."""
         owner = Owner(f"{user}.{name}", user, self._parts[user])
-        task = self.loop.start(getattr(self.target, name)(user), owner, self._base)
+        task = self.loop.start(self._calling(getattr(self.target, name), user), owner, self._base)
         try:
             self.loop.drive(task.done)
         except Blocked:
@@ -301,7 +318,7 @@ class Run(RunWorld):
 
     def _leave(self, user: str, leave: Callable[[str], Any]) -> None:
         owner = Owner(f"{user}.leave", user, self._parts[user])
-        task = self.loop.start(leave(user), owner, self._base)
+        task = self.loop.start(self._calling(leave, user), owner, self._base)
         try:
             self.loop.drive(task.done)
             task.result()
@@ -316,7 +333,8 @@ class Run(RunWorld):
         try:
             return self._system(method, *args)
         except Blocked:
-            self.error = self.error or f"{name} never ends"
+            serving = self.loop.still_serving()
+            self.error = self.error or f"{name} never ends" + (f": {serving}" if serving else "")
         except Exception as error:
             self.error = self.error or f"{name} raised {type(error).__name__}: {error}"
         return None
@@ -363,6 +381,13 @@ class Run(RunWorld):
             self.leftovers.append(Leftover("task", f"{name} swallows its cancellation"))
 
     # Small questions
+
+    def _calling(self, method: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        """A coroutine that is this call; of a plain function on threads, in one of its own."""
+        if self.spec.runtime != "threads" or inspect.iscoroutinefunction(method):
+            return method(*args, **options)
+        loop: Any = self.loop
+        return loop.in_thread(method, *args, **options)
 
     def _state(self, user: str) -> Any:
         state = getattr(self.target, "state", None)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Callable, Mapping
 
 from isomodel.engine.portable import PortableLoop
 from isomodel.engine.runtime import Runtime
 from isomodel.engine.stock import StockLoop
+from isomodel.targets.declare import TargetSpec
+from isomodel.tracking.tracker import Tracker
 from isomodel.values.errors import BadInput
 from isomodel.values.schedule import Fidelity, RuntimeName
 
@@ -23,6 +27,8 @@ def making(runtime: RuntimeName, fidelity: Fidelity) -> Making:
     """
     if runtime == "trio":
         return _trio()[fidelity]
+    if runtime == "threads":
+        return _threads()
     return _LOOPS[fidelity]
 
 
@@ -31,9 +37,33 @@ def check_runtime(runtime: RuntimeName) -> None:
     making(runtime, "stock")
 
 
+def prepared(spec: TargetSpec) -> contextlib.AbstractContextManager[None]:
+    """Have the target's code as its runtime needs it, inside a block."""
+    return _tracker(spec.cls).rewritten if spec.runtime == "threads" else contextlib.nullcontext()
+
+
+def tracker_of(spec: TargetSpec) -> Tracker:
+    """What sees the accesses of the target's code: on threads only its author's, at its points."""
+    return _tracker(spec.cls) if spec.runtime == "threads" else Tracker((spec.cls,))
+
+
 def _trio() -> Mapping[Fidelity, Making]:
     try:
         from isomodel.engine.trio import ENGINES  # only for what runs on it
     except ImportError as error:
         raise BadInput(f"runtime trio: {error}; install trio") from None
     return ENGINES
+
+
+def _threads() -> Making:
+    from isomodel.engine.threads import greenlets, target  # only for what runs on it
+
+    greenlets.load()
+    return target.ThreadsRuntime
+
+
+@functools.lru_cache(maxsize=64)
+def _tracker(cls: type) -> Tracker:
+    from isomodel.engine.threads.points import with_points
+
+    return Tracker((cls,), with_points, ())

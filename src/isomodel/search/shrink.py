@@ -116,12 +116,13 @@ class Shrinker:
     def _shrunk(self, best: Attempt) -> tuple[Attempt, bool]:
         known = {operation.name for operation in best.scenario.operations}
         best = self._least(best, known) or self._whittled(best)
-        best = self._least(best) or best
+        best = self._least(best) or self._paired(best)
         best, complete = self._simplest_schedule(best)
         smaller = self._smaller(best, RETRIAL, arguments=False)
         if smaller is not best:
             best, complete = self._simplest_schedule(smaller)
-        return best, complete
+        plain = self._exchanged(best)
+        return (best, complete) if plain is best else (plain, True)
 
     def _beyond_doubt(self, best: Attempt) -> bool:
         """Whether a shrunk difference has no witness either when looked for in earnest."""
@@ -151,6 +152,40 @@ class Shrinker:
             if attempt is not None:
                 return attempt
         return None
+
+    def _paired(self, best: Attempt) -> Attempt:
+        """The same property broken by two of its operations, where it seems to take more.
+
+        Of many that run side by side none can be left out under the few schedules that are tried,
+        while two of them, alone, are simple enough.
+        """
+        if len(best.scenario.operations) < 3 or not best.cost:
+            return best
+        wanted = msgspec.structs.replace(best.finding, operation="*")
+        like = msgspec.structs.replace(best, finding=wanted)
+        for scenario in self._edits.pairs(best.scenario):
+            if len(scenario.parts()) < 2 and best.finding.property in BETWEEN_USERS:
+                continue
+            found, _ = self._search(scenario, like, Limits(TRIAL, first=True))
+            if found is not None:
+                return found
+        return best
+
+    def _exchanged(self, best: Attempt) -> Attempt:
+        """The same property broken under the default schedule, in any operation.
+
+        Where the last schedule needed a switch or a fault, another kind of operation in place of
+        one may do without: no way of removing things leads there.
+        """
+        if not best.cost:
+            return best
+        wanted = msgspec.structs.replace(best.finding, operation="*")
+        plain = Schedule(best.schedule.fidelity)
+        for scenario in (best.scenario, *self._edits.exchanged(best.scenario)):
+            attempt = self._try(scenario, plain, wanted)
+            if attempt is not None:
+                return attempt
+        return best
 
     # From above: removing one thing at a time
 

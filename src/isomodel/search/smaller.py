@@ -6,6 +6,7 @@ has succeeded.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
@@ -69,6 +70,43 @@ class Smaller:
                     if value != old:
                         yield replaced(scenario, _with_argument(operation, name, value))
                         yield _everywhere(scenario, operation.name, name, value)
+
+    def exchanged(self, scenario: Scenario) -> Iterator[Scenario]:
+        """With an operation of another kind in place of one whose handle nobody uses."""
+        used = {made_by(value) for each in scenario.operations for value in each.args.values()}
+        for operation in scenario.operations:
+            if operation.label in used:
+                continue
+            for kind in self._spec.operations.values():
+                if kind.name != operation.name and not any(a.made for a in kind.arguments):
+                    args = {
+                        argument.name: self._pools[kind.name, argument.name][0]
+                        for argument in kind.arguments
+                        if not argument.secret
+                    }
+                    args |= {a.name: "" for a in kind.arguments if a.secret}
+                    other = msgspec.structs.replace(operation, name=kind.name, args=args)
+                    yield replaced(
+                        scenario, msgspec.structs.replace(other, args=self._remarked(other))
+                    )
+
+    def pairs(self, scenario: Scenario) -> Iterator[Scenario]:
+        """Two of its operations alone: of one user side by side, or of two users."""
+        kinds = {each.name: each for each in scenario.operations if not _uses_handle(each)}
+        users = scenario.users[:2]
+        for one, other in itertools.product(kinds.values(), kinds.values()):
+            for user in users:
+                label = f"{user}.{2 if user == users[0] else 1}"
+                beside = user == users[0]
+                first = msgspec.structs.replace(
+                    one, label=f"{users[0]}.1", user=users[0], beside=False
+                )
+                second = msgspec.structs.replace(other, label=label, user=user, beside=beside)
+                operations = tuple(
+                    msgspec.structs.replace(each, args=self._remarked(each))
+                    for each in (first, second)
+                )
+                yield msgspec.structs.replace(scenario, operations=operations)
 
     def repeated(self, scenario: Scenario) -> Iterator[Scenario]:
         """With another of its operations once more, in place of one and those that need it.
@@ -162,6 +200,10 @@ def _swapped(operation: Operation, first: Operation, second: Operation) -> Opera
     """What stands in the place of ``operation`` once two are swapped; ``beside`` stays there."""
     other = {first.label: second, second.label: first}.get(operation.label, operation)
     return msgspec.structs.replace(other, beside=operation.beside)
+
+
+def _uses_handle(operation: Operation) -> bool:
+    return any(made_by(value) for value in operation.args.values())
 
 
 def _number(label: str) -> int:

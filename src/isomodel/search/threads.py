@@ -8,6 +8,8 @@ granularities; the same policies, schedules, shrinking and replay as for tasks.
 from __future__ import annotations
 
 import contextlib
+import functools
+import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Literal, TypeVar
 
@@ -51,6 +53,9 @@ POLICIES: Mapping[Granularity, Mapping[str, float]] = {
 }
 """What shares the budget. Only accesses can be turned around: instructions are not told apart."""
 
+MOST_GARBAGE = 20_000
+"""Objects made since the last collection, after which there is one, between two executions."""
+
 MOST_BUSY = 3
 """Executions in a row that never end, after which the next ones are not tried."""
 
@@ -86,6 +91,7 @@ def _calling(body: Callable[[S], object], state: S) -> Callable[[], object]:
     return lambda: body(state)
 
 
+@functools.lru_cache(maxsize=256)
 def _name(function: Any) -> str:
     name = str(getattr(function, "__qualname__", type(function).__name__))
     return name.rpartition(".")[2].strip("<>")
@@ -104,6 +110,8 @@ def run_threads(
 
     To be called inside ``controlled``.
     """
+    if gc.get_count()[0] > MOST_GARBAGE:
+        gc.collect(1)
     crew = Crew(scheduler, max_steps=max_steps)
     instructions.begin(crew, granularity == "instructions")
     try:
@@ -158,6 +166,11 @@ def explore_threads(
     beside those that the program's author wrote, in whose code threads can be interrupted, too.
     Raises BadInput without greenlet.
     """
+    if granularity not in POLICIES:
+        raise BadInput(
+            f"explore_threads: granularity is {granularity!r}; "
+            f"write {' or '.join(map(repr, POLICIES))}"
+        )
     program = ThreadedProgram(tuple(bodies), setup, check)
     if not bodies:
         raise BadInput("explore_threads: no bodies; give at least one function to run in a thread")

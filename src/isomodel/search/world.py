@@ -10,7 +10,7 @@ from typing import Any
 from isomodel.engine.owner import OWNER, Owner, Part
 from isomodel.engine.runtime import Runtime
 from isomodel.values.facts import Fact, Noted
-from isomodel.values.scenario import Operation, operation_of
+from isomodel.values.scenario import SERVER, Operation
 
 _ALL_IO = "*"
 """Stands for I/O of any kind where an owner's arrivals are counted by kind."""
@@ -36,7 +36,9 @@ class RunWorld:
     def note(self, fact: Fact) -> None:
         """Record a fact."""
         owner = self.loop.owner()
-        self.facts.append(Noted(fact, operation_of(owner.label), owner.user, self.loop.now))
+        # a server may read two requests of one user at once: its facts are of no one operation
+        label = "" if owner.label.startswith(SERVER) else owner.label
+        self.facts.append(Noted(fact, label, owner.user, self.loop.now))
 
     def watch(self, thing: Any, what: str) -> None:
         """Expect this object to be gone at the end."""
@@ -61,11 +63,15 @@ class RunWorld:
     def whose(self) -> tuple[str, str]:
         """Label and user of the operation now running."""
         owner = self.loop.owner()
-        return operation_of(owner.label), owner.user
+        return owner.label, owner.user
 
     def holds_rightly(self, label: str) -> bool:
-        """Whether this operation may still hold a unit: it runs, or its handle is in use."""
-        if label in self._live or "." not in label:
+        """Whether this operation may still hold a unit: it runs, or its handle is in use.
+
+        A server may, for all that can be told: which of a user's requests it took the unit for is
+        not known for sure.
+        """
+        if label in self._live or "." not in label or label.startswith(SERVER):
             return True
         return label in self._handles and label not in self._ended_handles
 

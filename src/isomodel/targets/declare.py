@@ -41,10 +41,14 @@ these members, all optional:
     whatever still waits in it again and again.
 ``runtime``
     the library whose tasks the target runs on: ``"asyncio"`` (the default) or ``"trio"``; both,
-    ``("asyncio", "trio")``, for one written for anyio, which is then hunted on both.
+    ``("asyncio", "trio")``, for one written for anyio, which is then hunted on both; or
+    ``"threads"``, where operations are plain functions and each runs in a thread of its own.
 ``partitions``
     True where a connection may also go silent for good: whoever only waits for an answer on it
     waits for ever, as over a real network, so the system needs time limits of its own.
+``uncertain``
+    errors after which nobody knows whether the operation was done, as where a connection broke
+    before the answer came: a tuple of exception classes.
 ``defects`` and ``arm(name)``
     known faults that can be armed, by name with a line that explains each.
 """
@@ -53,6 +57,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hints, overload
 
@@ -69,6 +74,8 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 USERS = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi")
 
 _SECRET = "isomodel.secret"
+
+_KNOWN: tuple[RuntimeName, ...] = get_args(RuntimeName)
 
 Secret = Annotated[str, _SECRET]
 """An argument that isomodel fills with an unforgeable marker of the acting user."""
@@ -139,6 +146,7 @@ class TargetSpec(msgspec.Struct, frozen=True):
     cancels: str = "operations"
     scopes: bool = False
     partitions: bool = False
+    uncertain: tuple[type[Exception], ...] = ()
     defects: Mapping[str, str] = {}
     runtime: RuntimeName = "asyncio"
     """The runtime it runs on, of those that it declares."""
@@ -155,6 +163,8 @@ def on(spec: TargetSpec, runtime: str) -> TargetSpec:
     for known in spec.runtimes:
         if known == runtime:
             return msgspec.structs.replace(spec, runtime=known)
+    if runtime not in _KNOWN:
+        raise BadInput(f"runtime {runtime!r} is not known; isomodel has {', '.join(_KNOWN)}")
     declared = " and ".join(spec.runtimes)
     raise BadInput(
         f'{spec.name}: not declared for runtime "{runtime}", only for {declared}; '
@@ -166,7 +176,7 @@ def _runtimes(name: str, cls: type) -> tuple[RuntimeName, ...]:
     declared = getattr(cls, "runtime", "asyncio")
     if isinstance(declared, str):
         declared = (declared,)
-    known = get_args(RuntimeName)
+    known = _KNOWN
     if not isinstance(declared, tuple) or not declared:
         raise BadInput(f"{name}: runtime is {declared!r}; write {_choices(known)}")
     for each in declared:
@@ -174,6 +184,8 @@ def _runtimes(name: str, cls: type) -> tuple[RuntimeName, ...]:
             raise BadInput(f"{name}: runtime {each!r} is not known; write {_choices(known)}")
     if len(set(declared)) < len(declared):
         raise BadInput(f"{name}: runtime is {declared!r}; name each once")
+    if len(declared) > 1 and "threads" in declared:
+        raise BadInput(f'{name}: runtime "threads" goes with no other; write it alone')
     if len(declared) > 1 and "trio" in declared:
         _need(name, "anyio", "to run on asyncio and on trio, a target is written for anyio")
     return declared
@@ -270,7 +282,7 @@ def spec_of(cls: type, name: str | None = None) -> TargetSpec:
     Raises BadInput if it has no operation or no observable result, or if an argument has no
     strategy, a strategy no argument, or a handle no maker.
     """
-    name = name or f"{cls.__module__}:{cls.__qualname__}"
+    name = name or f"{cls.__module__}:{_bound_name(cls)}"
     marked = {
         key: member.__isomodel_operation__
         for key, member in inspect.getmembers(cls)
@@ -285,10 +297,13 @@ def spec_of(cls: type, name: str | None = None) -> TargetSpec:
     observations = tuple(
         key for key, member in inspect.getmembers(cls) if hasattr(member, "__isomodel_observe__")
     )
-    for key in (*marked, *observations):
-        if not inspect.iscoroutinefunction(getattr(cls, key)):
-            raise BadInput(f"{name}: {key} is not a coroutine; write `async def {key}`")
     runtimes = _runtimes(name, cls)
+    for key in (*marked, *observations):
+        if runtimes != ("threads",) and not inspect.iscoroutinefunction(getattr(cls, key)):
+            raise BadInput(
+                f"{name}: {key} is not a coroutine; write `async def {key}`, "
+                'or `runtime = "threads"` to have it run in a thread'
+            )
     return TargetSpec(
         name=name,
         cls=cls,
@@ -301,8 +316,16 @@ def spec_of(cls: type, name: str | None = None) -> TargetSpec:
         runtime=runtimes[0],
         runtimes=runtimes,
         partitions=bool(getattr(cls, "partitions", False)),
+        uncertain=tuple(getattr(cls, "uncertain", ())),
         defects=dict(getattr(cls, "defects", {})),
     )
+
+
+def _bound_name(cls: type) -> str:
+    """The name under which its module knows the class: one made by a call cannot tell itself."""
+    module = sys.modules.get(cls.__module__)
+    names = [name for name, value in vars(module).items() if value is cls] if module else []
+    return cls.__qualname__ if cls.__name__ in names else next(iter(names), cls.__qualname__)
 
 
 def _operation_spec(

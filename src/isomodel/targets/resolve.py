@@ -73,7 +73,7 @@ def _search_first(path: Sequence[str]) -> None:
 def _imported(name: str, module_name: str) -> ModuleType:
     try:
         return importlib.import_module(module_name)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BadInput):
         raise
     except ModuleNotFoundError as error:
         if error.name and (module_name + ".").startswith(error.name + "."):

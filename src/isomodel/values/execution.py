@@ -103,6 +103,8 @@ class Execution(msgspec.Struct, frozen=True):
     observations: dict[str, tuple[tuple[str, str, Any], ...]] = {}
     facts: tuple[Noted, ...] = ()
     arrivals: tuple[Arrival, ...] = ()
+    operated: int = 0
+    """How many of them came before the final checks."""
     clocks: dict[str, tuple[float, ...]] = {}
     """For each part, the virtual time at each step of its tasks."""
     refusals: tuple[Refusal, ...] = ()

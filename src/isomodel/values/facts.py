@@ -125,6 +125,13 @@ class Total(msgspec.Struct, frozen=True, tag=True):
     value: int
 
 
+class Broken(msgspec.Struct, frozen=True, tag=True):
+    """The system broke a ``promise`` of its own; ``why`` says in one line what was seen."""
+
+    promise: str
+    why: str
+
+
 Fact = (
     Sent
     | Delivered
@@ -141,6 +148,7 @@ Fact = (
     | Accepted
     | Counted
     | Total
+    | Broken
 )
 
 

@@ -16,8 +16,8 @@ Fidelity = Literal["stock", "portable"]
 """``stock``: only orders the stock asyncio loop can produce. ``portable``: any task next."""
 
 
-RuntimeName = Literal["asyncio", "trio"]
-"""The library whose tasks are under control."""
+RuntimeName = Literal["asyncio", "trio", "threads"]
+"""What is under control: the tasks of a library, or threads."""
 
 
 class Switch(msgspec.Struct, frozen=True, omit_defaults=True):

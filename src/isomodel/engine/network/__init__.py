@@ -1,9 +1,10 @@
 """A network in memory: unmodified asyncio streams and protocols inside one deterministic process.
 
 ``network`` holds what the loop delegates to; ``transport`` is one end of a connection, ``pipe``
-one direction of it, ``server`` what listens. Nothing here touches the operating system.
+one direction of it, ``server`` what listens; ``raw`` holds the ``sock_`` methods over the sockets
+of ``memory_socket``. Nothing here touches the operating system.
 
-What it leaves out: TLS, datagrams, ready-made sockets, lost packets (TCP hides them), and the
+What it leaves out: TLS, datagrams, sockets made outside, lost packets (TCP hides them), and the
 reset that Linux sends instead of a FIN when a socket is closed with unread data.
 """
 

@@ -40,7 +40,10 @@ class Host(Protocol):
         """
 
     def server_for(self, owner: Owner) -> Owner:
-        """Whose the work of a server is on a connection that ``owner`` has made."""
+        """Whose the work of a server is on a connection that ``owner`` has made.
+
+        Its attribute ``fresh`` is True while the connection is being made.
+        """
 
     def turn(self, server: Owner, owner: Owner) -> None:
         """From now on the server's work on this connection is for ``owner``."""

@@ -55,6 +55,7 @@ class Network:
     def __init__(self, host: Host, conditions: Conditions | None = None) -> None:
         self._host = host
         self._servers: dict[Address, Listening] = {}
+        self._made: list[Server] = []
         self._ports = Ports()
         self._peers: dict[StreamTransport, StreamTransport] = {}
         self.conditions = conditions or Conditions()
@@ -64,6 +65,18 @@ class Network:
     def connections(self) -> tuple[StreamTransport, ...]:
         """The ends of connections that are open."""
         return tuple(self._peers)
+
+    def still_serving(self) -> str:
+        """Which servers have connections that are open, in a line that says what to do."""
+        told = []
+        for server in self._made:
+            clients = len(server.clients)
+            if clients:
+                told.append(
+                    f"the server at {server.addresses[0]!r} has {clients} open connections: close "
+                    "the clients before it, or call its close_clients()"
+                )
+        return "; ".join(told)
 
     def drop(self, transport: asyncio.BaseTransport) -> None:
         """Break this connection: each end loses it, with a reset, when the scheduler says so.
@@ -258,6 +271,7 @@ class Network:
     ) -> Server:
         bound = tuple(map(self._unused, addresses))
         server = Server(self._host, self, bound, make)
+        self._made.append(server)
         for address in bound:
             self._servers[address] = server
         if start_serving:

@@ -29,6 +29,8 @@ class Registry(Protocol):
 class Server(asyncio.AbstractServer):
     """Accepts the connections to some addresses, each with a protocol of its own.
 
+    ``addresses`` is where it listens, ``clients`` the connections that are open.
+
     Accepted connections run in a copy of the context in which serving started, never in that of
     the client.
     """
@@ -38,16 +40,16 @@ class Server(asyncio.AbstractServer):
     ) -> None:
         self._host = host
         self._registry = registry
-        self._addresses = addresses
+        self.addresses = addresses
         self._make = make
         self._context: contextvars.Context | None = None
         self._closed = False
-        self._clients: dict[StreamTransport, None] = {}
+        self.clients: dict[StreamTransport, None] = {}
         self._waiters: list[asyncio.Future[None]] = []
         self._forever: asyncio.Future[None] | None = None
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} at {list(self._addresses)!r}>"
+        return f"<{type(self).__name__} at {list(self.addresses)!r}>"
 
     # What the network calls
 
@@ -78,16 +80,16 @@ class Server(asyncio.AbstractServer):
             )
             transport.vanish()
             return
-        self._clients[transport] = None
+        self.clients[transport] = None
         transport.when_lost(self._forget)
         transport.attach(protocol)
 
     def _forget(self, transport: StreamTransport) -> None:
-        self._clients.pop(transport, None)
+        self.clients.pop(transport, None)
         self._wake()
 
     def _wake(self) -> None:
-        if self._closed and not self._clients:
+        if self._closed and not self.clients:
             for waiter in self._waiters:
                 if not waiter.done():
                     waiter.set_result(None)
@@ -108,14 +110,14 @@ class Server(asyncio.AbstractServer):
         """The listening sockets; none once closed."""
         if self._closed:
             return ()
-        return tuple(SocketView(address, None, lambda: False) for address in self._addresses)
+        return tuple(SocketView(address, None, lambda: False) for address in self.addresses)
 
     def close(self) -> None:
         """Accept no more; connections that are open stay open."""
         if self._closed:
             return
         self._closed = True
-        self._registry.unbind(self._addresses)
+        self._registry.unbind(self.addresses)
         if self._forever is not None and not self._forever.done():
             self._forever.cancel()
             self._forever = None
@@ -123,12 +125,12 @@ class Server(asyncio.AbstractServer):
 
     def close_clients(self) -> None:
         """Close the connections that are open, oldest first."""
-        for transport in list(self._clients):
+        for transport in list(self.clients):
             transport.close()
 
     def abort_clients(self) -> None:
         """Abort the connections that are open, oldest first."""
-        for transport in list(self._clients):
+        for transport in list(self.clients):
             transport.abort()
 
     async def start_serving(self) -> None:
@@ -153,7 +155,7 @@ class Server(asyncio.AbstractServer):
 
     async def wait_closed(self) -> None:
         """Wait until it is closed and (from Python 3.12 on) so are its connections."""
-        if self._closed and (not self._clients or not WAITS_FOR_CONNECTIONS):
+        if self._closed and (not self.clients or not WAITS_FOR_CONNECTIONS):
             return
         waiter: asyncio.Future[None] = self._host.create_future()
         self._waiters.append(waiter)

@@ -81,7 +81,7 @@ class StreamTransport(asyncio.Transport):
             self._context.run(self._host.be, self._serving)
         self._paused = False
         self.set_protocol(protocol)
-        self._host.call_soon(protocol.connection_made, self, context=self._context.copy())
+        self._host.call_soon(self._made, protocol, context=self._context.copy())
         self._host.call_soon(self._start_reading)
 
     def when_lost(self, callback: Lost) -> None:
@@ -245,6 +245,13 @@ class StreamTransport(asyncio.Transport):
             step(*args)
         else:
             self._context.run(step, *args)
+
+    def _made(self, protocol: asyncio.BaseProtocol) -> None:
+        try:
+            protocol.connection_made(self)
+        finally:
+            if self._serves:
+                self._serving.fresh = False
 
     def _start_reading(self) -> None:
         self._started = True

@@ -16,143 +16,46 @@ looks for something again and again keeps it from happening.
 from __future__ import annotations
 
 import contextlib
-import heapq
 from _thread import get_ident
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from isomodel.engine.owner import Actor, Owner, Part
+from isomodel.engine.owner import Owner
 from isomodel.engine.protocol import Scheduler
+from isomodel.engine.runtime import OutOfSteps
 from isomodel.engine.threads import greenlets
 from isomodel.engine.threads.here import here
 from isomodel.engine.threads.locals import Locals, interpreters_own
+from isomodel.engine.threads.members import (
+    LOCKED,
+    OUTSIDE,
+    Alarm,
+    ControlledThread,
+    Deadlock,
+    Ended,
+)
+from isomodel.engine.threads.turns import FAIR, Turns
 from isomodel.engine.threads.where import here_is, place_of
 from isomodel.tracking.hooks import recording
 from isomodel.values.execution import Issue
-
-FAIR = 500
-"""Steps that one thread may take in a row while another one could run."""
-
-SLACK = 0.1
-"""Seconds for which an operating system may keep a thread from running, or its work may take."""
 
 STUBBORN = 1_000
 """How often a thread may refuse to end before it is left alone."""
 
 
-LOCKED = "waits for a lock"
-
-OUTSIDE = "outside"
-"""The owner in labels of what is no object of the program's."""
-
-
-class Ended(BaseException):
-    """Raised in a thread that still waits when its execution is over."""
-
-
-class Deadlock(Exception):
-    """No thread can ever run again; tells where each waits, and who has what it waits for."""
-
-
-class OutOfSteps(Exception):
-    """The execution took more steps than it was allowed."""
-
-
-class Alarm(Exception):
-    """A thread left control: it blocks in something that is not under control, or never yields."""
-
-
-class Timer:
-    """An option: that time passes until a thread's time limit."""
-
-    __slots__ = ("actor", "key", "kind", "live", "owner", "priority", "thread", "when")
-
-    def __init__(self, thread: ControlledThread, when: float) -> None:
-        self.thread = thread
-        self.actor = thread.actor
-        self.owner = thread.owner
-        self.key = f"{thread.owner.label} timer {thread.owner.count('timer')}"
-        self.kind = "timer"
-        self.priority = -1.0
-        self.when = when
-        self.live = True
-
-
-class ControlledThread:
-    """One thread, and at the same time the option that it takes its next step.
-
-    ``since`` is when its last wait ended. ``awaits`` is what it is blocked on, ``why`` that in
-    words, ``timed_out`` whether its time limit ended the last wait. ``paused`` is where it goes on.
-    """
-
-    __slots__ = (
-        "actor",
-        "awaits",
-        "daemon",
-        "greenlet",
-        "ident",
-        "key",
-        "kind",
-        "locals",
-        "on_end",
-        "owner",
-        "paused",
-        "priority",
-        "sentinel",
-        "since",
-        "timed_out",
-        "timer",
-        "why",
-    )
-
-    def __init__(
-        self, name: str, owner: Owner, number: int, ident: int, locals_: Locals, now: float
-    ) -> None:
-        self.actor = Actor(name, owner, number)
-        self.owner = owner
-        self.key = f"{name} step"
-        self.kind = "step"
-        self.priority = -1.0
-        self.ident = ident
-        self.daemon = False
-        self.since = now
-        self.greenlet: Any = None
-        self.paused: Any = None
-        self.locals = locals_
-        self.sentinel: Any = None
-        self.on_end: list[Callable[[], object]] = []
-        self.awaits: object = None
-        self.why = ""
-        self.timed_out = False
-        self.timer: Timer | None = None
-
-    @property
-    def name(self) -> str:
-        """Its stable name."""
-        return self.actor.name
-
-
-class Crew:
+class Crew(Turns):
     """The threads of one execution, made fresh for each.
 
-    ``asks_always``: the scheduler is asked even where only one thing can happen, as an observer
-    has to be. ``errors`` has what threads have raised that nobody caught, with their names.
+    ``errors`` has what threads have raised that nobody caught, with their names.
     """
 
     def __init__(self, scheduler: Scheduler, *, max_steps: int = 20_000) -> None:
         self._greenlets = greenlets.load()
-        self.scheduler = scheduler
-        self._pick: Callable[[list[Any]], int] = getattr(scheduler, "pick", self._choose)
+        super().__init__(scheduler)
         self.max_steps = max_steps
-        self.asks_always = False
-        self.now = 0.0
         self.steps = 0
-        self.quiet = 0
-        self.root = Owner("", "", Part(""), root=True)
-        self.last = Actor("", self.root)
-        self.current: ControlledThread | None = None
+        self.made = 0
         self.os_thread = get_ident()
-        self.runnable: list[ControlledThread] = []
         self.threads: dict[str, ControlledThread] = {}
         self.errors: list[tuple[str, BaseException]] = []
         self.uncontrolled: list[Issue] = []
@@ -163,10 +66,6 @@ class Crew:
         self.on_ending: list[Callable[[], object]] = []
         self.ending = False
         self.traced: Callable[[], object] | None = None
-        self._waiting: dict[int, list[ControlledThread]] = {}
-        self._timers: list[tuple[float, int, Timer]] = []
-        self._serial = 0
-        self._turns = 0
         self._outcome: BaseException | None = None
         self._refusals = 0
         self._hub: Any = None
@@ -180,40 +79,61 @@ class Crew:
         Raises Deadlock, OutOfSteps or Alarm, or what ``main`` raised. What other threads raised
         is in ``errors``. Whoever still waits at the end is ended.
         """
-        self._hub = self._greenlets.getcurrent()
-        before, here.crew = here.crew, self
-        outside = Locals(self._shared)
-        outside.leave()
-        first = self.spawn("main", main, ident=self.os_thread)
-        try:
-            while not first.greenlet.dead and self._outcome is None:
-                following = self._next()
-                if following is None:
-                    self._outcome = self._stuck()
-                    break
-                self._begin_step(following)
-                self._enter(following)
-        finally:
-            self._end_all()
-            here.crew = before
-            outside.enter()
-        if self._outcome is not None:
-            raise self._outcome
+        with self.under_way():
+            first = self.spawn("main", main, ident=self.os_thread)
+            try:
+                self.drive(first)
+            finally:
+                self.end()
         for name, error in self.errors:
             if name == "main":
                 raise error
 
+    @contextlib.contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Have the caller's OS thread, at this place of its stack, run these threads."""
+        self._hub = self._greenlets.getcurrent()
+        before, here.crew = here.crew, self
+        outside = Locals(self._shared)
+        outside.leave()
+        try:
+            yield
+        finally:
+            here.crew = before
+            outside.enter()
+
+    def drive(self, first: ControlledThread) -> None:
+        """Run all threads until this one has ended; raises Deadlock, OutOfSteps or Alarm."""
+        self._outcome = None
+        while not first.greenlet.dead and self._outcome is None:
+            following = self._next()
+            if following is None:
+                self._outcome = self._stuck()
+                break
+            self._begin_step(following)
+            self._enter(following)
+        if self._outcome is not None:
+            raise self._outcome
+
     def spawn(
-        self, name: str, body: Callable[[], object], *, ident: int | None = None
+        self,
+        name: str,
+        body: Callable[[], object],
+        *,
+        ident: int | None = None,
+        owner: Owner | None = None,
     ) -> ControlledThread:
-        """A new thread, able to take its first step, which ends before its first point."""
-        creator = self.current.owner if self.current is not None else self.root
+        """A new thread, able to take its first step, which ends before its first point.
+
+        It is a thread of ``owner``'s, or else an owner of its own.
+        """
+        creator = owner or (self.current.owner if self.current is not None else self.root)
         label = creator.numbered(name)
         if creator.label and creator.label != "main":
             label = f"{creator.label}/{label}"
         while label in self.threads:
             label += "~"
-        owner = Owner(label, "", creator.part)
+        owner = owner or Owner(label, creator.user, creator.part)
         number = len(self.threads) + 1
         thread = ControlledThread(
             label, owner, number, ident or 1_000 + number, Locals(self._shared), self.now
@@ -246,22 +166,32 @@ class Crew:
 
     def failed(self, thread: ControlledThread, error: BaseException) -> None:
         """This was raised in a thread, and nobody caught it."""
-        if not self.ending:
+        if isinstance(error, KeyboardInterrupt):
+            self._outcome = error
+        elif not self.ending:
             self.errors.append((thread.name, error))
 
-    def _end_all(self) -> None:
+    def end(self) -> None:
         """End every thread that has not ended by itself."""
         self.ending = True
         for action in self.on_ending:
             action()
         for thread in list(self.threads.values()):
-            while not thread.greenlet.dead and self._refusals < STUBBORN:
-                self._refusals += 1
-                self.current = thread
-                self.last = thread.actor
-                with contextlib.suppress(Ended):  # from one that never began
-                    (thread.greenlet if thread.paused.dead else thread.paused).throw(Ended)
+            self.end_one(thread)
+
+    def end_one(self, thread: ControlledThread) -> None:
+        """End this thread, wherever it is."""
+        ending, self.ending = self.ending, True
+        while not thread.greenlet.dead and self._refusals < STUBBORN:
+            self._refusals += 1
+            self.current = thread
+            self.last = thread.actor
+            with contextlib.suppress(Ended):  # from one that never began
+                (thread.greenlet if thread.paused.dead else thread.paused).throw(Ended)
+        if thread in self.runnable:
+            self.runnable.remove(thread)
         self.current = None
+        self.ending = ending
 
     # Points
 
@@ -276,10 +206,11 @@ class Crew:
         if self._timers or self.asks_always or self._turns > FAIR:
             following = self._next() or thread
         elif len(self.runnable) == 1:
-            thread.actor.steps += 1
-            return
+            following = thread
         else:  # nearly always, the short way
             following = self.runnable[self._pick(self.runnable)]
+        if self.stepped is not None:
+            self.stepped(following)
         actor = following.actor
         actor.steps += 1
         following.priority = -1.0
@@ -289,9 +220,6 @@ class Crew:
         self._turns = 0
         self.last = actor
         self._switch(thread, following)
-
-    def _choose(self, options: list[Any]) -> int:
-        return self.scheduler.choose(options, self.last)
 
     def touch(self, thing: object, part: str, *, write: bool) -> None:
         """A point, and after it an access to this part of something: a look, or also a change."""
@@ -325,13 +253,7 @@ class Crew:
             self._refusals += 1
             raise Ended
         thread.awaits, thread.why, thread.timed_out = thing, why, False
-        self.runnable.remove(thread)
-        if thing is not None:
-            self._waiting.setdefault(id(thing), []).append(thread)
-        if until is not None:
-            thread.timer = Timer(thread, until)
-            self._serial += 1
-            heapq.heappush(self._timers, (until, self._serial, thread.timer))
+        self._wait_for(thread, thing, until)
         following = self._next()
         if following is None:
             self.give_up(self._stuck())
@@ -340,11 +262,6 @@ class Crew:
             if following is not thread:
                 self._switch(thread, following)
         return not thread.timed_out
-
-    def wake(self, thing: object) -> None:
-        """Whoever waits for this thing can look again."""
-        for thread in self._waiting.pop(id(thing), ()):
-            self._resume(thread)
 
     def join(self, thread: ControlledThread) -> None:
         """Wait until this thread has ended."""
@@ -369,87 +286,15 @@ class Crew:
             assert thread is not None
             thread.locals.leave()
             thread.paused = self._greenlets.getcurrent()
-            self._hub.switch()
+            try:
+                self._hub.switch()
+            finally:
+                thread.locals.enter()
         raise Ended
 
     def alarm(self, text: str) -> None:
         """From outside any thread: the execution ends as soon as the running one lets go."""
         self._outcome = self._outcome or Alarm(text)
-
-    def _resume(self, thread: ControlledThread) -> None:
-        if thread.timer is not None:
-            thread.timer.live = False
-            thread.timer = None
-        thread.awaits = None
-        thread.since = self.now
-        self.runnable.append(thread)
-
-    # Who is next
-
-    def _next(self) -> ControlledThread | None:
-        """The thread that takes the next step; None where nothing can ever happen again."""
-        while True:
-            options: list[Any] = self.runnable
-            timer = self._next_timer() if self._timers else None
-            if timer is not None and self.runnable and not self._may_come(timer):
-                timer = None
-            if len(options) > 1 and self._turns > FAIR:
-                options = [option for option in options if option.actor is not self.last]
-            if timer is not None:
-                options = [*options, timer]
-            if not options:
-                return None
-            if len(options) == 1 and not self.asks_always:
-                option = options[0]
-            else:
-                option = options[self._choose(options)]
-            if type(option) is ControlledThread:
-                return option
-            self._pass_time(option)
-
-    def _begin_step(self, thread: ControlledThread) -> None:
-        actor = thread.actor
-        actor.steps += 1
-        thread.priority = -1.0
-        if actor is self.last:
-            self._turns += 1
-        else:
-            self._turns = 0
-            self.last = actor
-
-    def others(self) -> list[ControlledThread]:
-        """The threads beside the running one that could run."""
-        return [thread for thread in self.runnable if thread is not self.current]
-
-    def _next_timer(self) -> Timer | None:
-        """The next timer for which time has to pass; those whose time has come are over."""
-        timers = self._timers
-        while timers:
-            timer = timers[0][2]
-            if timer.live and timer.when > self.now:
-                return timer
-            heapq.heappop(timers)
-            if timer.live:
-                self._time_out(timer)
-        return None
-
-    def _may_come(self, timer: Timer) -> bool:
-        """Whether so little time has to pass that those at work may take as long."""
-        return timer.when <= min(thread.since for thread in self.runnable) + SLACK
-
-    def _pass_time(self, timer: Timer) -> None:
-        heapq.heappop(self._timers)
-        self.now = max(self.now, timer.when)
-        self._turns = 0
-        self._time_out(timer)
-
-    def _time_out(self, timer: Timer) -> None:
-        thread = timer.thread
-        waiting = self._waiting.get(id(thread.awaits))
-        if thread.awaits is not None and waiting is not None:
-            waiting.remove(thread)
-        thread.timed_out = True
-        self._resume(thread)
 
     # Switching
 

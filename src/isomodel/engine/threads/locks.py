@@ -15,8 +15,9 @@ import queue
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from isomodel.engine.threads.crew import LOCKED, Crew
+from isomodel.engine.threads.crew import Crew
 from isomodel.engine.threads.here import active
+from isomodel.engine.threads.members import LOCKED
 
 _LOCK: Any = type(_thread.allocate_lock())
 _RLOCK: Any = _thread.RLock

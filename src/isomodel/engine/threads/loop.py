@@ -20,8 +20,9 @@ from isomodel.engine.executor import WORKERS, Line
 from isomodel.engine.handle import Post, Timer
 from isomodel.engine.owner import OWNER, Owner, Part
 from isomodel.engine.stock import StockLoop
-from isomodel.engine.threads.crew import SLACK, Crew
+from isomodel.engine.threads.crew import Crew
 from isomodel.engine.threads.here import active
+from isomodel.engine.threads.turns import SLACK
 
 WAITS = "waits for something to happen on its event loop"
 

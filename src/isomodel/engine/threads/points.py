@@ -42,12 +42,13 @@ def _point() -> None:
 def attribute(thing: Any, name: str) -> Any:
     """``thing.name``."""
     traits = TRAITS[type(thing)]
-    if not traits.silent:
-        if traits.named:
-            value = getattr(thing, name)
-            if type(value) in _INERT or TRAITS[type(value)].in_c:
-                return value
-        _point()
+    if traits.silent:
+        return getattr(thing, name)
+    if traits.named:
+        value = getattr(thing, name)
+        if type(value) in _INERT or TRAITS[type(value)].in_c:
+            return value
+    _point()
     return hooks.attribute(thing, name)
 
 

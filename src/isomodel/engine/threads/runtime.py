@@ -8,8 +8,10 @@ from typing import Any
 
 from isomodel.engine.control import Control
 from isomodel.engine.patches import Patches
+from isomodel.engine.runtime import OutOfSteps
 from isomodel.engine.threads import locks, standins
-from isomodel.engine.threads.crew import Alarm, Crew, Deadlock, Ended, OutOfSteps
+from isomodel.engine.threads.crew import Crew
+from isomodel.engine.threads.members import Alarm, Deadlock, Ended
 from isomodel.engine.threads.watch import Watch
 
 __all__ = ["Alarm", "Crew", "Deadlock", "Ended", "OutOfSteps", "ThreadControl"]
@@ -37,6 +39,9 @@ class ThreadControl:
                 self._patches.attribute(kind, name, method)
             self._control.install()
             for holder, name, value in list(standins.names()):
+                if isinstance(holder, type):
+                    self._patches.attribute(holder, name, value)
+                    continue
                 self._patches.on_undo(_resetting(holder, name))
                 setattr(holder, name, value)
             standins.adopt_conditions()
@@ -78,6 +83,8 @@ class ThreadControl:
 
 
 def _resetting(holder: Any, name: str) -> Callable[[], None]:
+    if name not in vars(holder):
+        return lambda: delattr(holder, name)
     before = getattr(holder, name)
     return lambda: setattr(holder, name, before)
 

@@ -41,6 +41,15 @@ class _Connection(sqlite3.Connection):
     def cursor(self, factory: Any = None) -> Any:
         return super().cursor(_Cursor if factory is None else factory)
 
+    def execute(self, sql: str, parameters: Any = ()) -> Any:
+        return self.cursor().execute(sql, parameters)
+
+    def executemany(self, sql: str, parameters: Any) -> Any:
+        return self.cursor().executemany(sql, parameters)
+
+    def executescript(self, script: str) -> Any:
+        return self.cursor().executescript(script)
+
     def commit(self) -> None:
         _statement(self, "COMMIT", super().commit)
 
@@ -77,11 +86,11 @@ _Cursor.__name__ = _Cursor.__qualname__ = "Cursor"
 def connecting(original: Callable[..., Any]) -> Callable[..., Any]:
     """``sqlite3.connect``, which in a thread of ours makes a connection of ours."""
 
-    def connect(database: Any, timeout: float = 5.0, *args: Any, **options: Any) -> Any:
-        crew = active()
-        if crew is None or "factory" in options or len(args) > 3:
-            return original(database, timeout, *args, **options)
-        connection = original(database, 0.0, *args, factory=_Connection, **options)
+    def connect(database: Any, *args: Any, **options: Any) -> Any:
+        if active() is None or args or "factory" in options:
+            return original(database, *args, **options)
+        timeout = options.pop("timeout", 5.0)
+        connection = original(database, timeout=0.0, factory=_Connection, **options)
         connection.time_limit = timeout
         connection.file = os.path.basename(str(database).partition("?")[0])
         return connection

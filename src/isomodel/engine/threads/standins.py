@@ -10,6 +10,7 @@ from __future__ import annotations
 import _thread
 import _threading_local
 import asyncio
+import concurrent.futures._base as futures
 import concurrent.futures.thread as pools
 import functools
 import gc
@@ -24,10 +25,11 @@ from types import BuiltinMethodType
 from typing import Any
 
 from isomodel.engine.threads import sqlite
-from isomodel.engine.threads.crew import ControlledThread, Crew, Ended
+from isomodel.engine.threads.crew import Crew
 from isomodel.engine.threads.here import active
 from isomodel.engine.threads.locks import give, take
 from isomodel.engine.threads.loop import new_event_loop
+from isomodel.engine.threads.members import ControlledThread, Ended
 
 _threading: Any = threading
 _pools: Any = pools
@@ -51,7 +53,12 @@ def names() -> Iterator[tuple[Any, str, Any]]:
         yield _threading, "_set_sentinel", _sentinel(_threading._set_sentinel)
     for name in ("__enter__", "wait", "notify"):
         yield threading.Condition, name, _adopting(getattr(threading.Condition, name))
+    for kind in (threading.Thread, futures.Future):
+        yield kind, "__init__", _numbering(kind.__init__)
+        yield kind, "__hash__", _number_of
+    yield futures, "id", _number_of
     yield _threading, "get_ident", ident
+    yield _thread, "get_ident", ident
     yield _threading, "get_native_id", _native(_threading.get_native_id)
     for module in (asyncio, asyncio.events):
         yield module, "new_event_loop", new_event_loop(asyncio.events.new_event_loop)
@@ -107,6 +114,30 @@ def _adopting(original: Callable[..., Any]) -> Callable[..., Any]:
         return original(self, *args, **options)
 
     return method
+
+
+# Order
+
+_NUMBER = "_isomodel_number"
+
+
+def _numbering(original: Callable[..., None]) -> Callable[..., None]:
+    """Number what our threads make, so that sets of it have one order in every execution."""
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **options: Any) -> None:
+        crew = active()
+        if crew is not None:
+            crew.made += 1
+            self.__dict__[_NUMBER] = crew.made
+        original(self, *args, **options)
+
+    return __init__
+
+
+def _number_of(thing: Any) -> int:
+    number: int | None = thing.__dict__.get(_NUMBER)
+    return object.__hash__(thing) if number is None else number
 
 
 # Starting

@@ -13,15 +13,20 @@ import ctypes
 import signal
 import sys
 import threading
+import time
 from _thread import start_new_thread
 from time import monotonic, sleep
 from typing import Any
 
-from isomodel.engine.threads.crew import Crew, Ended
+from isomodel.engine.threads.crew import Crew
 from isomodel.engine.threads.here import here
+from isomodel.engine.threads.members import Ended
 from isomodel.engine.threads.where import line_of
 
 PATIENCE = 10.0
+
+BUSY = 0.02
+"""Of the time, how much a thread uses at least that runs and does not wait; machines are shared."""
 
 _SIGNAL = getattr(signal, "SIGURG", None)
 """A signal that by default does nothing."""
@@ -52,23 +57,19 @@ class Watch:
 
     def _look(self, number: int) -> None:
         seen: tuple[object, int] = (None, -1)
-        since = monotonic()
+        since, used = monotonic(), 0.0
         while number == self._number:
             sleep(min(1.0, self.patience / 4))
             crew = here.crew
             now = (crew, crew.steps if crew is not None else 0)
             if crew is None or now != seen:
-                seen, since = now, monotonic()
+                seen, since, used = now, monotonic(), _cpu_time(crew)
             elif monotonic() - since > self.patience and number == self._number:
-                self._alarm(crew)
+                self._alarm(crew, _cpu_time(crew) - used > BUSY * self.patience)
                 since = monotonic()
 
-    def _alarm(self, crew: Crew) -> None:
-        first = sys._current_frames().get(crew.os_thread)
-        place = first.f_lasti if first is not None else -1
-        sleep(0.01)
+    def _alarm(self, crew: Crew, moves: bool) -> None:
         frame = sys._current_frames().get(crew.os_thread)
-        moves = frame is None or frame is not first or frame.f_lasti != place
         does = (
             "runs on without touching anything that is shared"
             if moves
@@ -91,3 +92,10 @@ class Watch:
         crew = here.crew
         if crew is not None and crew is self._stuck:
             raise Ended
+
+
+def _cpu_time(crew: Crew | None) -> float:
+    """What the OS thread of this crew has used of a processor so far, in seconds."""
+    if crew is None or not hasattr(time, "pthread_getcpuclockid"):
+        return 0.0
+    return time.clock_gettime(time.pthread_getcpuclockid(crew.os_thread))

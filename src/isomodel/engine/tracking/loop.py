@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from isomodel.engine.accesses import Tracked
-from isomodel.engine.arrivals import complete, fail
+from isomodel.engine.core import complete, fail
 from isomodel.engine.handle import Handle, Pending, Post, TaskStep, Timer
 from isomodel.engine.owner import OWNER, WAKEUP_TYPE, Actor, ControlledTask
 from isomodel.engine.portable import PortableLoop
@@ -403,7 +403,6 @@ class TrackedLoop(PortableLoop):
         self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
     ) -> Timer:
         timer = super().call_at(when, callback, *args, context=context)
-        timer.__class__ = NotedTimer
         self._sets_timer(timer.key, when)
         return timer
 

@@ -21,6 +21,7 @@ from isomodel.engine.executor import Line
 from isomodel.engine.giving_up import Boundary
 from isomodel.engine.handle import Handle, Post, TaskStep, Timer
 from isomodel.engine.owner import OWNER, Actor, Owner, name_for
+from isomodel.engine.protocol import Scheduler
 from isomodel.engine.refusals import NotSimulated
 from isomodel.engine.runtime import Blocked, Crashed, OutOfSteps
 from isomodel.engine.sources import active
@@ -52,21 +53,19 @@ class TrioEngine(Actors):
         "_machine",
         "_nursery",
         "_steps",
-        "_thread",
         "_turns",
     )
 
-    waiter = Awaited
     chooses_steps = False
+    """Whether each step of a task is a choice of its own, and an arrival only makes it possible."""
 
-    def _begin(self) -> None:
-        super()._begin()
+    def __init__(self, scheduler: Scheduler, **options: Any) -> None:
+        super().__init__(scheduler, **options)
         self._machine = Machine(self)
-        self._known: dict[Any, TrioTask] = {}
+        self._known: dict[int, TrioTask] = {}  # by id: a task's own hash is slow
         self._nursery: trio.Nursery | None = None
         self._expected: TrioTask | None = None
         self._fatal: BaseException | None = None
-        self._thread = threading.get_ident()
         self._line: Line | None = None
         self._lines: dict[int, Line] = {}
         self._steps: list[TaskStep] = []
@@ -142,6 +141,7 @@ class TrioEngine(Actors):
         super()._forget()
         self._steps.clear()
         self._known.clear()
+        self._machine.forget()
 
     # Tasks
 
@@ -154,7 +154,9 @@ class TrioEngine(Actors):
         context.run(OWNER.set, owner)
         return self._spawn(coro, actor, context)
 
-    def create_task(self, coro: Coroutine[Any, Any, Any], *, context: Context) -> TrioTask:
+    def create_task(  # type: ignore[override]
+        self, coro: Coroutine[Any, Any, Any], *, context: Context
+    ) -> TrioTask:
         """Start ``coro`` in this very context: what it sets there stays set."""
         actor = self._new_actor(name_for(coro), context.get(OWNER, self.root))
         return self._spawn(coro, actor, context)
@@ -206,7 +208,7 @@ class TrioEngine(Actors):
         machine, known = self._machine, self._known
         while tasks := machine.ready():
             for task in tasks:
-                mine = known.get(task)
+                mine = known.get(id(task))
                 if mine is None:
                     self._let(task)
                 else:
@@ -270,6 +272,12 @@ class TrioEngine(Actors):
             self._run_handle(timer)
         self._run_ready()
 
+    def io(self, name: str, latency: float, fails: type[BaseException] | None) -> Awaited:  # type: ignore[override]
+        """What the arrival of this I/O completes, or fails where a fault says so."""
+        future = Awaited(loop=self)
+        self._begin_io(future, name, latency, fails)
+        return future
+
     # What the machine tells (engine.trio.private.Host)
 
     def spawned(self, task: Any) -> None:
@@ -285,11 +293,11 @@ class TrioEngine(Actors):
             mine = TrioTask(actor)
         mine.task = task
         mine.actor.reference = ref(mine)
-        self._known[task] = mine
+        self._known[id(task)] = mine
 
     def exited(self, task: Any) -> None:
         """The task has ended."""
-        mine = self._known.pop(task, None)
+        mine = self._known.pop(id(task), None)
         if mine is not None:
             mine.task = None
             self._fatal = self._fatal or mine.fatal

@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from isomodel.engine.core import FAIR
 from isomodel.engine.handle import Jump, Latency, TaskStep, Timer
-from isomodel.engine.loop import FAIR
+from isomodel.engine.protocol import Scheduler
 from isomodel.engine.runtime import Blocked, OutOfSteps
 from isomodel.engine.trio.engine import TrioEngine
 
@@ -111,8 +112,8 @@ class PortableTrio(TrioEngine):
 
     chooses_steps = True
 
-    def _begin(self) -> None:
-        super()._begin()
+    def __init__(self, scheduler: Scheduler, **options: Any) -> None:
+        super().__init__(scheduler, **options)
         self._turns_of_last = 0
         self._waiting_steps = 0
         self._stepped = False

@@ -32,25 +32,23 @@ _threads: Any = _its_threads
 SUPPORTED = "0.27 to 0.35"
 
 NEEDED = (
-    "_run.CancelScope._cancel",
-    "_run.CancelStatus.recalculate",
+    "_run.CancelStatus",
     "_run.GLOBAL_RUN_CONTEXT",
-    "_run.Instruments",
-    "_run.Runner.close",
-    "_run.Runner.init",
     "_run.Runner.reschedule",
-    "_run.Runner.spawn_impl",
     "_run.Task",
     "_run.unrolled_run",
+    "_threads.PARENT_TASK_DATA",
     "_threads._send_message_to_trio",
     "_threads.start_thread_soon",
 )
 """What is looked for by name, from the modules ``trio._core._run`` and ``trio._threads``."""
 
 FIELDS = {
-    "Runner": ("clock", "instruments", "io_manager", "ki_manager", "deadlines", "entry_queue",
-               "runq", "tasks", "waiting_for_idle", "system_context", "strict_exception_groups"),
-    "Task": ("_counter", "_runner", "_cancel_status"),
+    "Runner": ("asyncgens", "clock", "deadlines", "entry_queue", "instruments", "io_manager",
+               "ki_manager", "runq", "strict_exception_groups", "system_context",
+               "tasks", "waiting_for_idle"),
+    "Task": ("_counter", "_runner"),
+    "TrioToken": ("_reentry_queue",),
 }  # fmt: skip
 """The attributes of instances: trio's classes are attrs classes, which say what they have."""
 
@@ -63,6 +61,8 @@ def missing() -> list[str]:
             operator.attrgetter(name)(sys.modules[__name__])
         except AttributeError:
             out.append(name)
+    if _WAITERS not in trio.Event.__init__.__globals__:
+        out.append("Event()._tasks")
     for cls, fields in FIELDS.items():
         known = {field.name for field in getattr(getattr(_run, cls, None), "__attrs_attrs__", ())}
         out += [f"_run.{cls}().{field}" for field in fields if field not in known]
@@ -119,6 +119,7 @@ class Machine:
         self._host = host
         self._generator: Any = None
         self._hooks: Any = None
+        self._runner: Any = None
         self._made: list[Any] = []
         self.over = False
         """Whether its main task and all others have ended."""
@@ -149,7 +150,7 @@ class Machine:
         """Begin, with ``main`` as the main task, and go on until all tasks wait."""
         self._runner = runner = _Runner(
             clock=_Clock(self._host),
-            instruments=_run.Instruments([_Instrument(self._host)]),
+            instruments=_Instruments(self._host),
             io_manager=_NoIO(self._host),
             ki_manager=_NoInterrupts(),
             strict_exception_groups=True,
@@ -218,6 +219,14 @@ class Machine:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._generator.close()
+            for task in self._runner.tasks:
+                _close(task.coro)
+                for nursery in task.child_nurseries:
+                    nursery._children.clear()  # they have ended by other ways than it knows
+
+    def forget(self) -> None:
+        """Let go of what has run: it refers to the host, which is to be free at once."""
+        self._runner = self._generator = self._hooks = None
 
     # What its tasks see
 
@@ -237,6 +246,14 @@ class Machine:
         finally:
             here.update(inside)
             sniffio.thread_local.name = library
+
+
+def _close(coroutine: Any) -> None:
+    """End it here and now; what waits in its clean-up is told again, and nothing gets out."""
+    for _ in range(10):
+        with contextlib.suppress(BaseException):
+            coroutine.close()
+            return
 
 
 # The parts of a run that are exchanged
@@ -264,17 +281,29 @@ class _Clock(trio.abc.Clock):
         return 0.0
 
 
-class _Instrument(trio.abc.Instrument):
-    """Tells of tasks that come and go."""
+class _Instruments(dict[str, list[Callable[..., object]]]):
+    """Who is told of what: the host of tasks that come and go, and the program's instruments.
+
+    trio's own looks each hook up in a dictionary written in Python, ten times a step.
+    """
 
     def __init__(self, host: Host) -> None:
-        self._host = host
+        super().__init__(task_spawned=[host.spawned], task_exited=[host.exited])
+        self._hooks: dict[Any, list[tuple[str, Callable[..., object]]]] = {}
 
-    def task_spawned(self, task: Any) -> None:
-        self._host.spawned(task)
+    def call(self, hook: str, *args: Any) -> None:
+        for told in self[hook]:
+            told(*args)
 
-    def task_exited(self, task: Any) -> None:
-        self._host.exited(task)
+    def add_instrument(self, instrument: Any) -> None:
+        names = [name for name in vars(trio.abc.Instrument) if not name.startswith("_")]
+        self._hooks[instrument] = [(name, getattr(instrument, name)) for name in names]
+        for name, told in self._hooks[instrument]:
+            self.setdefault(name, []).append(told)
+
+    def remove_instrument(self, instrument: Any) -> None:
+        for name, told in self._hooks.pop(instrument):
+            self[name].remove(told)
 
 
 class _Deadlines:
@@ -286,7 +315,7 @@ class _Deadlines:
 
     def add(self, deadline: float, scope: Any) -> None:
         def expire() -> None:
-            scope._cancel(_deadline_passed())
+            _expire(scope)
 
         self._pending[scope] = self._host.deadline(deadline, expire)
 
@@ -300,10 +329,13 @@ class _Deadlines:
         return False
 
 
-def _deadline_passed() -> Any:
-    """The reason that trio gives for such a cancellation, from the version on that gives any."""
-    reason = getattr(_run, "CancelReason", None)
-    return reason(source="deadline") if reason is not None else None
+def _expire(scope: Any) -> None:
+    """Cancel it; trio tells the reason, from the version on that knows of reasons."""
+    reason, cancel = getattr(_run, "CancelReason", None), getattr(scope, "_cancel", None)
+    if reason is None or cancel is None:
+        scope.cancel()
+    else:
+        cancel(reason(source="deadline"))
 
 
 class _EntryQueue:
@@ -311,6 +343,7 @@ class _EntryQueue:
 
     def __init__(self, host: Host) -> None:
         self.host = host
+        self._once: dict[Any, None] = {}
 
     async def task(self) -> None:
         """Wait for the end: nothing is left to do for the task that trio has for this."""
@@ -319,7 +352,15 @@ class _EntryQueue:
     def run_sync_soon(
         self, callback: Callable[..., object], *args: Any, idempotent: bool = False
     ) -> None:
-        self.host.soon(callback, args)
+        if not idempotent:
+            self.host.soon(callback, args)
+        elif (callback, args) not in self._once:
+            self._once[callback, args] = None
+            self.host.soon(self._call_once, (callback, args))
+
+    def _call_once(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        del self._once[callback, args]
+        callback(*args)
 
     def size(self) -> int:
         return 0
@@ -372,6 +413,24 @@ class _NoIO:
 # Order
 
 
+_WAITERS = "__attr_factory__tasks"
+"""What makes the set of those who wait for an event, for the constructor that attrs has written."""
+
+
+class _InTurn(dict[Any, None]):
+    """A set in the order in which its members came: asyncio's, and one of those that are trio's."""
+
+    def add(self, task: Any) -> None:
+        self[task] = None
+
+    def remove(self, task: Any) -> None:
+        del self[task]
+
+
+def _waiters() -> Any:
+    return set() if _host() is None else _InTurn()
+
+
 _Status = _run.CancelStatus
 
 
@@ -387,7 +446,8 @@ class _NumberedStatus(_Status):  # type: ignore[misc, valid-type]
 
     def __new__(cls, *args: Any, **options: Any) -> Any:
         self = super().__new__(cls)
-        self.number = next(_run.GLOBAL_RUN_CONTEXT.runner.statuses)
+        numbers = getattr(_run.GLOBAL_RUN_CONTEXT.runner, "statuses", None)
+        self.number = id(self) if numbers is None else next(numbers)  # a run in a worker thread
         return self
 
     def __hash__(self) -> int:
@@ -420,6 +480,7 @@ def install() -> None:
     _threads.start_thread_soon = _start_thread_soon
     _threads._send_message_to_trio = _send_message_to_trio
     _run.Task.__hash__ = _hash_of_task
+    trio.Event.__init__.__globals__[_WAITERS] = _waiters
 
 
 _start: Any = None

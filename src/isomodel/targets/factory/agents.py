@@ -32,6 +32,10 @@ class Agent:
         """The agent that goes on after this one."""
         return SPECIALISTS[self.name]
 
+    def read(self, guide: str) -> None:
+        """Take instructions to heart, besides the own prompt."""
+        self.prompt = f"{self.prompt} {guide}"
+
     def learn(self, note: str) -> None:
         """Remember something about this request."""
         self.notes.append(note)
@@ -115,12 +119,16 @@ class ExecutionEngine:
     async def run(
         self,
         task: str,
+        guide: str,
         context: UserExecutionContext,
         agents: AgentFactory,
         tools: ToolDispatcher,
         emitter: EventEmitter,
     ) -> dict[str, Any]:
-        """Triage the task, hand it over to a specialist, and return what that one found."""
+        """Triage the task, hand it over to a specialist, and return what that one found.
+
+        Specialists work by the ``guide`` to the tools.
+        """
         self._audit.note(Owned("engine", self.id, self.user_id))
         previous = agents.previous_task
         agent = await agents.create_agent("triage", context)
@@ -129,6 +137,7 @@ class ExecutionEngine:
             await emitter.emit("agent_thinking", task)
             agents.retire(agent.id)
             agent = await agents.create_agent(agent.hands_over_to, context)
+            agent.read(guide)
             await self._work(agent, task, tools, emitter)
         finally:
             agents.retire(agent.id)
@@ -138,6 +147,7 @@ class ExecutionEngine:
             "agent": agent.id,
             "answer": agent.answer(),
             "previous": previous,
+            "prompt": agent.prompt,
             "run": len(self.finished_runs),
             "tools": list(tools.history),
         }

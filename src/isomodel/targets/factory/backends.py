@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,10 +16,14 @@ def _ignore(*_: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Where components report facts, and objects that must be gone in the end."""
+    """Where components report facts, and objects that must be gone in the end.
+
+    What is started inside a ``nobodys`` block is work for all users, and no single user's.
+    """
 
     note: Callable[[Fact], None] = _ignore
     watch: Callable[[Any, str], None] = _ignore
+    nobodys: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +140,7 @@ class Prompts(Protocol):
     """The prompts agents are made from."""
 
     async def load(self, name: str) -> str:
-        """Return the prompt of this agent; raises StoreError."""
+        """Return the prompt of this agent, or about the "tools"; raises StoreError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,3 +155,5 @@ class Backends:
     tools: Tools
     prompts: Prompts
     audit: Audit
+    log: Callable[[str, str], None] = _ignore
+    """Takes a user and a line of the log; never waits."""

@@ -15,7 +15,9 @@ from isomodel.targets.factory.events import Channel, WebSocketConnectionPool
 from isomodel.targets.factory.layer import Parts
 
 
-def _with_channel(parts: Parts, kind: type[Channel]) -> Parts:
+def with_channel(parts: Parts, kind: type[Channel]) -> Parts:
+    """The layer with channels of this kind."""
+
     class Pool(WebSocketConnectionPool):
         channel = kind
 
@@ -43,7 +45,7 @@ def coalesce_writes(parts: Parts) -> Parts:
             finally:
                 self._at_work.remove(self)
 
-    return _with_channel(parts, CoalescingChannel)
+    return with_channel(parts, CoalescingChannel)
 
 
 class RecyclingPool(WebSocketConnectionPool):
@@ -53,15 +55,15 @@ class RecyclingPool(WebSocketConnectionPool):
         super().__init__(*args, **options)
         self._spare: list[Channel] = []
 
-    def register_connection(self, user: str, connection: str, transport: Transport) -> None:
+    def register_connection(self, user: str, connection: str, transport: Transport) -> Channel:
         """Route events over this connection, by a used channel if there is one."""
         if not self._spare:
-            super().register_connection(user, connection, transport)
-            return
+            return super().register_connection(user, connection, transport)
         channel = self._spare.pop()
         channel.connection, channel.transport = connection, transport
         channel.closed = False
         self._routes.setdefault(channel.owner, {})[connection] = channel
+        return channel
 
     def _forget(self, channel: Channel) -> None:
         super()._forget(channel)
@@ -89,7 +91,7 @@ def share_route(parts: Parts) -> Parts:
             self.queue.clear()
             self._route["current"].write(batch)
 
-    return _with_channel(parts, MisroutingChannel)
+    return with_channel(parts, MisroutingChannel)
 
 
 def share_queue_room(parts: Parts) -> Parts:
@@ -115,4 +117,4 @@ def share_queue_room(parts: Parts) -> Parts:
             if sum(map(len, self._queues)) < self.capacity:
                 super().enqueue(delivery, event)
 
-    return _with_channel(parts, CrowdedChannel)
+    return with_channel(parts, CrowdedChannel)

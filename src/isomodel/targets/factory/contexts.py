@@ -15,6 +15,8 @@ from isomodel.values.facts import Accepted, Issued
 
 PLACEHOLDERS = frozenset({"placeholder", "default", "temp", "none", "null", "undefined", "test"})
 EMPTY: Mapping[str, Any] = MappingProxyType({})
+TAGS = ("factory",)
+"""What every context is tagged with, before what its request adds."""
 
 
 def is_valid_id(value: str) -> bool:
@@ -22,11 +24,10 @@ def is_valid_id(value: str) -> bool:
     return bool(value) and not value.isspace() and value.lower() not in PLACEHOLDERS
 
 
-def checked(field: str, value: str) -> str:
-    """The id, or InvalidId."""
+def check_id(field: str, value: str) -> None:
+    """Raise InvalidId if this is no id."""
     if not is_valid_id(value):
         raise InvalidId(f"{field} must be a real id, not {value!r}")
-    return value
 
 
 def frozen(value: Any) -> Any:
@@ -90,11 +91,11 @@ class UserExecutionContext:
         metadata: Mapping[str, Any] = EMPTY,
     ) -> UserExecutionContext:
         """A new context of this user; raises InvalidId."""
-        checked("user_id", user_id)
-        checked("session_id", session_id)
-        checked("request_id", request_id)
+        check_id("user_id", user_id)
+        check_id("session_id", session_id)
+        check_id("request_id", request_id)
         if websocket_connection_id is not None:
-            checked("websocket_connection_id", websocket_connection_id)
+            check_id("websocket_connection_id", websocket_connection_id)
         connection = websocket_connection_id or ""
         values = frozen(metadata) if metadata else EMPTY
         return cls(user_id, session_id, request_id, connection, values, 0, Lifetime())
@@ -139,12 +140,20 @@ class LiveContexts:
         metadata: Mapping[str, Any] = EMPTY,
     ) -> UserExecutionContext:
         """A live context for a new request; raises InvalidId or StoreError."""
-        request_id = f"request-{uuid4().hex}"
+        values = self.described(metadata) if metadata else EMPTY
         context = UserExecutionContext.create_for_user(
-            user_id, session_id, request_id, websocket_connection_id, metadata=metadata
+            user_id, session_id, self.new_id(), websocket_connection_id, metadata=values
         )
         await self.admit(context)
         return context
+
+    def new_id(self) -> str:
+        """An id that no other request has, in this process or another."""
+        return f"request-{uuid4().hex}"
+
+    def described(self, metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+        """This metadata, with the tags that every context has before its own."""
+        return {**metadata, "tags": [*TAGS, *metadata.get("tags", ())]}
 
     async def admit(self, context: UserExecutionContext) -> None:
         """Record the request, and let the context live until it is closed."""

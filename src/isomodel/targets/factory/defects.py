@@ -1,178 +1,20 @@
-"""The catalogue: the sixteen failures of issue #414, each armed alone in the factory layer.
+"""The catalogue: what is known to go wrong in such a layer, each armed alone in the factory layer.
 
-The minima were worked out by hand; ``docs/defects.md`` tells the story of each.
+First the sixteen failures of issue #414, then what other systems got wrong. The minima were
+worked out by hand; ``docs/defects.md`` tells the story of each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-from isomodel.targets.factory import (
-    broken_agents,
-    broken_events,
-    broken_services,
-    broken_sessions,
-)
-from isomodel.targets.factory.layer import Parts
-from isomodel.values.case import Size
+from isomodel.targets.factory.defect import Defect
+from isomodel.targets.factory.defects_414 import OF_THE_ISSUE
+from isomodel.targets.factory.defects_flow import OF_THE_FLOW
+from isomodel.targets.factory.defects_names import OF_NAMES
 
+DEFECTS: Mapping[str, Defect] = {
+    defect.id: defect for defect in (*OF_THE_ISSUE, *OF_NAMES, *OF_THE_FLOW)
+}
 
-@dataclass(frozen=True, slots=True)
-class Defect:
-    """One known fault, and what must notice it.
-
-    ``minimum`` maps each property that must notice the fault to the size of its smallest
-    counterexample; the first is the one the report of the failure is about.
-    """
-
-    id: str
-    title: str
-    breaks: str
-    minimum: Mapping[str, Size]
-    arm: Callable[[Parts], Parts]
-
-    @property
-    def noticed_by(self) -> tuple[str, ...]:
-        """The properties that must notice it."""
-        return tuple(self.minimum)
-
-
-ONE = Size(1, 1, 0, 0)
-"""One operation of one user."""
-TWO = Size(2, 2, 0, 0)
-"""Two users, one operation each, one after the other."""
-RACE = Size(2, 2, 1, 0)
-"""Two users, one operation each, the second while the first one waits."""
-OWN_RACE = Size(1, 2, 1, 0)
-"""One user, two operations side by side, the second while the first one waits."""
-THREE = Size(2, 3, 0, 0)
-"""Two users, three operations, one after the other."""
-
-_ALL = (
-    Defect(
-        "414-01",
-        "a database session is shared by two users",
-        "the session manager hands out the session it has open, whoever asks",
-        {
-            "no shared state": TWO,
-            "ownership": TWO,
-            "no leaked secret": THREE,
-            "cleanup": ONE,
-            "noninterference": TWO,
-        },
-        broken_sessions.share_session,
-    ),
-    Defect(
-        "414-02",
-        "the connection pool is exhausted and never recovers",
-        "the slot of a failed session is not given back, and waiting for one has no end",
-        {"liveness": Size(1, 3, 0, 0), "cleanup": ONE, "noninterference": THREE},
-        broken_sessions.leak_slots,
-    ),
-    Defect(
-        "414-03",
-        "sessions outlive their context",
-        "the session is not tied to its context, whose end no longer ends it",
-        {"cleanup": ONE},
-        broken_sessions.outlive_context,
-    ),
-    Defect(
-        "414-04",
-        "a transaction stays open after an error",
-        "a failed session gives its connection back without a rollback",
-        {"rollback": ONE, "noninterference": TWO},
-        broken_sessions.skip_rollback,
-    ),
-    Defect(
-        "414-05",
-        "the agent factories share one internal state object",
-        "the factory keeps its state on the class",
-        {"no shared state": TWO, "no leaked secret": TWO, "noninterference": TWO},
-        broken_agents.share_factory_state,
-    ),
-    Defect(
-        "414-06",
-        "expired contexts are never freed",
-        "a list keeps every context that has ended",
-        {"cleanup": ONE},
-        broken_services.hoard_contexts,
-    ),
-    Defect(
-        "414-07",
-        "check-then-act race in a factory: duplicate ids, limits exceeded",
-        "number and room of a new agent are read before a wait and used after it",
-        {"uniqueness": OWN_RACE, "limits": OWN_RACE, "noninterference": TWO},
-        broken_agents.race_in_factory,
-    ),
-    Defect(
-        "414-08",
-        "validation is skipped under load",
-        "while another context is being opened, ids are not checked",
-        {"validation": OWN_RACE, "noninterference": RACE},
-        broken_services.skip_validation,
-    ),
-    Defect(
-        "414-09",
-        "an agent's state bleeds into another user's run",
-        "the notes of agents are kept by agent name, for whoever runs it next",
-        {"no leaked secret": TWO, "noninterference": TWO},
-        broken_agents.keep_notes,
-    ),
-    Defect(
-        "414-10",
-        "an event is delivered to the wrong user under load",
-        "events queue with whichever writer is at work, whoever it writes to",
-        {"event target": RACE, "no leaked secret": RACE, "noninterference": RACE},
-        broken_events.coalesce_writes,
-    ),
-    Defect(
-        "414-11",
-        "one execution engine serves several users",
-        "the engine factory makes a few engines and deals them out in turn",
-        {"no shared state": TWO, "ownership": TWO, "noninterference": TWO},
-        broken_agents.share_engine,
-    ),
-    Defect(
-        "414-12",
-        "concurrent updates corrupt shared counters",
-        "analytics read, change and write back a document that all users share",
-        {"conservation": OWN_RACE, "noninterference": RACE},
-        broken_services.lose_updates,
-    ),
-    Defect(
-        "414-13",
-        "a pooled connection is reused with a stale owner",
-        "the channel of a closed connection is used again under its former owner",
-        {
-            "event target": THREE,
-            "no leaked secret": THREE,
-            "no shared state": TWO,
-            "noninterference": TWO,
-        },
-        broken_events.recycle_channels,
-    ),
-    Defect(
-        "414-14",
-        "the routing table is corrupted between lookup and send",
-        "all writers look their route up into one place, and use it after a wait",
-        {"event target": RACE, "no leaked secret": RACE, "noninterference": RACE},
-        broken_events.share_route,
-    ),
-    Defect(
-        "414-15",
-        "a full event queue drops events",
-        "all users share one capacity, and what finds no room is lost without a word",
-        {"conservation": ONE, "noninterference": RACE},
-        broken_events.share_queue_room,
-    ),
-    Defect(
-        "414-16",
-        "an authentication token is reused for another user",
-        "a spare token leaves the pool only after it has been stored",
-        {"identity": RACE, "uniqueness": OWN_RACE, "noninterference": RACE},
-        broken_services.reuse_tokens,
-    ),
-)
-
-DEFECTS: Mapping[str, Defect] = {defect.id: defect for defect in _ALL}
+__all__ = ["DEFECTS", "Defect"]

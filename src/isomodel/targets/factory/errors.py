@@ -35,6 +35,14 @@ class TransportLost(LayerError):
     """The connection to the client broke."""
 
 
+class TooManyConnections(LayerError):
+    """The user already has as many connections as one user may."""
+
+
+class NoConnection(LayerError):
+    """There is no such connection to go on with: it has ended."""
+
+
 class PoolExhausted(LayerError):
     """No database connection became free within the time a request waits for one."""
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 
 from isomodel.targets.factory.backends import Audit, Event, Transport
 from isomodel.targets.factory.contexts import UserExecutionContext
-from isomodel.targets.factory.errors import IllegalEvent
-from isomodel.values.facts import Dropped, Sent
+from isomodel.targets.factory.errors import IllegalEvent, NoConnection, TooManyConnections
+from isomodel.values.facts import Dropped, Sent, Used
 
 LIFE_CYCLE = (
     "agent_started",
@@ -50,11 +51,14 @@ class Channel:
         self._forget = forget
         self._progress = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
+        self._successor: Channel | None = None
 
     async def put(self, user: str, event: Event) -> bool:
         """Queue the event for ``user``, once there is room; False if the connection has ended."""
         while len(self.queue) >= self.capacity and not self.closed:
             await self._progress.wait()
+        if self._successor is not None:
+            return await self._successor.put(user, event)
         if self.closed:
             return False
         self.accept(user, event)
@@ -78,6 +82,17 @@ class Channel:
         """Wait until everything queued has been written, or the connection has ended."""
         while self.queue and not self.closed:
             await self._progress.wait()
+        if self._successor is not None:
+            await self._successor.flush()
+
+    def hand_over(self, successor: Channel) -> None:
+        """End this connection in favour of another, over which all that is queued will go."""
+        queued = list(self.queue)
+        self.queue.clear()
+        self._successor = successor
+        self.close("resumed")
+        for delivery, event in queued:
+            successor.enqueue(delivery, event)
 
     def close(self, reason: str) -> None:
         """End the connection at once, declaring what is still queued as dropped."""
@@ -122,26 +137,57 @@ class WebSocketConnectionPool:
 
     channel: type[Channel] = Channel
 
-    def __init__(self, audit: Audit, *, capacity: int = 3) -> None:
+    def __init__(self, audit: Audit, *, capacity: int = 3, most: int = 3) -> None:
         self.capacity = capacity
+        self.most = most
         self._audit = audit
         self._routes: dict[str, dict[str, Channel]] = {}
+        self._opening: dict[str, int] = {}
 
     async def connect(self, user: str, connection: str, transport: Transport) -> None:
-        """Finish the handshake, then register; raises TransportLost and leaves nothing."""
+        """Finish the handshake, then register.
+
+        Raises TooManyConnections or TransportLost, and leaves nothing. A place among the user's
+        connections is taken before anything is waited for.
+        """
+        with self._place(user, transport):
+            await self.shake_hands(transport)
+        self.register_connection(user, connection, transport)
+
+    async def resume(self, user: str, connection: str, transport: Transport) -> None:
+        """Let a connection go on over a new transport; what was queued for the old one follows.
+
+        Raises NoConnection or TransportLost, and then leaves the connection as it was.
+        """
+        await self.shake_hands(transport)
+        old = self._routes.get(user, {}).get(connection)
+        if old is None:
+            transport.close()
+            raise NoConnection("the connection has ended; open a new one")
+        old.hand_over(self.register_connection(user, connection, transport))
+
+    async def shake_hands(self, transport: Transport) -> None:
+        """Finish the handshake; raises TransportLost, and then the transport is closed."""
         try:
             await transport.open()
         except BaseException:
             transport.close()
             raise
-        self.register_connection(user, connection, transport)
 
-    def register_connection(self, user: str, connection: str, transport: Transport) -> None:
+    def check_room(self, user: str) -> None:
+        """Raise TooManyConnections if this user has as many connections as one user may."""
+        if len(self.connections(user)) + self._opening.get(user, 0) >= self.most:
+            raise TooManyConnections(f"at most {self.most} connections are open for one user")
+
+    def register_connection(self, user: str, connection: str, transport: Transport) -> Channel:
         """Route this user's events over this connection, too."""
         channel = self.channel(
             user, connection, transport, self.capacity, self._audit, self._forget
         )
-        self._routes.setdefault(user, {})[connection] = channel
+        mine = self._routes.setdefault(user, {})
+        mine[connection] = channel
+        self._audit.note(Used(f"connections of {user}", len(mine), self.most))
+        return channel
 
     def disconnect(self, user: str, connection: str) -> None:
         """End this connection of the user; again is harmless."""
@@ -184,6 +230,22 @@ class WebSocketConnectionPool:
     def create_emitter(self, context: UserExecutionContext) -> EventEmitter:
         """An emitter of this context alone."""
         return EventEmitter(context, self)
+
+    @contextmanager
+    def _place(self, user: str, transport: Transport) -> Iterator[None]:
+        """A place among the user's connections for the length of the block, or none at all."""
+        try:
+            self.check_room(user)
+        except TooManyConnections:
+            transport.close()
+            raise
+        self._opening[user] = self._opening.get(user, 0) + 1
+        try:
+            yield
+        finally:
+            self._opening[user] -= 1
+            if not self._opening[user]:
+                del self._opening[user]
 
     def _forget(self, channel: Channel) -> None:
         # Only if it is still this channel's: a late disconnect must not remove a newer one.

@@ -14,6 +14,8 @@ from isomodel.targets.factory.backends import Backends
 from isomodel.targets.factory.contexts import LiveContexts, UserExecutionContext
 from isomodel.targets.factory.events import WebSocketConnectionPool
 from isomodel.targets.factory.identity import RateLimiter, TokenService
+from isomodel.targets.factory.logs import RequestLog
+from isomodel.targets.factory.profiles import Profiles
 from isomodel.targets.factory.sessions import (
     RequestScopedSessionManager,
     Session,
@@ -21,7 +23,7 @@ from isomodel.targets.factory.sessions import (
     Slots,
 )
 from isomodel.targets.factory.state import StateStore
-from isomodel.targets.factory.tools import ToolDispatcherFactory
+from isomodel.targets.factory.tools import ToolDispatcherFactory, ToolGuide
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Parts:
     agents: type[AgentFactory] = AgentFactory
     engines: type[EngineFactory] = EngineFactory
     tools: type[ToolDispatcherFactory] = ToolDispatcherFactory
+    guide: type[ToolGuide] = ToolGuide
     connections: type[WebSocketConnectionPool] = WebSocketConnectionPool
     slots: type[Slots] = Slots
     pool: type[SessionPool] = SessionPool
@@ -40,6 +43,8 @@ class Parts:
     limits: type[RateLimiter] = RateLimiter
     state: type[StateStore] = StateStore
     analytics: type[Analytics] = Analytics
+    profiles: type[Profiles] = Profiles
+    log: type[RequestLog] = RequestLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ class Limits:
     pool_size: int = 2
     pool_patience: float = 1.0
     queue_capacity: int = 3
+    connections_per_user: int = 2
     agents_per_user: int = 1
     calls_per_user: int = 3
     call_window: float = 10.0
@@ -75,8 +81,11 @@ class Layer:
         self.backends = backends
         self.contexts = parts.contexts(backends.requests, audit, limits.context_ttl)
         self.engines = parts.engines(audit)
+        self.guide = parts.guide(backends.prompts, audit)
         self.tools = parts.tools(backends.tools)
-        self.connections = parts.connections(audit, capacity=limits.queue_capacity)
+        self.connections = parts.connections(
+            audit, capacity=limits.queue_capacity, most=limits.connections_per_user
+        )
         slots = parts.slots(limits.pool_size, limits.pool_patience)
         self.pool = parts.pool(backends.database, slots)
         self.sessions = parts.sessions(self.pool, audit)
@@ -89,6 +98,8 @@ class Layer:
         )
         self.state = parts.state(backends.state)
         self.analytics = parts.analytics(backends.analytics, audit)
+        self.profiles = parts.profiles(backends.state)
+        self.log = parts.log(backends.log)
         self.workspaces: dict[str, Workspace] = {}
 
     def workspace(self, user: str) -> Workspace:
@@ -112,23 +123,27 @@ class Layer:
         """A context for the length of the block."""
         context = await self.contexts.open(user, conversation, connection)
         try:
-            yield context
+            with self.log.serving(user):
+                yield context
         finally:
             self.contexts.close(context.request_id)
 
     async def run_agent(self, user: str, conversation: str, task: str) -> dict[str, Any]:
         """Let the agents work on a task; their events have arrived when it returns."""
+        guide = await self.guide.text()
         connection = next(iter(self.connections.connections(user)), None)
         async with self.request(user, conversation, connection) as context:
             workspace = self.workspace(user)
             result = await workspace.engine.run(
                 task,
+                guide,
                 context,
                 workspace.agents,
                 self.tools.create_for_user(context),
                 self.connections.create_emitter(context),
             )
             await self.connections.flush(user)
+            self.log.write(f"ran {task}")
             return result
 
     async def send(self, user: str, conversation: str, message: str, times: int = 1) -> int:
@@ -139,6 +154,7 @@ class Layer:
             for _ in range(times):
                 taken += await emitter.message(message)
             await self.connections.flush(user)
+            self.log.write(f"sent {message}")
             return taken
 
     async def open_session(self, user: str, conversation: str) -> Session:
@@ -176,5 +192,6 @@ class Layer:
         self.connections.disconnect_all(user)
         self.contexts.close_all(user)
         self.rates.forget(user)
+        self.profiles.forget(user)
         self.workspaces.pop(user, None)
         await self.tokens.logout(user)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from isomodel.engine.world import io, note, watch
+from isomodel.engine.world import acting_as, io, note, watch
 from isomodel.targets.factory.backends import Audit, Backends, Event, Identity
 from isomodel.targets.factory.errors import DatabaseError, StoreError, ToolFailed, TransportLost
 from isomodel.values.facts import Began, Connected, Delivered, Disconnected, Ended, Wrote
@@ -50,10 +50,11 @@ class MemoryDatabase:
     def __init__(self) -> None:
         self.rows: dict[str, tuple[str, ...]] = {}
         self.accounts: dict[tuple[str, str], int] = {}
+        self.connects_with: type[MemoryConnection] = MemoryConnection
 
     def connection(self) -> MemoryConnection:
         """Return a new connection."""
-        return MemoryConnection(self)
+        return self.connects_with(self)
 
     def balance(self, user: str, account: str) -> int:
         """Return the committed balance."""
@@ -201,12 +202,23 @@ class MemoryTools:
 
 
 class MemoryPrompts:
-    """One prompt for each agent."""
+    """One prompt for each agent, and one about the tools."""
 
     async def load(self, name: str) -> str:
-        """Return the prompt of this agent."""
+        """Return the prompt of this name."""
         await io("load prompt", fails=StoreError)
-        return f"You are the {name} agent."
+        return f"Follow what is said of {name}."
+
+
+class MemoryLog:
+    """Lines of the log, by user."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, tuple[str, ...]] = {}
+
+    def __call__(self, user: str, line: str) -> None:
+        """Write a line."""
+        self.lines[user] = (*self.lines.get(user, ()), line)
 
 
 def memory_backends() -> Backends:
@@ -219,5 +231,6 @@ def memory_backends() -> Backends:
         tokens=MemoryTokens(),
         tools=MemoryTools(),
         prompts=MemoryPrompts(),
-        audit=Audit(note, watch),
+        audit=Audit(note, watch, lambda: acting_as("")),
+        log=MemoryLog(),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from isomodel.targets.factory.backends import KeyValue
 from isomodel.targets.factory.errors import AccessDenied
 
@@ -15,13 +17,17 @@ class StateStore:
     async def save(self, acting: str, owner: str, kind: str, value: str) -> None:
         """Save one's own state; raises AccessDenied for anyone else's, or StoreError."""
         self._check(acting, owner)
-        await self._store.put((owner, kind), value)
+        await self._store.put(self.key(owner, kind), value)
 
     async def load(self, acting: str, owner: str, kind: str) -> str | None:
         """Load one's own state; raises AccessDenied for anyone else's, or StoreError."""
         self._check(acting, owner)
-        value: str | None = await self._store.get((owner, kind))
+        value: str | None = await self._store.get(self.key(owner, kind))
         return value
+
+    def key(self, owner: str, kind: str) -> Hashable:
+        """Where this is kept."""
+        return owner, kind
 
     def _check(self, acting: str, owner: str) -> None:
         if acting != owner:

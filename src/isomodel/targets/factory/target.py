@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from types import MappingProxyType
 from typing import Any, ClassVar
 from uuid import uuid4
 
@@ -12,13 +13,22 @@ from hypothesis import strategies as st
 from isomodel.engine.world import note
 from isomodel.targets.declare import Resource, Secret, observe, operation
 from isomodel.targets.factory.backends import Event
+from isomodel.targets.factory.contexts import UserExecutionContext
 from isomodel.targets.factory.defects import DEFECTS
 from isomodel.targets.factory.errors import PoolExhausted
 from isomodel.targets.factory.layer import Layer, Parts
-from isomodel.targets.factory.memory import MemoryDatabase, MemoryTransport, memory_backends
+from isomodel.targets.factory.memory import (
+    MemoryDatabase,
+    MemoryLog,
+    MemoryTransport,
+    memory_backends,
+)
 from isomodel.targets.factory.sessions import Session
 from isomodel.values.execution import Leftover
 from isomodel.values.facts import Issued, Total
+
+ABOUT = ("alice", "bob")
+"""Whom users may remember something about."""
 
 
 class Client:
@@ -32,6 +42,33 @@ class Client:
         self.sessions: list[Session] = []
 
 
+def described(context: UserExecutionContext) -> dict[str, Any]:
+    """What a user can learn of a context: its child ends, and cannot change it, nor be revived."""
+    inner: list[str] = []
+    child = context.create_child(step="one", inner=inner)
+    inner.append("too late")
+    child.lifetime.end()
+    return {
+        "child": child.depth,
+        "metadata": child.metadata,
+        "user": child.user_id,
+        "conversation": child.session_id,
+        "own request": child.request_id != context.request_id,
+        "over": [child.lifetime.over, context.lifetime.over],
+        "parent": context.metadata,
+        "frozen": not _can_change(context.metadata) and not _can_change(child.metadata),
+    }
+
+
+def _can_change(value: Any) -> bool:
+    """Whether anything in this metadata is of a type that can be changed."""
+    if isinstance(value, MappingProxyType):
+        return any(map(_can_change, value.values()))
+    if isinstance(value, tuple):
+        return any(map(_can_change, value))
+    return not isinstance(value, str | int)
+
+
 class FactoryLayer:
     """The reference factory layer, with in-memory back ends."""
 
@@ -41,6 +78,7 @@ class FactoryLayer:
     def __init__(self) -> None:
         self._parts = Parts()
         self._clients: dict[str, Client] = {}
+        self._transports: list[MemoryTransport] = []
 
     def arm(self, name: str) -> None:
         """Break the layer in this known way."""
@@ -68,11 +106,19 @@ class FactoryLayer:
     @operation
     async def connect(self, user: str) -> str:
         """Open one more connection."""
-        connection = f"ws-{uuid4().hex}"
-        transport = MemoryTransport(user, connection, self._client(user).inbox)
-        await self.layer.connections.connect(user, connection, transport)
-        note(Issued("connection", connection))
+        transport = self._transport(user)
+        await self.layer.connections.connect(user, transport.connection, transport)
+        note(Issued("connection", transport.connection))
         return "connected"
+
+    @operation
+    async def reconnect(self, user: str) -> int:
+        """Let the oldest connection go on over a new transport; how many there are then."""
+        self._ensure_connected(user)
+        connections = self.layer.connections
+        oldest = connections.connections(user)[0]
+        await connections.resume(user, oldest, self._transport(user))
+        return len(connections.connections(user))
 
     @operation
     async def disconnect(self, user: str) -> int:
@@ -117,19 +163,16 @@ class FactoryLayer:
 
     @operation(
         user_id=st.sampled_from(("me", "", "   ", "placeholder")),
-        accepts=lambda user_id: user_id == "me",
+        accepts=lambda user_id, tag: user_id == "me",
     )
-    async def create_context(self, user: str, user_id: str) -> dict[str, Any]:
+    async def create_context(self, user: str, user_id: str, tag: Secret) -> dict[str, Any]:
         """Open a context under this id ("me" for one's own), and one within it."""
         name = user if user_id == "me" else user_id
-        metadata = {"tags": ["a"]}
         context = await self.layer.contexts.open(
-            name, self._client(user).conversation, metadata=metadata
+            name, self._client(user).conversation, metadata={"tags": [tag], "notes": {"kept": tag}}
         )
         try:
-            child = context.create_child(step="one")
-            child.lifetime.end()
-            return {"child": child.depth, "metadata": child.metadata, "user": child.user_id}
+            return described(context)
         finally:
             self.layer.contexts.close(context.request_id)
 
@@ -161,15 +204,22 @@ class FactoryLayer:
 
     # State and analytics
 
-    @operation
-    async def save(self, user: str, memory: Secret) -> None:
-        """Save what to remember."""
-        await self.layer.state.save(user, user, "memory", memory)
+    @operation(about=st.sampled_from(ABOUT))
+    async def save(self, user: str, about: str, memory: Secret) -> None:
+        """Save what to remember about somebody."""
+        await self.layer.state.save(user, user, about, memory)
 
     @operation(owner=st.sampled_from(("alice", "bob")))
     async def load(self, user: str, owner: str) -> str | None:
-        """Read what this user saved, which only its owner may."""
-        return await self.layer.state.load(user, owner, "memory")
+        """Read what this user saved about itself, which only its owner may."""
+        return await self.layer.state.load(user, owner, owner)
+
+    @operation
+    async def prefer(self, user: str, taste: Secret) -> str | None:
+        """Say what one prefers from now on; what it was."""
+        before = await self.layer.profiles.preferences(user)
+        await self.layer.profiles.prefer(user, taste)
+        return before
 
     @operation
     async def track(self, user: str, what: Secret) -> None:
@@ -187,8 +237,16 @@ class FactoryLayer:
     @observe
     async def stored(self, user: str) -> dict[str, Any]:
         """What the database and the store hold for the user."""
-        memory = await self.layer.state.load(user, user, "memory")
-        return {**self.state(user), "memory": memory}
+        memory = [await self.layer.state.load(user, user, about) for about in ABOUT]
+        preferences = await self.layer.profiles.preferences(user)
+        return {**self.state(user), "memory": memory, "preferences": preferences}
+
+    @observe
+    async def logged(self, user: str) -> list[str]:
+        """The lines of the log about the user."""
+        log = self.layer.backends.log
+        assert isinstance(log, MemoryLog)
+        return list(log.lines.get(user, ()))
 
     @observe
     async def tracked(self, user: str) -> list[str]:
@@ -226,6 +284,7 @@ class FactoryLayer:
         found: dict[str, object] = {
             "client": self._clients.get(user),
             "channels": layer.connections.channels(user),
+            "profile": layer.profiles.cached(user),
         }
         workspace = layer.workspaces.get(user)
         if workspace is not None:
@@ -239,6 +298,7 @@ class FactoryLayer:
         return [
             *(layer, layer.connections, layer.pool, layer.pool.slots, layer.sessions),
             *(layer.contexts, layer.tokens, layer.rates, layer.state, layer.analytics),
+            *(layer.guide, layer.profiles, layer.log, backends.log),
             *(backends.database, backends.requests, backends.state, backends.analytics),
             *(backends.tokens, backends.tools, backends.prompts, backends.audit),
         ]
@@ -268,6 +328,11 @@ class FactoryLayer:
             yield Leftover("workspace", "still kept", user)
         for user in layer.rates.users():
             yield Leftover("rate limit", "entry still kept", user)
+        for user in layer.profiles.users():
+            yield Leftover("profile", "still cached", user)
+        for transport in self._transports:
+            if not transport.closed:
+                yield Leftover("transport", "still open", transport.user)
 
     def _client(self, user: str) -> Client:
         found = self._clients.get(user)
@@ -278,10 +343,16 @@ class FactoryLayer:
     def _ensure_connected(self, user: str) -> None:
         connections = self.layer.connections
         if not connections.connections(user):
-            connection = f"ws-{uuid4().hex}"
-            transport = MemoryTransport(user, connection, self._client(user).inbox)
-            connections.register_connection(user, connection, transport)
-            note(Issued("connection", connection))
+            connections.check_room(user)
+            transport = self._transport(user)
+            connections.register_connection(user, transport.connection, transport)
+            note(Issued("connection", transport.connection))
+
+    def _transport(self, user: str) -> MemoryTransport:
+        """What a client of the user opens: its name is also the id of a new connection."""
+        transport = MemoryTransport(user, f"ws-{uuid4().hex}", self._client(user).inbox)
+        self._transports.append(transport)
+        return transport
 
     async def _token(self, user: str) -> str:
         client = self._client(user)

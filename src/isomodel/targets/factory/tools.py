@@ -2,8 +2,42 @@
 
 from __future__ import annotations
 
-from isomodel.targets.factory.backends import Tools
+import asyncio
+from contextvars import Context
+
+from isomodel.targets.factory.backends import Audit, Prompts, Tools
 from isomodel.targets.factory.contexts import UserExecutionContext
+
+
+class ToolGuide:
+    """How tools are used: one text for all users, loaded once.
+
+    Nobody's task loads it, in a context of its own: a request that is cancelled while it waits
+    takes nothing along, and nothing of the first request outlives it there.
+    """
+
+    def __init__(self, prompts: Prompts, audit: Audit) -> None:
+        self._prompts = prompts
+        self._audit = audit
+        self._loading: asyncio.Task[str] | None = None
+
+    async def text(self) -> str:
+        """The text; raises StoreError, and then tries again the next time."""
+        if self._loading is None or _failed(self._loading):
+            self._loading = self.begin()
+        return await asyncio.shield(self._loading)
+
+    def begin(self) -> asyncio.Task[str]:
+        """Load the text in the background."""
+        with self._audit.nobodys():
+            return asyncio.create_task(self._load(), context=Context())
+
+    async def _load(self) -> str:
+        return await self._prompts.load("tools")
+
+
+def _failed(task: asyncio.Task[str]) -> bool:
+    return task.done() and (task.cancelled() or task.exception() is not None)
 
 
 class ToolDispatcher:

@@ -1,0 +1,102 @@
+# The types that Cython gives to what source.py declares: attributes in C, and nothing else.
+
+cdef class Part:
+    cdef public object name
+    cdef public long steps, events
+    cdef public list times
+    cdef public object kept
+    
+
+cdef class Owner:
+    cdef public object label, user
+    cdef public Part part
+    cdef public bint root
+    cdef public dict counts
+    cdef public long io_count
+
+    cpdef str numbered(self, str name)
+    cpdef Owner heir(self)
+
+cdef class Actor:
+    cdef public object name
+    cdef public Owner owner
+    cdef public object reference
+    cdef public long steps, number
+
+cdef class Handle:
+    cdef object __weakref__
+    cdef public object callback
+    cdef public tuple args
+    cdef public object context
+
+cdef class Pending(Handle):
+    cdef public Actor actor
+    cdef public Owner owner
+    cdef public object kind, future
+    cdef public long number
+    cdef public double priority
+
+
+cdef class Jump(Pending):
+    pass
+
+cdef class Post(Pending):
+    cdef public object line
+
+cdef class Timer(Pending):
+    cdef public double time
+
+cdef class Latency(Timer):
+    pass
+
+cdef class TaskStep(Handle):
+    cdef public object actor, owner
+    cdef public object kind
+    cdef public double priority
+
+cdef class GoOn:
+    cdef public object kind
+    cdef public Owner owner
+    cdef public double priority
+
+cdef class Core:
+    cdef public list _arrivals, _posts, _timers, _overdue, _cancels
+    cdef public set _planned
+    cdef public bint _asks_always, _every_choice, _patient, _running
+    cdef public object _pick, _ready, _scheduler, _task_factory
+    cdef public list errors, fired, uncontrolled
+    cdef public object log, trace
+    cdef public dict met, _actors, _boundaries, _cancel_handles
+    cdef public long _number, _thread
+    cdef public long idles, max_steps, steps
+    cdef public Actor last
+    cdef public Owner root
+    cdef public GoOn _go_on
+    cdef public double now
+
+    cpdef _begin_io(self, future, name, double latency, fails)
+
+cdef class StockCore(Core):
+    pass
+
+cdef class PortableCore(Core):
+    cdef public list _nameless, _steps
+    cdef public bint _stepped
+    cdef public long _turns, _turns_of_last, _waiting_steps
+
+cdef object _step_type, _wakeup_type, _wakeup_name, _task_type
+cdef object _owner_of, _set_owner, _copy_context
+cdef dict _short_names
+cdef list _loops_made
+cdef object _kinds, _new_future, _arrival, _step_taken, _new_task, _init_task
+cdef unsigned long long _WORD, _MULTIPLIER, _INCREMENT, _GOLDEN, _FIRST_MIX, _SECOND_MIX
+cdef double _UNIT
+
+cdef class Here:
+    cdef public object world
+
+cdef class Numbers:
+    cdef public unsigned long long state
+
+cdef stepping(callback)
+cdef run(Handle handle)

@@ -1,0 +1,1204 @@
+"""The part of the engine that runs once a step: what waits, the queues, the two drive loops.
+
+This file is the only one that is compiled, where it can be (see the package's text): plain Python
+that Cython reads too, with the types of its attributes in ``compiled.pxd`` beside it. Whatever
+runs less often than once a step belongs in the modules around it.
+"""
+
+# ruff: noqa: D102 - what AbstractEventLoop declares is documented there
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Future, _get_running_loop, _set_running_loop
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextvars import Context, ContextVar, copy_context
+from heapq import heapify, heappop
+from itertools import count
+from sys import get_asyncgen_hooks, modules, set_asyncgen_hooks
+from threading import get_ident
+from typing import Any
+from weakref import ref
+
+from isomodel.values.execution import Arrival, Issue
+from isomodel.values.schedule import OF_IO, Fault
+from isomodel.values.trace import Step
+
+__all__ = [
+    "FAIR",
+    "KINDS",
+    "OWNER",
+    "STEP_TYPE",
+    "WAKEUP_NAME",
+    "WAKEUP_TYPE",
+    "Actor",
+    "Blocked",
+    "ControlledTask",
+    "Core",
+    "GoOn",
+    "Handle",
+    "Jump",
+    "Latency",
+    "Numbers",
+    "OutOfSteps",
+    "Owner",
+    "Part",
+    "Pending",
+    "PortableCore",
+    "Post",
+    "StockCore",
+    "TaskStep",
+    "Timer",
+    "complete",
+    "fail",
+    "here",
+    "io",
+    "loops_alive",
+    "name_for",
+    "registering",
+    "task_of",
+]
+
+KINDS = frozenset(("go on", "step", "cancel", "timer", "due"))
+"""Kinds that mean something to a scheduler; every other one is that of an ordinary arrival."""
+
+FAIR = 100
+"""How many turns something may wait while others go on: no arrival keeps a program waiting for
+ever that looks for it again and again (``while not ready: await asyncio.sleep(0)``)."""
+
+
+class OutOfSteps(Exception):
+    """The execution took more steps than it was allowed."""
+
+
+class Blocked(Exception):
+    """Nothing can ever happen again, and the execution is not over; tells where tasks wait."""
+
+
+# Who runs
+
+
+class Part:
+    """Users judged together, and how many steps their tasks have taken, each at what time.
+
+    ``events`` counts everything of theirs that ran, steps and plain callbacks. ``kept`` holds
+    the times of an earlier run, in which a projected one lets the clock follow.
+    """
+
+    __slots__ = ("events", "kept", "name", "steps", "times")
+
+    def __init__(self, name: str, kept: Sequence[float] | None = None) -> None:
+        self.name = name
+        self.steps = 0
+        self.events = 0
+        self.times: list[float] = []
+        self.kept = kept
+
+    def step(self, now: float) -> float:
+        """Count a step of one of its tasks; returns what the clock shows in it."""
+        if self.kept is not None and self.steps < len(self.kept):
+            now = max(now, self.kept[self.steps])
+        self.steps += 1
+        self.events += 1
+        self.times.append(now)
+        return now
+
+
+class Owner:
+    """An operation of a user, or background work: what arrivals and tasks belong to.
+
+    ``counts`` numbers its arrivals by kind and its tasks by name; both are stable, whatever
+    other owners do. ``root`` marks work that belongs to no operation: each task it starts
+    becomes an owner of its own.
+    """
+
+    __slots__ = ("counts", "io_count", "label", "part", "root", "user")
+
+    def __init__(self, label: str, user: str, part: Part, root: bool = False) -> None:
+        self.label = label
+        self.user = user
+        self.part = part
+        self.root = root
+        self.counts: dict[str, int] = {}
+        self.io_count = 0
+
+    @property
+    def context(self) -> Context:
+        """A new context, in which this owner runs and nothing else is set."""
+        context = Context()
+        context.run(OWNER.set, self)
+        return context
+
+    def count(self, kind: str) -> int:
+        """The number of this one among those of its kind, from 0."""
+        number: int = self.counts.get(kind, 0)
+        self.counts[kind] = number + 1
+        return number
+
+    def numbered(self, name: str) -> str:
+        """``name``, with a number from its second use on."""
+        kind = "task " + name
+        number: int = self.counts.get(kind, 0) + 1
+        self.counts[kind] = number
+        return name if number == 1 else f"{name}#{number}"
+
+    def heir(self) -> Owner | None:
+        """Whose the tasks are that it begins now; None if each is on its own."""
+        return None if self.root else self
+
+
+_short_names: dict[str, str] = {}
+
+
+def name_for(coroutine: Any) -> str:
+    """What a task that runs this coroutine is called."""
+    qualified: str = getattr(coroutine, "__qualname__", None) or type(coroutine).__name__
+    name = _short_names.get(qualified)
+    if name is None:
+        if len(_short_names) > 4_096:
+            _short_names.clear()
+        name = _short_names[qualified] = qualified.rpartition(".")[2]
+    return name
+
+
+OWNER: ContextVar[Owner] = ContextVar("isomodel_owner")
+
+
+def _no_task() -> None:
+    """Stands in for the reference of an actor whose task is not made yet."""
+
+
+class Actor:
+    """One task under its stable name, with the number of steps it has taken.
+
+    ``number`` is its hash: what iterates over a set of tasks (``asyncio.wait``, a task group
+    that aborts) meets them in the same order every time, not in that of their addresses.
+    """
+
+    __slots__ = ("name", "number", "owner", "reference", "steps")
+
+    def __init__(self, name: str, owner: Owner, number: int = 0) -> None:
+        self.name = name
+        self.owner = owner
+        self.number = number
+        self.steps = 0
+        self.reference: Callable[[], Any] = _no_task
+
+
+class ControlledTask(asyncio.Task[Any]):
+    """A stock (C) task that knows its actor; to be set before ``__init__``."""
+
+    __slots__ = ("actor",)
+    actor: Actor
+
+    def __hash__(self) -> int:
+        return self.actor.number
+
+
+ControlledTask.__name__ = ControlledTask.__qualname__ = "Task"  # as its texts call it
+
+
+def _task_callback_types() -> tuple[type, type, str]:
+    """The types of the callbacks by which a C task takes its first and its later steps.
+
+    They are not public; a task that is never run shows both.
+    """
+    seen: list[Any] = []
+
+    class Probe(asyncio.AbstractEventLoop):
+        def call_soon(  # type: ignore[override]
+            self, callback: Any, *args: Any, context: Any = None
+        ) -> Any:
+            seen.append(callback)
+
+        def get_debug(self) -> bool:
+            return False
+
+        def call_exception_handler(self, context: Any) -> None:
+            pass
+
+    loop = Probe()  # type: ignore[abstract]
+    future: asyncio.Future[None] = asyncio.Future(loop=loop)
+
+    async def wait() -> None:
+        await future
+
+    coroutine = wait()
+    task = asyncio.Task(coroutine, loop=loop, name="probe")
+    seen[0]()
+    future.set_result(None)
+    first, wakeup = seen[0], seen[1]
+    wakeup(future)
+    del task
+    return type(first), type(wakeup), wakeup.__name__
+
+
+STEP_TYPE, WAKEUP_TYPE, WAKEUP_NAME = _task_callback_types()
+
+# Names that the compiled form keeps in C: a module's own it would look up anew each time.
+_step_type, _wakeup_type, _wakeup_name, _task_type = (
+    STEP_TYPE,
+    WAKEUP_TYPE,
+    WAKEUP_NAME,
+    ControlledTask,
+)
+_owner_of, _set_owner, _copy_context = OWNER.get, OWNER.set, copy_context
+_new_future, _arrival, _step_taken, _kinds = Future, Arrival, Step, KINDS
+_new_task: Any = ControlledTask.__new__
+_init_task: Any = ControlledTask.__init__
+
+
+def task_of(callback: Any) -> Any:
+    """The task that takes a step when this callback is called, or None for a plain callback.
+
+    A callback bound to a task is not yet its step: ``task.cancel`` is a plain one.
+    """
+    kind = type(callback)
+    if kind is STEP_TYPE or (kind is WAKEUP_TYPE and callback.__name__ == WAKEUP_NAME):
+        task = callback.__self__
+        return task if isinstance(task, asyncio.Task) else None
+    return None
+
+
+def stepping(callback: Any) -> Any:
+    """The task of our own making that takes a step when this is called; None for all others."""
+    kind = type(callback)
+    if kind is _step_type or kind is _wakeup_type:
+        task = callback.__self__
+        if type(task) is _task_type and (kind is _step_type or callback.__name__ == _wakeup_name):
+            return task
+    return None
+
+
+def run(handle: Handle) -> None:
+    """Call what waited, in its context."""
+    callback, args, context = handle.callback, handle.args, handle.context
+    count = len(args)
+    if context is None:
+        callback(*args)
+    elif count == 1:  # nearly always one or none, and unpacking is slow
+        context.run(callback, args[0])
+    elif count == 0:
+        context.run(callback)
+    else:
+        context.run(callback, *args)
+
+
+# How schedules are drawn
+
+
+_WORD = 2**64 - 1
+_MULTIPLIER = 6364136223846793005
+_INCREMENT = 1442695040888963407
+_UNIT = 2.0**-53
+_GOLDEN, _FIRST_MIX, _SECOND_MIX = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+
+
+class Numbers:
+    """Random numbers, a pure function of a seed: 64 bits each, of which the upper are good.
+
+    A linear congruential generator (Knuth's MMIX constants): seeding the standard generator,
+    whose state is 2.5 kB, takes as long as a tenth of a small execution.
+    """
+
+    __slots__ = ("state",)
+
+    def __init__(self, seed: int) -> None:
+        """Neighbouring seeds begin with bits that differ in half of their places (splitmix64)."""
+        self.state = seed & _WORD
+        self.state = (self.state * _GOLDEN + _GOLDEN) & _WORD
+        self.state = ((self.state ^ (self.state >> 30)) * _FIRST_MIX) & _WORD
+        self.state = ((self.state ^ (self.state >> 27)) * _SECOND_MIX) & _WORD
+        self.state ^= self.state >> 31
+
+    def unit(self) -> float:
+        """A number from [0, 1)."""
+        self.state = (self.state * _MULTIPLIER + _INCREMENT) & _WORD
+        return (self.state >> 11) * _UNIT
+
+    def below(self, end: int) -> int:
+        """An integer from 0 to ``end - 1``, which is at least 0."""
+        return int(self.unit() * end)
+
+    def any_of(self, options: Any) -> int:
+        """The index of any of these options, all equally likely."""
+        return int(self.unit() * len(options))
+
+    def highest(self, options: Any) -> int:
+        """The index of the option of the highest priority; one that has none yet is given one."""
+        best, highest = 0, -1.0
+        for index, option in enumerate(options):
+            priority = option.priority
+            if priority < 0:
+                self.state = (self.state * _MULTIPLIER + _INCREMENT) & _WORD
+                priority = option.priority = float(self.state)
+            if priority > highest:
+                best, highest = index, priority
+        return best
+
+
+# What waits
+
+
+class Handle:
+    """A callback that is to be called, as asyncio's Handle.
+
+    ``context`` None calls it as it is. ``callback`` None: it was cancelled.
+    """
+
+    __slots__ = ("__weakref__", "args", "callback", "context")
+
+    def __init__(self, callback: Any, args: tuple[Any, ...], context: Context | None) -> None:
+        self.callback = callback
+        self.args = args
+        self.context = context
+
+    def cancel(self) -> None:
+        """Never call it; what it refers to is free at once."""
+        self.callback = None
+        self.args = ()
+
+    def cancelled(self) -> bool:
+        """Whether it will never be called."""
+        return self.callback is None
+
+    def get_context(self) -> Context | None:
+        """The context in which it is called."""
+        return self.context
+
+
+class Pending(Handle):
+    """An option: something that may arrive from outside.
+
+    ``owner``, ``kind`` and ``number`` make its key. ``actor`` is the task that began it.
+    ``future`` is what it completes: once that is done (its waiter was cancelled), it never
+    happens. ``priority`` is for the scheduler, below 0 at first.
+    """
+
+    __slots__ = ("actor", "future", "kind", "number", "owner", "priority")
+
+    def __init__(
+        self,
+        callback: Any,
+        args: tuple[Any, ...],
+        context: Context | None,
+        actor: Actor,
+        owner: Owner,
+        kind: str,
+        number: int,
+        future: asyncio.Future[Any] | None = None,
+    ) -> None:
+        self.callback = callback
+        self.args = args
+        self.context = context
+        self.actor = actor
+        self.owner = owner
+        self.kind = kind
+        self.number = number
+        self.future = future
+        self.priority = -1.0
+
+    @property
+    def key(self) -> str:
+        """The stable name of this option: whose, of which kind, which of them."""
+        return f"{self.owner.label} {self.kind} {self.number}"
+
+    def is_off(self) -> bool:
+        """Whether it can never happen any more."""
+        return self.callback is None or (self.future is not None and self.future.done())
+
+
+class Jump(Pending):
+    """A jump of the clock. It comes like a cancellation: at once, if the schedule says no more."""
+
+    __slots__ = ()
+
+    @property
+    def key(self) -> str:
+        """Whose timer it is that makes it possible."""
+        return f"{self.owner.label} jump {self.number}"
+
+
+class Post(Pending):
+    """What comes from the thread that is ``line``."""
+
+    __slots__ = ("line",)
+    line: Any
+
+
+class Timer(Pending):
+    """What happens at a time, as asyncio's TimerHandle.
+
+    Its kind is "timer" while time has to pass for it, and "due" once its time has come.
+    """
+
+    __slots__ = ("time",)
+    time: float
+
+    @property
+    def key(self) -> str:
+        """The same, due or not."""
+        return f"{self.owner.label} timer {self.number}"
+
+    def when(self) -> float:
+        """The virtual time at which it is due, in seconds."""
+        return self.time
+
+
+class Latency(Timer):
+    """A timer after which an arrival is possible: nothing of the program's own."""
+
+    __slots__ = ()
+
+    @property
+    def key(self) -> str:
+        """Apart from the program's timers, which keep their numbers without it."""
+        return f"{self.owner.label} latency {self.number}"
+
+
+class TaskStep(Handle):
+    """An option: the next step of a task, where any task may be next.
+
+    It is queued while its task is still being made, so ``actor`` and ``owner`` may come later.
+    """
+
+    __slots__ = ("actor", "kind", "owner", "priority")
+
+    def __init__(
+        self, callback: Any, args: tuple[Any, ...], context: Context | None, actor: Any, owner: Any
+    ) -> None:
+        self.callback = callback
+        self.args = args
+        self.context = context
+        self.actor = actor
+        self.owner = owner
+        self.kind = "step"
+        self.priority = -1.0
+
+    @property
+    def key(self) -> str:
+        """The task's name: it has at most one next step."""
+        return f"{self.actor.name} step"
+
+
+class GoOn:
+    """The option that nothing arrives now: what is ready runs."""
+
+    __slots__ = ("kind", "owner", "priority")
+    key = "go on"
+    actor = None
+
+    def __init__(self, owner: Owner) -> None:
+        self.kind = "go on"
+        self.owner = owner
+        self.priority = -1.0
+
+
+def complete(future: asyncio.Future[None]) -> None:
+    """What the arrival of simulated I/O does."""
+    if not future.done():
+        future.set_result(None)
+
+
+def fail(future: asyncio.Future[None], error: BaseException) -> None:
+    """What it does where a fault makes it fail."""
+    if not future.done():
+        future.set_exception(error)
+
+
+# The execution under way
+
+
+class Here:
+    """Holds the controlled execution under way in this process, if any."""
+
+    __slots__ = ("world",)
+
+    def __init__(self) -> None:
+        self.world: Any = None
+
+
+here = Here()
+
+
+def io(
+    name: Any = "io", *, latency: float = 0.0, fails: type[BaseException] | None = None
+) -> Awaitable[None]:
+    """Wait for simulated I/O: ``await isomodel.io("query")``.
+
+    When it arrives is the scheduler's choice, never before ``latency`` seconds of virtual time.
+    With ``fails`` a fault may make it raise that exception instead.
+    """
+    world = here.world
+    if world is not None:
+        return world.io(name, latency, fails)  # type: ignore[no-any-return]
+    trio: Any = modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_task():
+        return trio.sleep(latency)  # type: ignore[no-any-return]
+    return asyncio.sleep(latency)
+
+
+# The loop
+
+
+_loops = count()
+"""Numbers the loops of this process, so that tasks of two of them have different hashes."""
+
+
+_loops_made: list[Any] = []
+
+
+def loops_alive() -> list[Any]:
+    """The loops of this process, in the order in which they were made."""
+    return [loop for reference in _loops_made if (loop := reference()) is not None]
+
+
+def registering(add: Callable[[Any], None]) -> Callable[[Any], None]:
+    """``add`` for a register of tasks that need not hold those that loops of ours know."""
+
+    def register(task: Any) -> None:
+        if type(task) is not _task_type:
+            add(task)
+
+    return register
+
+
+class Core:
+    """What a loop holds, and what it does at every step; the rest is in the classes above it."""
+
+    __slots__ = (
+        "_actors",
+        "_arrivals",
+        "_asks_always",
+        "_boundaries",
+        "_cancel_handles",
+        "_cancels",
+        "_every_choice",
+        "_go_on",
+        "_number",
+        "_overdue",
+        "_patient",
+        "_pick",
+        "_planned",
+        "_posts",
+        "_ready",
+        "_running",
+        "_scheduler",
+        "_task_factory",
+        "_thread",
+        "_timers",
+        "errors",
+        "fired",
+        "idles",
+        "last",
+        "log",
+        "max_steps",
+        "met",
+        "now",
+        "root",
+        "steps",
+        "trace",
+        "uncontrolled",
+    )
+
+    def __init__(
+        self,
+        scheduler: Any,
+        *,
+        faults: Collection[Fault] = (),
+        max_steps: int = 20_000,
+        record: bool = False,
+        every_choice: bool = False,
+    ) -> None:
+        self.max_steps = max_steps
+        self.now = 0.0
+        self.steps = 0
+        self.idles = 0
+        self.uncontrolled: list[Issue] = []
+        self.errors: list[str] = []
+        self.log: Any = [] if record else None
+        self.trace: Any = [] if record else None
+        self._running = False
+        self.root = Owner("", "", Part(""), True)
+        self.last = Actor("", self.root)
+        self.fired: list[Fault] = []
+        self.met: dict[Fault, None] = {}
+        self._every_choice = every_choice
+        self._asks_always = False
+        self._scheduler: Any = scheduler
+        self._patient = not every_choice and getattr(scheduler, "patient", False)
+        self._pick = getattr(scheduler, "pick", None) or self._choose
+        self._planned: set[Fault] = set()
+        self._cancels: list[Fault] = []
+        if faults:
+            self._planned.update(fault for fault in faults if fault.kind in OF_IO)
+            self._cancels.extend(fault for fault in faults if fault.kind not in OF_IO)
+        self._ready: deque[Any] = deque()
+        self._arrivals: list[Pending] = []
+        self._posts: list[Post] = []
+        self._go_on: GoOn = GoOn(self.root)
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._overdue: list[Timer] = []
+        self._thread = get_ident()
+        if len(_loops_made) > 50:
+            _loops_made[:] = [reference for reference in _loops_made if reference() is not None]
+        _loops_made.append(ref(self))
+        self._task_factory: Any = None
+        self._actors: dict[str, Actor] = {}
+        self._cancel_handles: dict[Fault, Pending] = {}
+        self._boundaries: dict[Fault, Any] = {}
+        # only the low bits of a hash decide the order of a set, and collisions look higher
+        self._number = next(_loops) % 2**20 << 40
+
+    def call_soon(
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> Any:
+        if context is None:
+            context = _copy_context()
+        handle: Handle = Handle.__new__(Handle)
+        handle.callback = callback
+        handle.args = args
+        handle.context = context
+        self._ready.append(handle)
+        return handle
+
+    def create_task(
+        self,
+        coro: Any,
+        *,
+        name: Any = None,
+        context: Context | None = None,
+        **options: Any,
+    ) -> Any:
+        owner: Owner = _owner_of(self.root)
+        if context is not None or self._task_factory is not None or options:
+            loop: Any = self
+            return loop._create_task_with(coro, name, context, options, owner)
+        if owner.heir() is owner:
+            actor = self._enlist(f"{owner.label}/{owner.numbered(name_for(coro))}", owner)
+        else:
+            actor = self._new_actor(name_for(coro), owner)
+            context = _copy_context()
+            context.run(_set_owner, actor.owner)
+        return self._make(coro, actor, name or actor.name, context, {})
+
+    def _new_actor(self, name: str, owner: Owner) -> Actor:
+        """For a task of this owner's, or for one that is to be an owner of its own."""
+        heir = owner.heir()
+        if heir is not None:
+            return self._enlist(f"{owner.label}/{owner.numbered(name)}", heir)
+        label = owner.numbered(name)
+        if owner.label:
+            label = f"{owner.label}/{label}"
+        return self._enlist(label, Owner(label, owner.user, owner.part))
+
+    def _enlist(self, name: str, owner: Owner) -> Actor:
+        actors = self._actors
+        if name in actors:  # two owners of one label, or a label used twice
+            number = 2
+            while f"{name}~{number}" in actors:
+                number += 1
+            name = f"{name}~{number}"
+        actor = Actor(name, owner, self._number)
+        actors[name] = actor
+        self._number += 1
+        return actor
+
+    def _make(
+        self,
+        coro: Any,
+        actor: Actor,
+        name: Any,
+        context: Context | None,
+        options: dict[str, Any],
+    ) -> ControlledTask:
+        task: Any = _new_task(_task_type)
+        task.actor = actor
+        actor.reference = ref(task)
+        if options:
+            _init_task(task, coro, loop=self, name=name, context=context, **options)
+        else:
+            _init_task(task, coro, loop=self, name=name, context=context)
+        return task  # type: ignore[no-any-return]
+
+    def pending_tasks(self) -> list[asyncio.Task[Any]]:
+        """Tasks that are not done, in the order in which they were made."""
+        pending = []
+        for each in self._actors.values():
+            actor: Actor = each
+            task = actor.reference()
+            if task is not None and not task.done():
+                pending.append(task)
+        return pending
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return _new_future(loop=self)  # type: ignore[arg-type]
+
+    def time(self) -> float:
+        return self.now
+
+    def is_running(self) -> bool:
+        return self._running
+
+    def label(self) -> str:
+        """The label of the operation that is running now, "" outside any."""
+        owner: Owner = _owner_of(self.root)
+        return owner.label
+
+    def io(
+        self, name: Any, latency: float, fails: type[BaseException] | None
+    ) -> asyncio.Future[None]:
+        """A future that the arrival of this I/O completes, or fails where a fault says so."""
+        future: Any = _new_future(loop=self)  # type: ignore[arg-type]
+        self._begin_io(future, name, latency, fails)
+        return future  # type: ignore[no-any-return]
+
+    def _begin_io(
+        self, future: Any, name: Any, latency: float, fails: type[BaseException] | None
+    ) -> None:
+        loop: Any = self
+        owner: Owner = _owner_of(self.root)
+        nth = owner.io_count
+        owner.io_count = nth + 1
+        if name in _kinds:
+            name = f"io {name}"
+        counts = owner.counts
+        number: Any = counts.get(name, 0)
+        counts[name] = number + 1
+        handle: Pending = Pending.__new__(Pending)
+        handle.callback = complete
+        handle.args = (future,)
+        handle.context = None
+        handle.actor = self.last
+        handle.owner = owner
+        handle.kind = name
+        handle.number = number
+        handle.future = future
+        handle.priority = -1.0
+        if self._planned:
+            if fails is not None and loop._fails(owner, nth):
+                handle.callback = fail
+                handle.args = (future, fails(f"injected failure of {name}"))
+            latency += loop._delayed(owner, nth)
+        if latency > 0:
+            loop._delay(handle, latency)
+        else:
+            self._arrivals.append(handle)
+
+    def _live_arrivals(self) -> list[Pending]:
+        arrivals = self._arrivals
+        for each in arrivals:
+            handle: Pending = each
+            if handle.callback is None or (handle.future is not None and handle.future.done()):
+                break
+        else:
+            return arrivals
+        arrivals[:] = [handle for handle in arrivals if not handle.is_off()]
+        return arrivals
+
+    def _options(self) -> list[Any]:
+        """Cancellations, arrivals (those from threads last), and the next timer."""
+        loop: Any = self
+        options: list[Any] = loop._possible_cancels() if self._cancels else []
+        if self._arrivals:
+            options += self._live_arrivals()
+        if self._posts:
+            options += self._live_posts()
+        if self._timers:
+            options += self._offered_timers()
+        return options
+
+    def _live_posts(self) -> list[Post]:
+        for handle in self._posts[:]:
+            while handle.callback is None:
+                following = handle.line.advance()
+                if following is None:
+                    break
+                handle = following
+        return self._posts
+
+    def _offered_timers(self) -> list[Timer]:
+        """The next timer; all of them for a run that repeats a recorded order."""
+        timers = self._timers
+        while timers and timers[0][2].is_off():
+            heappop(timers)
+        if not timers:
+            return []
+        if self._every_choice:
+            offered = [entry[2] for entry in sorted(timers) if not entry[2].is_off()]
+        else:
+            offered = [timers[0][2]]
+        for timer in offered:
+            timer.kind = "due" if timer.time <= self.now else "timer"
+        return offered
+
+    def _is_due(self) -> bool:
+        """Whether a timer's time has come, because another one was set to the same time."""
+        return bool(self._timers) and self._timers[0][0] <= self.now
+
+    def _choose(self, options: list[Any]) -> int:
+        if len(options) == 1 and not self._every_choice and not self._asks_always:
+            return 0
+        index: int = self._scheduler.choose(options, self.last)
+        if not 0 <= index < len(options):
+            raise IndexError(f"the scheduler chose {index} of {len(options)} options")
+        return index
+
+    def _take(self, option: Pending) -> None:
+        """Let this arrival or timer happen: it is ready now."""
+        loop: Any = self
+        if isinstance(option, Timer):
+            self._pass_time(option)
+            if type(option) is Latency:
+                option.callback(*option.args)
+                return
+        elif option.kind == "cancel":
+            self._cancels.remove(option.args[0])
+            if type(option) is Jump:
+                loop._jump(option)
+                return
+        elif type(option) is Post:
+            option.line.advance()
+        else:
+            self._arrivals.remove(option)
+        if self.log is not None:
+            self._record(option)
+        self._ready.append(option)
+
+    def _pass_time(self, until: Timer) -> None:
+        if until.time > self.now:
+            self.now = until.time
+        timers = self._timers
+        if timers[0][2] is until:
+            heappop(timers)
+        else:  # an alone run may repeat its joint run's order
+            timers[:] = [entry for entry in timers if entry[2] is not until]
+            heapify(timers)
+
+    def _run_handle(self, handle: Handle) -> None:
+        loop: Any = self
+        callback = handle.callback
+        try:
+            run(handle)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            loop._failed(callback, error)
+
+    def _enter(self) -> tuple[Any, Any]:
+        """Become the running loop, whose asynchronous generators are its own; what was before."""
+        loop: Any = self
+        outside = _get_running_loop(), get_asyncgen_hooks()
+        set_asyncgen_hooks(loop._asyncgen_begins, loop._asyncgen_dropped)
+        _set_running_loop(loop)
+        self._running = True
+        if "anyio" in modules:  # whose back end is imported by its first call, too late
+            loop._adopt_anyio()
+        return outside
+
+    def _leave(self, loop: Any, hooks: Any) -> None:
+        self._running = False
+        _set_running_loop(loop)
+        set_asyncgen_hooks(*hooks)
+
+    def _forget(self) -> None:
+        """Drop all that is pending."""
+        self._ready.clear()
+        self._arrivals.clear()
+        self._posts.clear()
+        self._timers.clear()
+        self._overdue.clear()
+        self._cancel_handles.clear()
+        self._boundaries.clear()
+
+    def drive(self, done: Callable[[], bool]) -> None:
+        """Run until ``done()``; raises Blocked or OutOfSteps."""
+        raise NotImplementedError
+
+    # Records
+
+    def _record(self, handle: Pending) -> None:
+        owner: Owner = handle.owner
+        self.log.append(_arrival(handle.key, owner.user, self.now, owner.part.events))
+        self._record_in_trace(handle)
+
+    def _record_in_trace(self, handle: Pending) -> None:
+        kind = "timer" if isinstance(handle, Timer) else handle.kind
+        if type(handle) is Jump:
+            kind = "jump"
+        owner: Owner = handle.owner
+        self.trace.append(_step_taken(self.now, owner.label, f"{kind} {handle.number}"))
+
+    def _record_step(self, actor: Actor) -> None:
+        owner: Owner = actor.owner
+        part: Part = owner.part
+        self.now = part.step(self.now)
+        self.trace.append(_step_taken(self.now, actor.name, "step"))
+
+    def _count(self, handle: Handle) -> None:
+        """Count a plain callback among the events of whoever it belongs to."""
+        owner: Owner | None = None
+        if isinstance(handle, Pending):
+            owner = handle.owner
+        elif handle.context is not None:
+            owner = handle.context.get(OWNER)
+        if owner is not None:
+            owner.part.events += 1
+
+
+class StockCore(Core):
+    """Drives a loop whose ready callbacks run first-in first-out."""
+
+    __slots__ = ()
+
+    def drive(self, done: Callable[[], bool]) -> None:
+        """Run until ``done()``; raises Blocked or OutOfSteps."""
+        loop: Any = self
+        ready, arrivals, posts = self._ready, self._arrivals, self._posts
+        timers, overdue, cancels = self._timers, self._overdue, self._cancels
+        patient = self._patient
+        recording = self.log is not None
+        turns = 0
+        while not done():
+            if not ready:
+                self.idles += 1
+                turns = 0
+                if not patient or timers or posts or cancels or overdue:
+                    self._poll()
+                elif arrivals and self._admit_one() and not ready:
+                    continue
+                if not ready:
+                    if loop._threads_sent():
+                        continue
+                    raise Blocked("; ".join(loop.waiting()))
+            elif turns >= FAIR:
+                self._poll(hurried=True)
+                turns = 0
+            elif not patient or cancels or overdue or (timers and timers[0][0] <= self.now):
+                self._poll()
+            turns += 1
+            batch = len(ready)
+            self.steps += batch
+            if self.steps > self.max_steps:
+                raise OutOfSteps
+            while batch:
+                batch -= 1
+                handle: Handle = ready.popleft()
+                callback = handle.callback
+                if callback is None:
+                    continue
+                task = stepping(callback)
+                if task is not None:
+                    actor: Actor = task.actor
+                    self.last = actor
+                    actor.steps += 1
+                    if recording:
+                        self._record_step(actor)
+                else:
+                    kind = type(callback)
+                    if kind is _wakeup_type or kind is _step_type:
+                        loop._look_closer(handle)
+                    elif recording:
+                        self._count(handle)
+                try:
+                    run(handle)
+                except (KeyboardInterrupt, SystemExit):
+                    raise
+                except BaseException as error:
+                    loop._failed(callback, error)
+                if posts and not patient:
+                    loop._admit_posts()
+
+    def _admit_one(self) -> bool:
+        """What ``_poll`` does where only arrivals are pending and one of them is enough.
+
+        Simulated I/O, which would be alone in its iteration, happens at once.
+        """
+        arrivals = self._live_arrivals()
+        if len(arrivals) > 1:
+            option: Pending = arrivals.pop(self._pick(arrivals))
+        elif arrivals:
+            option = arrivals.pop()
+        else:
+            return False
+        if self.log is not None:
+            self._record(option)
+        if option.callback is complete:
+            self.steps += 1
+            if self.log is not None:
+                option.owner.part.events += 1
+            option.args[0].set_result(None)
+        else:
+            self._ready.append(option)
+        return True
+
+    def _poll(self, *, hurried: bool = False) -> None:
+        """Let arrivals join this iteration, one question each, until nothing more shall.
+
+        ``hurried``: at least one has to.
+        """
+        ready = self._ready
+        overdue = self._take_overdue() if self._overdue else []
+        timed = False
+        while True:
+            options = self._later_options() if timed else self._options()
+            if ready or overdue:
+                if not options:
+                    break
+                if not hurried:
+                    self._go_on.owner = self.last.owner
+                    options.insert(0, self._go_on)
+            elif not options:
+                return
+            option = options[self._choose(options)]
+            if option is self._go_on:
+                break
+            if isinstance(option, Timer | Jump) and type(option) is not Latency:
+                ready.extend(overdue)
+                overdue.clear()
+                timed = True
+            self._take(option)
+            hurried = False
+            if ready and self._patient and not (self._cancels or self._is_due()):
+                break
+        ready.extend(overdue)
+
+    def _later_options(self) -> list[Any]:
+        """What may still join once a timer has: further timers, and what threads send."""
+        options: list[Any] = [*self._live_posts()] if self._posts else []
+        options += self._offered_timers()
+        return [option for option in options if type(option) is not Latency]
+
+    def _take_overdue(self) -> list[Timer]:
+        overdue = [timer for timer in self._overdue if timer.callback is not None]
+        overdue.sort(key=_time_of)
+        self._overdue.clear()
+        if self.trace is not None:
+            for timer in overdue:
+                self._record_in_trace(timer)
+        return overdue
+
+
+def _time_of(timer: Timer) -> float:
+    return timer.time
+
+
+class PortableCore(Core):
+    """Drives a loop on which any task may take the next step."""
+
+    __slots__ = ("_nameless", "_stepped", "_steps", "_turns", "_turns_of_last", "_waiting_steps")
+
+    def __init__(self, scheduler: Any, **options: Any) -> None:
+        Core.__init__(self, scheduler, **options)
+        self._steps: list[TaskStep] = []
+        self._nameless: list[TaskStep] = []
+        self._turns = 0
+        self._turns_of_last = 0
+        self._stepped = False
+        self._waiting_steps = 0
+
+    def _forget(self) -> None:
+        """Drop all that is pending."""
+        Core._forget(self)
+        self._steps.clear()
+        self._nameless.clear()
+
+    def call_soon(
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> Any:
+        """Queue a plain callback, or make a task's next step an option."""
+        loop: Any = self
+        if context is None:
+            context = _copy_context()
+        task = stepping(callback)
+        if task is not None:
+            actor: Actor = task.actor
+            step: TaskStep = TaskStep.__new__(TaskStep)
+            step.callback = callback
+            step.args = args
+            step.context = context
+            step.actor = actor
+            step.owner = actor.owner
+            step.kind = "step"
+            step.priority = -1.0
+            self._steps.append(step)
+            return step
+        kind = type(callback)
+        if (kind is _wakeup_type or kind is _step_type) and task_of(callback) is not None:
+            return loop._queue_foreign(TaskStep(callback, args, context, None, None))
+        handle: Handle = Handle.__new__(Handle)
+        handle.callback = callback
+        handle.args = args
+        handle.context = context
+        self._ready.append(handle)
+        return handle
+
+    def drive(self, done: Callable[[], bool]) -> None:
+        """Run until ``done()``; raises Blocked or OutOfSteps."""
+        ready = self._ready
+        recording = self.log is not None
+        batch = len(ready)
+        while not done():
+            self.steps += 1
+            if self.steps > self.max_steps:
+                raise OutOfSteps
+            if not batch:
+                self._next()
+                batch = len(ready)
+                continue
+            batch -= 1
+            handle: Handle = ready.popleft()
+            if handle.callback is not None:
+                if recording:
+                    self._count(handle)
+                self._run_handle(handle)
+
+    def _next(self) -> None:
+        """The next step of some task, or an arrival, or neither while callbacks are ready."""
+        loop: Any = self
+        steps = self._steps
+        if not steps:
+            self.idles += not self._ready
+        elif self._nameless:
+            loop._find_actors()
+        if self._stepped:
+            self._waiting_steps = len(steps)
+            self._stepped = False
+        self._turns += 1
+        if self._ready or self._turns > FAIR or self._turns_of_last > FAIR:
+            options = loop._fair_options()
+        elif self._timers or self._posts or self._cancels:
+            options = [*steps, *loop._others()]
+        else:
+            options = [*steps, *self._live_arrivals()]
+            if len(options) > 1:
+                self._happens(options[self._pick(options)])
+                return
+        if not options:
+            if self._ready or loop._threads_sent():
+                return
+            raise Blocked("; ".join(loop.waiting()))
+        self._happens(options[self._choose(options)])
+
+    def _happens(self, option: Any) -> None:
+        if type(option) is TaskStep:
+            self._steps.remove(option)
+            self._begin_step(option)
+            self._run_handle(option)
+        elif option is not self._go_on:
+            self._turns = 0
+            self._take(option)
+
+    def _begin_step(self, step: TaskStep) -> None:
+        actor: Actor = step.actor
+        if self.log is not None:
+            owner: Owner = actor.owner
+            part: Part = owner.part
+            self.log.append(_arrival(step.key, owner.user, self.now, part.events))
+            self.trace.append(_step_taken(self.now, actor.name, "step"))
+            self.now = part.step(self.now)
+        actor.steps += 1
+        self._stepped = True
+        self._turns_of_last = self._turns_of_last + 1 if actor is self.last else 0
+        self.last = actor

@@ -1,0 +1,1 @@
+"""Kits: conformance suites for pools, locks, queues, caches and context-local libraries."""

@@ -1,0 +1,35 @@
+"""iso-36: clean-up does not run after a cancellation.
+
+cleanup: transport still open of alice is left after all users have left.
+
+1 user, 1 operation, no switch, 1 fault; found under stock: only orders the stock asyncio loop
+can produce. It showed on the ordinary event loop, too.
+"""
+
+import pytest
+
+from isomodel.testing import Story, cancel, do
+
+STORY = Story(
+    target="isomodel.targets.factory.target:FactoryLayer",
+    property="cleanup",
+    at="",
+    defects=["iso-36"],
+    fidelity="stock",
+    operations=[
+        do("alice.1", "reconnect"),
+    ],
+    faults=[
+        # alice.1 is cancelled after 1 step.
+        cancel("alice.1", after=1),
+    ],
+)
+
+
+def test_the_story_holds() -> None:
+    STORY.holds()
+
+
+@pytest.mark.parametrize("defect", STORY.defects)
+def test_the_story_fails_when_armed(defect: str) -> None:
+    STORY.fails(armed=defect)
