@@ -23,6 +23,7 @@ NAMES = (
     "kits",
     "runtimes",
     "realbugs",
+    "scan",
 )
 
 

@@ -9,6 +9,7 @@ import anyio
 import anyio.to_thread
 import msgspec
 import pytest
+from shrinking import shrunk
 
 from isomodel import Secret, io, observe, operation
 from isomodel.bridges.explain import explain
@@ -20,14 +21,12 @@ from isomodel.search import cases
 from isomodel.search.campaign import confirm_case, run_jobs
 from isomodel.search.confirm import confirm, confirm_program
 from isomodel.search.execute import MAX_STEPS, controlled, evidence, session
-from isomodel.search.explore import Budget, Explorer
+from isomodel.search.explore import Explorer
 from isomodel.search.jobs import Job
 from isomodel.search.program import explore_program
 from isomodel.search.run import Run
-from isomodel.search.shrink import Shrinker
 from isomodel.targets.declare import TargetSpec, spec_of
 from isomodel.targets.resolve import BUILTIN, resolve
-from isomodel.values.case import Case
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Scenario
 from isomodel.values.schedule import Schedule
@@ -52,14 +51,6 @@ def on_ordinary(
         evidence(run, schedule, controlled(run), 0, 0),
         loop.parted,
     )
-
-
-def shrunk(target: type, fidelity: str) -> Case:
-    with session():
-        outcome = Explorer(spec_of(target), fidelities=(fidelity,)).hunt(Budget(2_000))  # type: ignore[arg-type]
-        assert outcome.execution is not None, outcome.verdict
-        assert outcome.finding is not None
-        return Shrinker(spec_of(target)).shrink(outcome.execution, outcome.finding)
 
 
 class Current:
@@ -255,7 +246,7 @@ def test_the_ordinary_loop_takes_the_very_steps_that_were_simulated(seed: int) -
 
 
 def test_a_cancellation_in_the_tick_of_a_reply_is_forced_there_too() -> None:
-    case = shrunk(Handover, "stock")
+    case = shrunk(Handover, fidelities=("stock",))
     assert case.size.faults == 1
     with session():
         told = confirm(case, spec_of(Handover))
@@ -263,7 +254,7 @@ def test_a_cancellation_in_the_tick_of_a_reply_is_forced_there_too() -> None:
 
 
 def test_what_only_portable_can_do_does_not_show_there() -> None:
-    case = shrunk(Hasty, "portable")
+    case = shrunk(Hasty, fidelities=("portable",))
     assert case.schedule.fidelity == "portable"
     with session():
         told = confirm(case, spec_of(Hasty))
@@ -272,13 +263,13 @@ def test_what_only_portable_can_do_does_not_show_there() -> None:
 
 
 def test_what_portable_found_and_stock_did_not_says_how_hard_that_was_tried() -> None:
-    case = shrunk(Hasty, "portable")
+    case = shrunk(Hasty, fidelities=("portable",))
     assert case.searched["stock"] > 100
     assert f"not found under stock in {case.searched['stock']} executions" in explain(case)
 
 
 def test_what_portable_found_and_stock_too_is_reported_as_stock_and_tells_of_both() -> None:
-    case = shrunk(Current, "portable")
+    case = shrunk(Current, fidelities=("portable",))
     assert (case.schedule.fidelity, case.origin.fidelity) == ("stock", "portable")
     assert case.searched == {}
     assert "found under portable, then stock" in explain(case)

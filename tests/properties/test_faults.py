@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 import msgspec
 import pytest
+from shrinking import shrunk
 
 from isomodel import Secret, io, observe, operation
 from isomodel.bridges.explain import explain
@@ -27,7 +28,7 @@ from isomodel.search import cases
 from isomodel.search.cases import make
 from isomodel.search.confirm import confirm
 from isomodel.search.execute import execute, session
-from isomodel.search.explore import Budget, Explorer
+from isomodel.search.explore import Explorer
 from isomodel.search.generate import MORE_AFTER, Generator
 from isomodel.search.isolate import alone_of
 from isomodel.search.judge import Judge
@@ -693,7 +694,7 @@ def test_scopes_without_anyio_is_bad_input(monkeypatch: pytest.MonkeyPatch) -> N
 # Shrinking, and words
 
 
-def shrunk(target: type, fault: Fault) -> Any:
+def shrunk_with(target: type, fault: Fault) -> Any:
     spec = spec_of(target)
     with session():
         execution = execute(spec, ONE, Default(), fidelity="stock", faults=(fault,))
@@ -702,7 +703,7 @@ def shrunk(target: type, fault: Fault) -> Any:
 
 
 def test_a_time_limit_shrinks_to_a_cancellation_where_that_fails_alike() -> None:
-    case = shrunk(PutAfterReset, Fault("timeout", "alice.1", 2))
+    case = shrunk_with(PutAfterReset, Fault("timeout", "alice.1", 2))
     assert [fault.kind for fault in case.schedule.faults] == ["cancel"]
 
 
@@ -721,7 +722,7 @@ def test_a_fault_that_nothing_plainer_stands_in_for_is_kept() -> None:
                 return
             self.held.remove("connection")
 
-    case = shrunk(Reset, Fault("scope", "alice.1", 1))
+    case = shrunk_with(Reset, Fault("scope", "alice.1", 1))
     assert [fault.kind for fault in case.schedule.faults] == ["scope"]
     assert case.size.faults == 1
 
@@ -750,12 +751,8 @@ def test_cases_of_the_first_schema_are_read_as_ever() -> None:
 
 @pytest.mark.parametrize("target", [PutAfterReset, CountsOnOneError, LateReply, Expiring])
 def test_a_hunt_finds_and_shrinks_what_takes_one_fault(target: type) -> None:
-    spec = spec_of(target)
+    case = shrunk(target, fidelities=("stock",))
     with session():
-        outcome = Explorer(spec, fidelities=("stock",)).hunt(Budget(1_000))
-        assert outcome.execution is not None, outcome.verdict
-        assert outcome.finding is not None
-        case = Shrinker(spec).shrink(outcome.execution, outcome.finding)
-        assert cases.rejudge(case, spec)[1] is not None
+        assert cases.rejudge(case, spec_of(target))[1] is not None
     assert case.size.operations == 1
     assert case.size.faults + case.size.switches == 1  # a switch that lets time pass may do, too

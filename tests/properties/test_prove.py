@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-import sys
 import zlib
 from collections.abc import Callable, Coroutine, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
+from random_programs import draw, every_ending, program, shown
 
 from isomodel.engine.control import Control
 from isomodel.engine.portable import PortableLoop
@@ -23,9 +22,6 @@ from isomodel.search.program import run_program
 from isomodel.search.proof import tree
 from isomodel.search.proof.program import ProgramProof, prove_program
 from isomodel.values.schedule import Fault
-
-sys.path.insert(0, str(Path(__file__).parent))
-from random_programs import draw, every_ending, program, shown
 
 Main = Callable[[], Coroutine[Any, Any, Any]]
 

@@ -17,6 +17,7 @@ import msgspec
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from shrinking import shrunk
 
 from isomodel import BadInput, Violated
 from isomodel.bridges.explain import explain
@@ -24,8 +25,6 @@ from isomodel.bridges.options import OPTIONS
 from isomodel.bridges.regression import slug, source, write
 from isomodel.schedulers.fifo import Default
 from isomodel.search.execute import execute, replay
-from isomodel.search.explore import Budget, Explorer
-from isomodel.search.shrink import Shrinker
 from isomodel.targets.declare import TargetSpec, spec_of
 from isomodel.testing import Story, StoryWarning, Unknown, beside, cancel, do, fail, made, switch
 from isomodel.values.case import Case, Size
@@ -79,12 +78,9 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     sys.modules.pop("keptdesk", None)
 
 
-def found(spec: TargetSpec) -> Case:
+def found(spec: TargetSpec, **options: Any) -> Case:
     """A shrunk case of the armed defect."""
-    outcome = Explorer(spec, armed=("shared",), seed=1).hunt(Budget(500))
-    assert outcome.execution is not None
-    assert outcome.finding is not None
-    return Shrinker(spec, ("shared",)).shrink(outcome.execution, outcome.finding)
+    return shrunk(spec, seed=1, armed=("shared",), **options)
 
 
 def loaded(path: Path) -> ModuleType:
@@ -418,12 +414,7 @@ def test_an_explanation_has_the_property_the_size_the_fidelity_and_the_lanes(des
 
 def test_noninterference_is_told_side_by_side_with_the_source_of_what_is_foreign(desk: Any) -> None:
     spec = desk()
-    outcome = Explorer(spec, armed=("shared",), seed=1, oracles="noninterference", users=2).hunt(
-        Budget(500)
-    )
-    assert outcome.execution is not None
-    assert outcome.finding is not None
-    case = Shrinker(spec, ("shared",)).shrink(outcome.execution, outcome.finding)
+    case = found(spec, oracles="noninterference", users=2)
     text = explain(case, replay(spec, case.scenario, case.schedule, armed=case.armed))
     harmed = case.finding.user
     (other,) = {"alice", "bob"} - {harmed}

@@ -318,6 +318,13 @@ SILENT = {
                 finally:
                     del self.jobs[job_id]
         """,
+    "ISO305 a slice is no key": """
+        class Hub:
+            async def fill(self, user, sockets):
+                self.sockets[user:] = sockets
+                await ready()
+                del self.sockets[user:]
+        """,
     "ISO306 a local lock that is handed on": """
         import asyncio
 
@@ -584,6 +591,22 @@ def test_other_shapes_of_an_anti_pattern_are_found(rule: str) -> None:
     assert ids(MORE[rule]) == {rule}
 
 
+def test_a_lock_that_is_let_go_in_between_protects_nothing() -> None:
+    source = """
+        class Cache:
+            async def get(self, key):
+                async with self._lock:
+                    if key in self.values:
+                        return self.values[key]
+                value = await load(key)
+                async with self._lock:
+                    self.values[key] = value
+                return value
+        """
+
+    assert ids(source) == {"ISO301"}
+
+
 DROPPED = "import asyncio\n\nasync def go(x):\n    asyncio.create_task(x){}\n"
 
 
@@ -625,6 +648,12 @@ def test_columns_count_characters() -> None:
     assert [(each.line, each.column) for each in found(source)] == [(3, 10)]
 
 
+def test_a_form_feed_ends_no_line() -> None:
+    source = "\x0c\n# \u2028\n" + DROPPED.format("")
+
+    assert [(each.line, each.column) for each in found(source)] == [(6, 5)]
+
+
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
@@ -662,6 +691,7 @@ def test_nothing_found_is_exit_0(tree: Path, capsys: pytest.CaptureFixture[str])
         (b"# coding: latin-1\n\xe4 = (\n", "never closed"),
         (b"\xff\xfe", "encoding"),
         (b"x = " + b"-" * 20_000 + b"1\n", ""),
+        (b"async def f(x):\n    await x(" + b"x + " * 4_000 + b"x)\n", "nested too deeply"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_line_and_the_others_are_scanned(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import strategies as st
+from shrinking import hunted, shrunk
 
 from benchmarks.toy import MINIMUM, Toy
 from isomodel import Secret, io, note, observe, operation
@@ -18,30 +18,18 @@ from isomodel.search import cases
 from isomodel.search.cases import rejudge
 from isomodel.search.edit import kept, without
 from isomodel.search.execute import execute, session
-from isomodel.search.explore import Budget, Explorer, Outcome
+from isomodel.search.explore import Explorer
 from isomodel.search.generate import pools_of
 from isomodel.search.judge import Judge
 from isomodel.search.shrink import Shrinker, _OutOfTime
 from isomodel.search.smaller import Smaller
 from isomodel.search.smallest import smallest
 from isomodel.targets.declare import spec_of
-from isomodel.values.case import Case, Size
+from isomodel.values.case import Size
 from isomodel.values.scenario import Operation, Scenario
 from isomodel.values.schedule import Fidelity
 
 SEEDS = range(5)
-
-
-def hunted(target: type, seed: int, **options: Any) -> Outcome:
-    return Explorer(spec_of(target), seed=seed, **options).hunt(Budget(2_000))
-
-
-def shrunk(target: type, seed: int, **options: Any) -> Case:
-    with session():
-        outcome = hunted(target, seed, **options)
-        assert outcome.execution is not None, outcome.verdict
-        assert outcome.finding is not None
-        return Shrinker(spec_of(target)).shrink(outcome.execution, outcome.finding)
 
 
 class Current:

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from isomodel.edges import exits
 from isomodel.edges.options import (
@@ -72,20 +73,10 @@ def _hunt(arguments: argparse.Namespace, screen: Screen) -> int:
     from isomodel.edges import hunt, selftest
 
     options = HuntOptions(
-        target=ALIASES.get(arguments.target, arguments.target),
-        armed=tuple(arguments.armed or ()),
+        **_searched(arguments),
         seed=arguments.seed,
         executions=arguments.executions,
-        seconds=arguments.seconds,
         fidelities=FIDELITIES[arguments.fidelity],
-        oracles=arguments.oracles,
-        users=arguments.users,
-        operations=arguments.operations,
-        faults=arguments.faults,
-        workers=arguments.workers,
-        cases=arguments.cases,
-        path=tuple(arguments.path),
-        shrink=arguments.shrink,
         runtimes=arguments.runtimes,
     )
     if options.target is None and not options.armed:
@@ -97,26 +88,33 @@ def _prove(arguments: argparse.Namespace, screen: Screen) -> int:
     from isomodel.edges import prove
 
     options = ProveOptions(
-        target=ALIASES.get(arguments.target, arguments.target),
-        armed=tuple(arguments.armed or ()),
-        users=arguments.users,
-        operations=arguments.operations,
+        **_searched(arguments),
         together=arguments.together,
         beside=arguments.beside,
         values=arguments.values,
         only=tuple(arguments.only),
-        faults=arguments.faults,
         preemptions=arguments.preemptions,
         delays=arguments.delays,
-        oracles=arguments.oracles,
-        seconds=arguments.seconds,
-        workers=arguments.workers,
         resume=arguments.resume,
-        cases=arguments.cases,
-        path=tuple(arguments.path),
-        shrink=arguments.shrink,
     )
     return prove.run(options, screen)
+
+
+def _searched(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What a hunt and a proof are both told."""
+    return {
+        "target": ALIASES.get(arguments.target, arguments.target),
+        "armed": tuple(arguments.armed or ()),
+        "users": arguments.users,
+        "operations": arguments.operations,
+        "faults": arguments.faults,
+        "oracles": arguments.oracles,
+        "seconds": arguments.seconds,
+        "workers": arguments.workers,
+        "cases": arguments.cases,
+        "path": tuple(arguments.path),
+        "shrink": arguments.shrink,
+    }
 
 
 def _replay(arguments: argparse.Namespace, screen: Screen) -> int:

@@ -21,7 +21,10 @@ Arms = tuple[tuple[ast.AST, str], ...]
 
 
 class Event(msgspec.Struct, frozen=True, eq=False):
-    """One access or await. ``key``: the subscript's text; ``branch``: the statement of a check."""
+    """One access or await. ``key``: the subscript's text; ``branch``: the statement of a check.
+
+    ``locks`` are acquisitions: the same lock taken twice excludes nobody in between.
+    """
 
     kind: Kind
     node: ast.AST
@@ -86,12 +89,19 @@ class _Walk:
         self._locks = locks
         self.events: list[Event] = []
 
-    def block(self, body: Sequence[ast.stmt], arms: Arms) -> None:
-        """Statements one after another; what follows ``if ...: return`` is its other arm."""
+    def block(self, body: Sequence[ast.stmt], arms: Arms) -> Arms:
+        """Statements one after another; what follows ``if ...: return`` is its other arm.
+
+        Returns the arms in which the end of the block stands.
+        """
         for statement in body:
+            if isinstance(statement, ast.With | ast.AsyncWith):
+                arms = self._with(statement, arms)
+                continue
             self.visit(statement, arms)
             if isinstance(statement, ast.If) and not statement.orelse and leaves(statement.body):
                 arms = (*arms, (statement, "else"))
+        return arms
 
     def visit(self, node: ast.AST, arms: Arms) -> None:
         """Add the events of one node."""
@@ -119,8 +129,6 @@ class _Walk:
                 self._targets(node, [node.target], arms)
                 self.block(node.body, arms)
                 self.block(node.orelse, arms)
-            case ast.With() | ast.AsyncWith():
-                self._with(node, arms)
             case ast.Assign() | ast.AnnAssign() | ast.AugAssign() | ast.NamedExpr():
                 self._assign(node, arms)
             case ast.Await():
@@ -158,18 +166,20 @@ class _Walk:
         self.block(node.orelse, (*arms, (node, "else")))
         self.block(node.finalbody, arms)
 
-    def _with(self, node: ast.With | ast.AsyncWith, arms: Arms) -> None:
+    def _with(self, node: ast.With | ast.AsyncWith, arms: Arms) -> Arms:
         for item in node.items:
             self.visit(item.context_expr, arms)
             if isinstance(node, ast.AsyncWith):
                 self._add("await", node, arms)
             if item.optional_vars is not None:
                 self._targets(node, [item.optional_vars], arms)
-        outside, self._locks = self._locks, self._locks.union(_locks(node))
-        self.block(node.body, arms)
+        held = {f"{lock} of line {node.lineno}" for lock in _locks(node)}  # until it is let go
+        outside, self._locks = self._locks, self._locks | held
+        after = self.block(node.body, arms)
         self._locks = outside
         if isinstance(node, ast.AsyncWith):
-            self._add("await", node, arms)
+            self._add("await", node, after)
+        return after
 
     def _assign(
         self, node: ast.Assign | ast.AnnAssign | ast.AugAssign | ast.NamedExpr, arms: Arms
@@ -209,7 +219,8 @@ class _Walk:
             return
         key = ""
         if isinstance(target, ast.Subscript):
-            key = ast.unparse(target.slice)
+            if not any(isinstance(part, ast.Slice) for part in ast.walk(target.slice)):
+                key = ast.unparse(target.slice)
             if kind == "read":
                 self.visit(target.slice, arms)
         elif isinstance(node, ast.Call) and node.args:

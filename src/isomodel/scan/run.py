@@ -27,16 +27,30 @@ def scan(paths: Sequence[Path], rules: Sequence[Rule], exclude: Sequence[str] = 
     unreadable: set[Unreadable] = set()
     files = sorted({file for path in paths for file in _files(path)} - _excluded(paths, exclude))
     for file in files:
-        try:
-            findings.update(scan_source(file.as_posix(), _text(file), rules))
-        except SyntaxError as error:
-            unreadable.add(Unreadable(file.as_posix(), error.lineno or 0, error.msg))
-        except (OSError, ValueError, RecursionError, MemoryError) as error:
-            unreadable.add(Unreadable(file.as_posix(), 0, _reason(error)))
+        found = _scanned(file, rules)
+        if isinstance(found, Unreadable):
+            unreadable.add(found)
+        else:
+            findings.update(found)
     unreadable.update(
         Unreadable(str(path), 0, _missing(path)) for path in paths if not path.exists()
     )
     return Report(len(files), tuple(sorted(findings)), tuple(sorted(unreadable)))
+
+
+def _scanned(file: Path, rules: Sequence[Rule]) -> list[Finding] | Unreadable:
+    path = file.as_posix()
+    try:
+        source = _text(file)
+        module = _parsed(path, source)
+    except SyntaxError as error:
+        return Unreadable(path, error.lineno or 0, error.msg)
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
+        return Unreadable(path, 0, _reason(error))
+    try:
+        return list(_found(path, source, module, rules))
+    except RecursionError as error:
+        return Unreadable(path, 0, _reason(error))
 
 
 def scan_source(path: str, source: str, rules: Sequence[Rule]) -> Iterator[Finding]:
@@ -44,10 +58,17 @@ def scan_source(path: str, source: str, rules: Sequence[Rule]) -> Iterator[Findi
 
     Raises SyntaxError or ValueError where it is not Python.
     """
+    return _found(path, source, _parsed(path, source), rules)
+
+
+def _parsed(path: str, source: str) -> Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of invalid escapes: not ours to report
-        module = Module(ast.parse(source, path))
-    lines = source.splitlines(keepends=True)
+        return Module(ast.parse(source, path))
+
+
+def _found(path: str, source: str, module: Module, rules: Sequence[Rule]) -> Iterator[Finding]:
+    lines = source.split("\n")  # as the parser counts: a form feed ends no line
     found = (_finding(path, lines, rule, hit) for rule in rules for hit in rule.check(module))
     ran = frozenset(rule.id for rule in rules)
     return applied(found, comments(source), path, ran)

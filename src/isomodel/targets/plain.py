@@ -43,9 +43,11 @@ def plain(value: Any) -> Any:
         return value.name
     if isinstance(value, BaseException):
         return {"error": kind.__name__, "message": _ADDRESS.sub(" at 0x", str(value))}
-    if isinstance(value, str | int | float):
-        return msgspec.to_builtins(value, str_keys=True)
-    return _fields(value)
+    if isinstance(value, str):  # of a class of its own, as libraries return them
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    return float.__float__(value) if isinstance(value, float) else _fields(value)
 
 
 def _fields(value: Any) -> Any:
@@ -63,4 +65,4 @@ def _fields(value: Any) -> Any:
 
 
 def _key(key: Any) -> str:
-    return key if isinstance(key, str) else str(plain(key))
+    return str(plain(key))

@@ -49,13 +49,11 @@ def _iterable(node: ast.expr) -> ast.expr:
 def _awaits(module: Module, loop: ast.For) -> list[ast.Await]:
     """The awaits after which the loop goes on."""
     inside = [each for part in loop.body for each in (part, *module.within(part))]
-    found = [
-        each for each in inside if isinstance(each, ast.Await) and not _last_of(module, each, loop)
-    ]
+    found = [each for each in inside if isinstance(each, ast.Await) and not _last_of(module, each)]
     return sorted(found, key=lambda node: node.lineno)
 
 
-def _last_of(module: Module, node: ast.AST, loop: ast.For) -> bool:
+def _last_of(module: Module, node: ast.AST) -> bool:
     """Whether the loop is left right after this statement."""
     statement = module.statement_of(node)
     if isinstance(statement, ast.Return):
