@@ -9,6 +9,7 @@ The program on each page is run, and has to print under ``asyncio.run`` what the
 from __future__ import annotations
 
 import importlib
+import logging
 import re
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from isomodel.values.schedule import Fidelity
 
 ROOT = Path(__file__).parents[1]
 TARGETS = ROOT / "examples" / "kits"
-EACH, QUICK = 4_000, 200
+EACH, QUICK = 4_000, 50
 SECONDS_QUICK = 45.0
 
 
@@ -84,7 +85,8 @@ def known(module: Any, target: str) -> list[Known]:
 
 
 def hunt(job: Hunt) -> Hunted:
-    """Hunt until a finding or the end."""
+    """Hunt until a finding or the end; what the packages log of the faults is no business of ours."""
+    logging.disable(logging.CRITICAL)
     cls = getattr(load(job.module), job.target)
     start = time.process_time()
     with session():
@@ -123,7 +125,7 @@ def run(quick: bool) -> Report:
         unexplained += hunted.status == "violated" and not page
         explained += bool(page)
         unknown += hunted.status == "unknown"
-    rows.append(figure("targets hunted, each under both fidelities", len(done) // 2))
+    rows.append(figure("hunts, of a target under a fidelity", len(done), f"of {len(jobs)}"))
     rows.append(figure("findings explained", explained))
     rows.append(at_most("findings unexplained", unexplained, 0))
     rows.append(figure("unknown", unknown))

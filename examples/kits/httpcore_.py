@@ -72,4 +72,8 @@ async def pool() -> AsyncIterator[Any]:
 
 fair_pool = kits.pool(pool.make, **_WAYS)
 
-KNOWN = {"fair_pool": [("promise", "who comes again", "docs/findings/httpcore-overtaking.md")]}
+_SLOT = ("promise", "every unit is free", "docs/findings/httpcore-slot.md")
+KNOWN = {
+    "pool": [_SLOT],
+    "fair_pool": [_SLOT, ("promise", "who comes again", "docs/findings/httpcore-overtaking.md")],
+}

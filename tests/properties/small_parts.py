@@ -115,6 +115,11 @@ class Pool:
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         connection = await self.acquire()
+        if self.broken == "swallows errors":
+            with contextlib.suppress(Exception):
+                yield connection
+            await self.release(connection)
+            return
         if self.broken == "forgets after an error":
             yield connection
             await self.release(connection)

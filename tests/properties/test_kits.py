@@ -120,6 +120,7 @@ BROKEN: list[tuple[Kit, str, str, str]] = [
     (pool, "a failed connect keeps its slot", "promise", ALL_FREE),
     (pool, "gives back by and by", "promise", ALL_FREE),
     (entered_pool, "forgets after an error", "promise", ALL_FREE),
+    (entered_pool, "swallows errors", "promise", "whoever raises an error"),
     (entered_pool, "keeps unread answers", "promise", "a unit answers what it is asked"),
     (queue, "loses room", "promise", "all room is free in the end"),
     (queue, "too much room", "limits", ""),

@@ -23,6 +23,11 @@ PAUSE = 1e6
 """Seconds of virtual time that nobody else waits for: over when nothing else can happen."""
 
 
+def error_of(task: asyncio.Task[Any]) -> BaseException | None:
+    """What a task that is done failed with; it may have been cancelled by the system."""
+    return asyncio.CancelledError() if task.cancelled() else task.exception()
+
+
 class Kit:
     """A target that is made by naming a constructor and methods.
 

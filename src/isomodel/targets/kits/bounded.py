@@ -11,7 +11,7 @@ import msgspec
 
 from isomodel.engine.world import io, note
 from isomodel.targets.declare import Secret, observe, operation
-from isomodel.targets.kits.base import Kit
+from isomodel.targets.kits.base import Kit, error_of
 from isomodel.targets.kits.making import Method, called, settled
 from isomodel.values.facts import Used
 
@@ -78,8 +78,16 @@ class Bounded(Kit):
     @operation
     async def fail(self, user: str) -> str:
         """Raise an error while holding a unit."""
-        with contextlib.suppress(Mistake):
-            return await self._request(_errs)
+        raised = asyncio.Event()
+        try:
+            await self._request(lambda unit: _errs(raised))
+        except Mistake:
+            return ENDED
+        self.promise(
+            "whoever raises an error while holding a unit sees it",
+            not raised.is_set(),
+            "it was swallowed",
+        )
         return ENDED
 
     async def _request(self, work: Work, **options: Any) -> str:
@@ -118,7 +126,7 @@ class Bounded(Kit):
 
     def _fine(self, task: asyncio.Task[Any]) -> bool:
         """Whether acquiring ended as it may: well, or refused."""
-        return _error(task) is None or isinstance(_error(task), self.ways.refuses)
+        return error_of(task) is None or isinstance(error_of(task), self.ways.refuses)
 
     async def _hold(self, work: Work, **options: Any) -> None:
         """Hold a unit while ``work`` goes on."""
@@ -219,7 +227,7 @@ class Fair(Bounded):
         await asyncio.sleep(0.5)
         patient = asyncio.create_task(self._once(served))
         stuck = await self.patiently(patient, *greedy)
-        starved = not stuck and not any(task.exception() or task.result() for task in greedy)
+        starved = not stuck and not any(error_of(task) or task.result() for task in greedy)
         self.promise(
             "who comes again and again does not keep others waiting",
             not starved,
@@ -279,16 +287,13 @@ def _nothing(unit: Any) -> None:
     pass
 
 
-async def _errs(unit: Any) -> None:
+async def _errs(raised: asyncio.Event) -> None:
     await io("work")
+    raised.set()
     raise Mistake
-
-
-def _error(task: asyncio.Task[Any]) -> BaseException | None:
-    return asyncio.CancelledError() if task.cancelled() else task.exception()
 
 
 def _errors(tasks: list[asyncio.Task[Any]]) -> str:
     """What these tasks failed with, as the end of a sentence."""
-    seen = {f"{type(error).__name__}: {error}": None for task in tasks if (error := _error(task))}
+    seen = {f"{type(error).__name__}: {error}": None for task in tasks if (error := error_of(task))}
     return f" ({'; '.join(seen)})" if seen else ""

@@ -43,6 +43,7 @@ class Load:
         self.key = key
         self.began = began
         self.ended = 0
+        self.task = asyncio.current_task()
         self.seen: float | None = None
 
 
@@ -78,7 +79,9 @@ class Cache(Kit):
         return f"{number}: value of {key}"
 
     def _under_way(self, key: str) -> int:
-        return sum(1 for load in self._loads if load.key == key and not load.ended)
+        """Loads of this key that go on; one that was cancelled may still have to be told."""
+        loads = (load for load in self._loads if load.key == key and not load.ended)
+        return sum(1 for load in loads if load.task is None or not load.task.cancelling())
 
     def _most(self, key: str) -> int:
         """One, and each time it is forgotten one more that nobody is told of any longer."""

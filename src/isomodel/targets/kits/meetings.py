@@ -9,7 +9,7 @@ import msgspec
 
 from isomodel.engine.world import io
 from isomodel.targets.declare import observe, operation
-from isomodel.targets.kits.base import Due, Relieved
+from isomodel.targets.kits.base import Due, Relieved, error_of
 from isomodel.targets.kits.making import Method, called, settled
 
 CROWD = 3
@@ -185,7 +185,6 @@ class Barrier(Meeting):
                 not stuck,
                 f"{len(stuck)} of {len(tasks)} never went on",
             )
-            wrong = [task for task in tasks if task not in stuck and task.exception()]
-            error = wrong[0].exception() if wrong else None
-            self.promise("as many as it takes meet again", not wrong, f"one failed: {error!r}")
+            errors = [error_of(task) for task in tasks if task not in stuck and error_of(task)]
+            self.promise("as many as it takes meet again", not errors, f"failed: {errors!r}")
             await self.dismissed(*stuck)

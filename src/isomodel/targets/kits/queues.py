@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from isomodel.engine.world import io, note
 from isomodel.targets.declare import observe, operation
-from isomodel.targets.kits.base import Due, Relieved
+from isomodel.targets.kits.base import Due, Relieved, error_of
 from isomodel.targets.kits.making import Method, called, settled
 from isomodel.values.facts import Delivered, Dropped, Sent, Used
 
@@ -171,8 +171,9 @@ class Queue(Relieved):
             if await self.patiently(task):
                 await self.dismissed(task)
                 break
-            if task.exception() is not None:
-                self.promise("an item can be got", False, f"getting one failed: {task.exception()}")
+            error = error_of(task)
+            if error is not None:
+                self.promise("an item can be got", False, f"getting one failed: {error!r}")
                 break
         self._check_order(got)
         for item in self._items.values():
@@ -211,7 +212,7 @@ class Queue(Relieved):
             return
         tasks = [asyncio.create_task(self._put("1")) for _ in range(size + 1)]
         await self.patiently(*tasks)
-        room = sum(1 for task in tasks if task.done() and not task.exception())
+        room = sum(1 for task in tasks if task.done() and error_of(task) is None)
         self.promise("all room is free in the end", room >= size, f"room for {room} of {size}")
         got: list[Item] = []
         for _ in range(size + 1):

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 from isomodel.targets.declare import observe, operation
-from isomodel.targets.kits.base import Kit
+from isomodel.targets.kits.base import Kit, error_of
 from isomodel.targets.kits.making import Method, called, settled
 
 TOLERANCE = 1e-6
@@ -82,7 +82,7 @@ class Rate(Kit):
         await asyncio.sleep(2 * self.pace.per)
         tasks = [asyncio.create_task(self._ask()) for _ in range(self.pace.rate)]
         await asyncio.wait(tasks, timeout=self.pace.per / 128)
-        got = sum(1 for task in tasks if task.done() and not task.exception())
+        got = sum(1 for task in tasks if task.done() and error_of(task) is None)
         self.promise(
             "after a quiet time all permits are there",
             got == len(tasks),
