@@ -143,7 +143,10 @@ def _row(defect: str, looked: dict[Oracles | None, Looked]) -> Row:
         return figure(title, None, note="no time left")
     full = looked["all"]
     if not full.property:
-        return at_least(title, 0, 1, "found", note=f"not in {full.executions} executions")
+        note = f"not found in {full.executions:,} executions"
+        if full.executions < EXECUTIONS:
+            return figure(title, None, note=f"{note}, when the time was up")
+        return at_least(title, 0, 1, "found", note=note)
     alone, proof = looked.get("noninterference"), looked.get(None)
     minimum = DEFECTS[defect].minimum.get(full.property)
     note = f"by {full.property}, {full.size} / {minimum or 'not in the catalogue'}"

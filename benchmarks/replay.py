@@ -31,13 +31,15 @@ from isomodel.search import cases
 from isomodel.search.execute import session
 from isomodel.search.explore import Budget, Explorer
 from isomodel.search.shrink import Shrinker
-from isomodel.targets.factory.defects import DEFECTS
+from isomodel.targets.factory.defects_414 import OF_THE_ISSUE
 from isomodel.targets.resolve import resolve
 from isomodel.values.execution import Execution
 
 COUNT, FEW = 1_000, 300
 MINORS = (12, 13)
 KEPT = ROOT / "tests" / "regression" / "cases"
+
+ISSUE = [each.id for each in OF_THE_ISSUE]
 
 
 def digests(seed: int, first: int, count: int) -> list[str]:
@@ -77,7 +79,7 @@ def run(quick: bool) -> Report:
         source = "kept in the tests"
         if not files:
             source = "found just now: the tests keep none"
-            files = made(Path(folder), list(DEFECTS)[:6] if quick else list(DEFECTS))
+            files = made(Path(folder), ISSUE[:6] if quick else ISSUE)
         here = replayed(files)
         version = platform.python_version()
         same = sum(answer["same"] for answer in here.values())

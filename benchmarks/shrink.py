@@ -27,10 +27,12 @@ from isomodel.search.explore import Budget, Explorer
 from isomodel.search.shrink import Shrinker
 from isomodel.targets.declare import TargetSpec, spec_of
 from isomodel.targets.factory.defects import DEFECTS
+from isomodel.targets.factory.defects_414 import OF_THE_ISSUE
 from isomodel.values.case import Size
 
 SEEDS, FEW = 40, 10
 OF_DEFECTS = 5
+ISSUE = tuple(each.id for each in OF_THE_ISSUE)
 WITHIN = 0.3
 DEFECT_WITHIN = 1.0
 EXECUTIONS = 5_000
@@ -131,12 +133,12 @@ def run(quick: bool) -> Report:
     seeds = FEW if quick else SEEDS
     each = 1 if quick else OF_DEFECTS
     todo = [Shrinking(who, seed) for seed in range(seeds) for who in ("toy", "hypothesis")]
-    todo += [Shrinking(defect, seed) for seed in range(each) for defect in DEFECTS]
+    todo += [Shrinking(defect, seed) for seed in range(each) for defect in ISSUE]
     done = dict(spread(shrink, todo, 45 if quick else None))
     toy = _of("toy", seeds, done)
     peer = _of("hypothesis", seeds, done)
     rows = [*_toy(toy, peer)]
-    for defect in DEFECTS:
+    for defect in ISSUE:
         rows += _defect(defect, _of(defect, each, done))
     sample = f"toy from {seeds} seeds, each defect from {each}"
     return Report("shrink", quick, sample, tuple(rows))
