@@ -85,7 +85,7 @@ def known(module: Any, target: str) -> list[Known]:
 
 
 def hunt(job: Hunt) -> Hunted:
-    """Hunt until a finding or the end; what the packages log of the faults is no business of ours."""
+    """Hunt until a finding or the end; what packages log of faults is left out."""
     logging.disable(logging.CRITICAL)
     cls = getattr(load(job.module), job.target)
     start = time.process_time()
