@@ -23,6 +23,9 @@ They cost nothing until there is a difference. Few are not enough where a system
 users share: one alarm on a sound client library had a witness in 9 of 400 alone runs.
 """
 
+LATER = 4
+"""Steps after which a cancellation right behind the first one may strike instead."""
+
 QUICK = 40
 """As many while shrinking, where every step would pay for all; the result is doubted fully."""
 
@@ -166,15 +169,20 @@ def _varied(faults: tuple[Fault, ...], seed: int) -> tuple[Fault, ...]:
     """Every second time, the same faults at an earlier step.
 
     An operation that finds alone what it had to make or wait for jointly takes fewer steps, so
-    that a fault in its last ones would never strike.
+    that a fault in its last ones would never strike. One right behind the first step, which is
+    no choice of the schedule, may come later instead: jointly it may have met a task that was
+    served in that very moment.
     """
     if seed % 2 == 0:
         return faults
     draw = random.Random(seed)
-    return tuple(
-        Fault(fault.kind, fault.task, draw.randint(min(fault.at, fault.kind in STRIKES), fault.at))
-        for fault in faults
-    )
+    return tuple(Fault(fault.kind, fault.task, _moved(fault, draw)) for fault in faults)
+
+
+def _moved(fault: Fault, draw: random.Random) -> int:
+    if fault.kind not in STRIKES:
+        return draw.randint(0, fault.at)
+    return draw.randint(1, fault.at or LATER)
 
 
 def _unstable(execution: Execution, which: str) -> str:
