@@ -24,9 +24,11 @@ They cost nothing until there is a difference. Few are not enough where a system
 users share: one alarm on a sound client library had a witness in 9 of 400 alone runs.
 """
 
+LATER = 4
+"""Steps after which a cancellation right behind the first one may strike instead."""
+
 QUICK = 40
 """As many while shrinking, where every step would pay for all; the result is doubted fully."""
-
 
 MORE = 3
 """Network events that an operation may have alone beyond those seen: it connects by itself."""
@@ -207,7 +209,9 @@ def _varied(faults: tuple[Fault, ...], seed: int) -> tuple[Fault, ...]:
 
     An operation that finds alone what it had to make or wait for jointly takes fewer steps, so
     that a fault in its last ones would never strike. One that finds nothing there has to connect
-    first, so that its later I/O has higher numbers.
+    first, so that its later I/O has higher numbers. A cancellation right behind the first step,
+    which is no choice of the schedule, may come later instead: jointly it may have met a task that
+    was served in that very moment.
     """
     if seed % 2 == 0:
         return faults
@@ -216,8 +220,9 @@ def _varied(faults: tuple[Fault, ...], seed: int) -> tuple[Fault, ...]:
 
 
 def _moved(fault: Fault, draw: random.Random) -> int:
-    first = min(fault.at, fault.kind in STRIKES)
-    return draw.randint(first, fault.at + (MORE if fault.kind in OF_IO else 0))
+    if fault.kind in STRIKES:
+        return draw.randint(1, fault.at or LATER)
+    return draw.randint(0, fault.at + (MORE if fault.kind in OF_IO else 0))
 
 
 def _unstable(execution: Execution, which: str) -> str:
