@@ -124,7 +124,7 @@ def _hunt(hunt: Parser) -> None:
         natural,
         2,
         "most faults of one scenario: cancellations, time limits that pass, failing and "
-        "slow I/O, jumps of the clock; default 2",
+        "slow I/O, jumps of the clock, failures of the simulated network; default 2",
     )
     hunt.add_argument(
         "--fidelity",

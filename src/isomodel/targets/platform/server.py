@@ -125,8 +125,10 @@ class PlatformServer:
         except ConnectionClosed:
             pass
         finally:
-            await requests.give_up()
-            self._layer.connections.disconnect(user, connection)
+            try:
+                await requests.give_up()
+            finally:
+                self._layer.connections.disconnect(user, connection)
 
 
 class Requests:
