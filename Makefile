@@ -44,7 +44,7 @@ clean:
 
 # A command on the PATH may be a shim that does not work, so each candidate is run. Making a
 # virtual environment needs ensurepip, which some distributions package apart.
-.venv/ready-%: pyproject.toml
+.venv/ready-%: pyproject.toml setup.py $(wildcard src/isomodel/engine/core/*.p*)
 	@set -e; \
 	if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	  found=; \
