@@ -413,8 +413,8 @@ def test_targets_warns_of_what_a_declaration_leaves_unchecked(folder: Path) -> N
         assert any(word in line for line in ran.out.splitlines() if line.startswith("warning:"))
 
 
-def test_the_short_names_are_those_of_the_built_in_targets() -> None:
-    assert tuple(ALIASES.values()) == BUILTIN
+def test_every_built_in_target_has_a_short_name() -> None:
+    assert set(BUILTIN) <= set(ALIASES.values())
 
 
 @pytest.mark.parametrize("command", ["hunt", "replay", "regress", "targets"])

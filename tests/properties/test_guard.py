@@ -61,6 +61,18 @@ class Host:
     def idles(self) -> int:
         return self.idle
 
+    def running(self) -> str:
+        return self.label
+
+    def proceeds(self, task: str, label: str) -> bool:
+        return False
+
+    def under_repair(self) -> bool:
+        return False
+
+    def time(self) -> float:
+        return float(self.idle)
+
     def counts(self) -> dict[str, int]:
         return dict(self.begun)
 

@@ -28,6 +28,7 @@ from isomodel.bridges.wording import NAMES, happens
 from isomodel.schedulers.replay import Replay
 from isomodel.search.cases import make
 from isomodel.search.execute import check_fits, execute
+from isomodel.search.isolate import QUICK, WITNESSES
 from isomodel.search.judge import Judge
 from isomodel.targets.declare import TargetSpec
 from isomodel.targets.resolve import check_armed, resolve
@@ -176,7 +177,8 @@ class Story:
         """
         __tracebackhide__ = True
         spec, defects = self._fitting(armed)
-        run = _Replayed(spec, self.scenario, self.schedule, defects)
+        # it was doubted fully when it was found
+        run = _Replayed(spec, self.scenario, self.schedule, defects, witnesses=QUICK)
         wanted = Finding(self.property, "", operation=self.at)
         if run.judge.same(run.execution, wanted, run.again) is not None:
             return
@@ -243,7 +245,12 @@ class _Replayed:
     """A story's execution, its judge, and what of the schedule found no counterpart."""
 
     def __init__(
-        self, spec: TargetSpec, scenario: Scenario, schedule: Schedule, armed: tuple[str, ...]
+        self,
+        spec: TargetSpec,
+        scenario: Scenario,
+        schedule: Schedule,
+        armed: tuple[str, ...],
+        witnesses: int = WITNESSES,
     ) -> None:
         self._run = partial(
             execute,
@@ -254,7 +261,7 @@ class _Replayed:
             armed=armed,
         )
         self._schedule = schedule
-        self.judge = Judge(spec, armed)
+        self.judge = Judge(spec, armed, witnesses=witnesses)
         replay = _Following(schedule.choices)
         self.execution = self._run(replay)
         absent = [f for f in schedule.faults if f not in self.execution.schedule.faults]
