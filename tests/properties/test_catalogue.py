@@ -120,7 +120,7 @@ STORIES: dict[str, dict[str, str]] = {
         "cleanup": "alice.reconnect alice+reconnect",
     },
     "iso-39": {"": "alice.send alice+reconnect"},
-    "iso-40": {"": "alice.burst"},
+    "iso-40": {"event order": "alice.burst", "conservation": "alice.burst alice+reconnect"},
     "iso-41": {"conservation": "alice.send", "event order": "alice.run_agent"},
     "iso-42": {
         "cleanup": "alice.transfer",

@@ -83,7 +83,7 @@ OF_THE_FLOW = (
         "iso-40",
         "an overflow during a disconnect goes to the dead connection",
         "who waited for room does not look whether the connection still lives",
-        {"event order": FAULT},
+        {"event order": FAULT, "conservation": OWN_RACE},
         broken_connections.overflow_into_closed,
     ),
     Defect(
