@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dis
+import operator
 import types
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -87,7 +88,7 @@ class Globals:
                 self._sink.forget_all()
         for place, (value, known) in enumerate(self._raws):
             held = content(value)
-            if len(held) != len(known) or any(a is not b for a, b in zip(held, known, strict=True)):
+            if len(held) != len(known) or not all(map(operator.is_, held, known)):
                 self._raws[place] = value, held
                 self._sink.forget_all()
 
