@@ -501,6 +501,9 @@ def complete(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
+_complete = complete
+
+
 def fail(future: asyncio.Future[None], error: BaseException) -> None:
     """What it does where a fault makes it fail."""
     if not future.done():
@@ -692,34 +695,18 @@ class Core:
             loop: Any = self
             return loop._create_task_with(coro, name, context, options, owner)
         if owner.heir() is owner:
-            actor = self._enlist(f"{owner.label}/{owner.numbered(name_for(coro))}", owner)
+            actor = enlist(self, f"{owner.label}/{owner.numbered(name_for(coro))}", owner)
         else:
-            actor = self._new_actor(name_for(coro), owner)
+            actor = new_actor(self, name_for(coro), owner)
             context = _copy_context()
             context.run(_set_owner, actor.owner)
-        return self._make(coro, actor, name or actor.name, context, {})
+        return make(self, coro, actor, name or actor.name, context, None)
 
     def _new_actor(self, name: str, owner: Owner) -> Actor:
-        """For a task of this owner's, or for one that is to be an owner of its own."""
-        heir = owner.heir()
-        if heir is not None:
-            return self._enlist(f"{owner.label}/{owner.numbered(name)}", heir)
-        label = owner.numbered(name)
-        if owner.label:
-            label = f"{owner.label}/{label}"
-        return self._enlist(label, Owner(label, owner.user, owner.part))
+        return new_actor(self, name, owner)
 
     def _enlist(self, name: str, owner: Owner) -> Actor:
-        actors = self._actors
-        if name in actors:  # two owners of one label, or a label used twice
-            number = 2
-            while f"{name}~{number}" in actors:
-                number += 1
-            name = f"{name}~{number}"
-        actor = Actor(name, owner, self._number)
-        actors[name] = actor
-        self._number += 1
-        return actor
+        return enlist(self, name, owner)
 
     def _make(
         self,
@@ -729,14 +716,7 @@ class Core:
         context: Context | None,
         options: dict[str, Any],
     ) -> ControlledTask:
-        task: Any = _new_task(_task_type)
-        task.actor = actor
-        actor.reference = ref(task)
-        if options:
-            _init_task(task, coro, loop=self, name=name, context=context, **options)
-        else:
-            _init_task(task, coro, loop=self, name=name, context=context)
-        return task  # type: ignore[no-any-return]
+        return make(self, coro, actor, name, context, options)
 
     def pending_tasks(self) -> list[asyncio.Task[Any]]:
         """Tasks that are not done, in the order in which they were made."""
@@ -767,58 +747,23 @@ class Core:
     ) -> asyncio.Future[None]:
         """A future that the arrival of this I/O completes, or fails where a fault says so."""
         future: Any = _new_future(loop=self)  # type: ignore[arg-type]
-        self._begin_io(future, name, latency, fails)
+        begin_io(self, future, name, latency, fails)
         return future  # type: ignore[no-any-return]
 
     def _begin_io(
         self, future: Any, name: Any, latency: float, fails: type[BaseException] | None
     ) -> None:
-        loop: Any = self
-        owner: Owner = _owner_of(self.root)
-        nth = owner.io_count
-        owner.io_count = nth + 1
-        if name in _kinds:
-            name = f"io {name}"
-        counts = owner.counts
-        number: Any = counts.get(name, 0)
-        counts[name] = number + 1
-        handle: Pending = Pending.__new__(Pending)
-        handle.callback = complete
-        handle.args = (future,)
-        handle.context = None
-        handle.actor = self.last
-        handle.owner = owner
-        handle.kind = name
-        handle.number = number
-        handle.future = future
-        handle.priority = -1.0
-        if self._planned:
-            if fails is not None and loop._fails(owner, nth):
-                handle.callback = fail
-                handle.args = (future, fails(f"injected failure of {name}"))
-            latency += loop._delayed(owner, nth)
-        if latency > 0:
-            loop._delay(handle, latency)
-        else:
-            self._arrivals.append(handle)
+        begin_io(self, future, name, latency, fails)
 
     def _live_arrivals(self) -> list[Pending]:
-        arrivals = self._arrivals
-        for each in arrivals:
-            handle: Pending = each
-            if handle.callback is None or (handle.future is not None and handle.future.done()):
-                break
-        else:
-            return arrivals
-        arrivals[:] = [handle for handle in arrivals if not handle.is_off()]
-        return arrivals
+        return live(self._arrivals)
 
     def _options(self) -> list[Any]:
         """Cancellations, arrivals (those from threads last), and the next timer."""
         loop: Any = self
         options: list[Any] = loop._possible_cancels() if self._cancels else []
         if self._arrivals:
-            options += self._live_arrivals()
+            options += live(self._arrivals)
         if self._posts:
             options += self._live_posts()
         if self._timers:
@@ -963,6 +908,99 @@ class Core:
             owner.part.events += 1
 
 
+# What runs often and no class above overrides: functions, which the compiled form calls directly
+
+
+def new_actor(core: Core, name: str, owner: Owner) -> Actor:
+    """For a task of this owner's, or for one that is to be an owner of its own."""
+    heir = owner.heir()
+    if heir is not None:
+        return enlist(core, f"{owner.label}/{owner.numbered(name)}", heir)
+    label = owner.numbered(name)
+    if owner.label:
+        label = f"{owner.label}/{label}"
+    return enlist(core, label, Owner(label, owner.user, owner.part))
+
+
+def enlist(core: Core, name: str, owner: Owner) -> Actor:
+    """A new actor under this name, or one like it."""
+    actors = core._actors
+    if name in actors:  # two owners of one label, or a label used twice
+        number = 2
+        while f"{name}~{number}" in actors:
+            number += 1
+        name = f"{name}~{number}"
+    actor = Actor(name, owner, core._number)
+    actors[name] = actor
+    core._number += 1
+    return actor
+
+
+def make(
+    core: Core,
+    coro: Any,
+    actor: Actor,
+    name: Any,
+    context: Context | None,
+    options: dict[str, Any] | None,
+) -> ControlledTask:
+    """The task that is this actor."""
+    task: Any = _new_task(_task_type)
+    task.actor = actor
+    actor.reference = ref(task)
+    if options:
+        _init_task(task, coro, loop=core, name=name, context=context, **options)
+    else:
+        _init_task(task, coro, loop=core, name=name, context=context)
+    return task  # type: ignore[no-any-return]
+
+
+def live(arrivals: list[Pending]) -> list[Pending]:
+    """The same list, without those that can never happen any more."""
+    for each in arrivals:
+        handle: Pending = each
+        if handle.callback is None or (handle.future is not None and handle.future.done()):
+            break
+    else:
+        return arrivals
+    arrivals[:] = [handle for handle in arrivals if not handle.is_off()]
+    return arrivals
+
+
+def begin_io(
+    core: Core, future: Any, name: Any, latency: float, fails: type[BaseException] | None
+) -> None:
+    """Have an arrival complete this future, or fail it where a fault says so."""
+    loop: Any = core
+    owner: Owner = _owner_of(core.root)
+    nth = owner.io_count
+    owner.io_count = nth + 1
+    if name in _kinds:
+        name = f"io {name}"
+    counts = owner.counts
+    number: Any = counts.get(name, 0)
+    counts[name] = number + 1
+    handle: Pending = Pending.__new__(Pending)
+    handle.callback = _complete
+    handle.args = (future,)
+    handle.context = None
+    handle.actor = core.last
+    handle.owner = owner
+    handle.kind = name
+    handle.number = number
+    handle.future = future
+    handle.priority = -1.0
+    if core._planned:
+        if fails is not None and loop._fails(owner, nth):
+            handle.callback = fail
+            handle.args = (future, fails(f"injected failure of {name}"))
+        latency += loop._delayed(owner, nth)
+    if latency > 0:
+        loop._delay(handle, latency)
+    else:
+        core._arrivals.append(handle)
+
+
 class StockCore(Core):
     """Drives a loop whose ready callbacks run first-in first-out."""
 
@@ -1031,7 +1069,7 @@ class StockCore(Core):
 
         Simulated I/O, which would be alone in its iteration, happens at once.
         """
-        arrivals = self._live_arrivals()
+        arrivals = live(self._arrivals)
         if len(arrivals) > 1:
             option: Pending = arrivals.pop(self._pick(arrivals))
         elif arrivals:
@@ -1040,7 +1078,7 @@ class StockCore(Core):
             return False
         if self.log is not None:
             self._record(option)
-        if option.callback is complete:
+        if option.callback is _complete:
             self.steps += 1
             if self.log is not None:
                 option.owner.part.events += 1
@@ -1190,7 +1228,7 @@ class PortableCore(Core):
         elif self._timers or self._posts or self._cancels:
             options = [*steps, *loop._others()]
         else:
-            options = [*steps, *self._live_arrivals()]
+            options = [*steps, *live(self._arrivals)]
             if len(options) > 1:
                 self._happens(options[self._pick(options)])
                 return
