@@ -91,7 +91,7 @@ cdef class Made:
     cdef public long enough
 
 cdef Made _made
-cdef object _complete, _kinds, _new_future, _arrival, _step_taken, _new_task, _init_task
+cdef object _complete, _is_done, _set_result, _kinds, _new_future, _arrival, _step_taken, _new_task, _init_task
 cdef unsigned long long _WORD, _MULTIPLIER, _INCREMENT, _GOLDEN, _FIRST_MIX, _SECOND_MIX
 cdef double _UNIT
 

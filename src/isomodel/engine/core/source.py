@@ -51,6 +51,7 @@ __all__ = [
     "TaskStep",
     "Timer",
     "complete",
+    "enter",
     "fail",
     "here",
     "io",
@@ -245,6 +246,7 @@ _step_type, _wakeup_type, _wakeup_name, _task_type = (
 )
 _owner_of, _set_owner, _copy_context = OWNER.get, OWNER.set, copy_context
 _new_future, _arrival, _step_taken, _kinds = Future, Arrival, Step, KINDS
+_is_done, _set_result = Future.done, Future.set_result
 _new_task: Any = ControlledTask.__new__
 _init_task: Any = ControlledTask.__init__
 
@@ -523,6 +525,13 @@ class Here:
 
 
 here = Here()
+
+
+def enter(world: Any) -> Any:
+    """Make ``world`` the current execution; returns the one before it, to be entered again."""
+    before = here.world
+    here.world = world
+    return before
 
 
 def io(
@@ -959,7 +968,13 @@ def live(arrivals: list[Pending]) -> list[Pending]:
     """The same list, without those that can never happen any more."""
     for each in arrivals:
         handle: Pending = each
-        if handle.callback is None or (handle.future is not None and handle.future.done()):
+        future: Any = handle.future
+        if handle.callback is None:
+            break
+        if type(future) is _new_future:  # nearly always
+            if _is_done(future):
+                break
+        elif future is not None and future.done():
             break
     else:
         return arrivals
@@ -1082,7 +1097,11 @@ class StockCore(Core):
             self.steps += 1
             if self.log is not None:
                 option.owner.part.events += 1
-            option.args[0].set_result(None)
+            future: Any = option.args[0]
+            if type(future) is _new_future:
+                _set_result(future, None)
+            else:
+                future.set_result(None)
         else:
             self._ready.append(option)
         return True
