@@ -437,7 +437,8 @@ def test_a_jump_is_impossible_while_only_a_latency_is_pending() -> None:
         loop.run(reading())
     finally:
         enter(before)
-    assert not loop.fired and not loop.met
+    assert not loop.fired
+    assert not loop.met
 
 
 def test_a_slow_io_outlasts_every_timer_that_is_set_when_it_begins() -> None:
