@@ -246,7 +246,7 @@ _step_type, _wakeup_type, _wakeup_name, _task_type = (
 )
 _owner_of, _set_owner, _copy_context = OWNER.get, OWNER.set, copy_context
 _new_future, _arrival, _step_taken, _kinds = Future, Arrival, Step, KINDS
-_is_done, _set_result = Future.done, Future.set_result
+_is_done, _set_result, _take_first = Future.done, Future.set_result, deque.popleft
 _new_task: Any = ControlledTask.__new__
 _init_task: Any = ControlledTask.__init__
 
@@ -516,12 +516,16 @@ def fail(future: asyncio.Future[None], error: BaseException) -> None:
 
 
 class Here:
-    """Holds the controlled execution under way in this process, if any."""
+    """Holds the controlled execution under way in this process, if any.
 
-    __slots__ = ("world",)
+    ``core`` is the same one where its I/O is a core's own, as that of a program is.
+    """
+
+    __slots__ = ("core", "world")
 
     def __init__(self) -> None:
         self.world: Any = None
+        self.core: Core | None = None
 
 
 here = Here()
@@ -531,6 +535,7 @@ def enter(world: Any) -> Any:
     """Make ``world`` the current execution; returns the one before it, to be entered again."""
     before = here.world
     here.world = world
+    here.core = world if getattr(type(world), "io", None) is _io_of_core else None
     return before
 
 
@@ -542,6 +547,11 @@ def io(
     When it arrives is the scheduler's choice, never before ``latency`` seconds of virtual time.
     With ``fails`` a fault may make it raise that exception instead.
     """
+    core = here.core
+    if core is not None:
+        future: Any = _new_future(loop=core)  # type: ignore[arg-type]
+        begin_io(core, future, name, latency, fails)
+        return future  # type: ignore[no-any-return]
     world = here.world
     if world is not None:
         return world.io(name, latency, fails)  # type: ignore[no-any-return]
@@ -917,6 +927,8 @@ class Core:
             owner.part.events += 1
 
 
+_io_of_core = Core.io
+
 # What runs often and no class above overrides: functions, which the compiled form calls directly
 
 
@@ -1053,7 +1065,7 @@ class StockCore(Core):
                 raise OutOfSteps
             while batch:
                 batch -= 1
-                handle: Handle = ready.popleft()
+                handle: Handle = _take_first(ready)
                 callback = handle.callback
                 if callback is None:
                     continue
@@ -1224,7 +1236,7 @@ class PortableCore(Core):
                 batch = len(ready)
                 continue
             batch -= 1
-            handle: Handle = ready.popleft()
+            handle: Handle = _take_first(ready)
             if handle.callback is not None:
                 if recording:
                     self._count(handle)
@@ -1249,32 +1261,36 @@ class PortableCore(Core):
         else:
             options = [*steps, *live(self._arrivals)]
             if len(options) > 1:
-                self._happens(options[self._pick(options)])
+                happens(self, options[self._pick(options)])
                 return
         if not options:
             if self._ready or loop._threads_sent():
                 return
             raise Blocked("; ".join(loop.waiting()))
-        self._happens(options[self._choose(options)])
+        happens(self, options[self._choose(options)])
 
-    def _happens(self, option: Any) -> None:
-        if type(option) is TaskStep:
-            self._steps.remove(option)
-            self._begin_step(option)
-            self._run_handle(option)
-        elif option is not self._go_on:
-            self._turns = 0
-            self._take(option)
 
-    def _begin_step(self, step: TaskStep) -> None:
-        actor: Actor = step.actor
-        if self.log is not None:
-            owner: Owner = actor.owner
-            part: Part = owner.part
-            self.log.append(_arrival(step.key, owner.user, self.now, part.events))
-            self.trace.append(_step_taken(self.now, actor.name, "step"))
-            self.now = part.step(self.now)
-        actor.steps += 1
-        self._stepped = True
-        self._turns_of_last = self._turns_of_last + 1 if actor is self.last else 0
-        self.last = actor
+def happens(core: PortableCore, option: Any) -> None:
+    """Let the option that was chosen happen."""
+    if type(option) is TaskStep:
+        core._steps.remove(option)
+        begin_step(core, option)
+        core._run_handle(option)
+    elif option is not core._go_on:
+        core._turns = 0
+        core._take(option)
+
+
+def begin_step(core: PortableCore, step: TaskStep) -> None:
+    """Count the step of this task, and note it where that is wanted."""
+    actor: Actor = step.actor
+    if core.log is not None:
+        owner: Owner = actor.owner
+        part: Part = owner.part
+        core.log.append(_arrival(step.key, owner.user, core.now, part.events))
+        core.trace.append(_step_taken(core.now, actor.name, "step"))
+        core.now = part.step(core.now)
+    actor.steps += 1
+    core._stepped = True
+    core._turns_of_last = core._turns_of_last + 1 if actor is core.last else 0
+    core.last = actor
