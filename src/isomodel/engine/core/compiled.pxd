@@ -91,13 +91,15 @@ cdef class Made:
     cdef public long enough
 
 cdef Made _made
-cdef object _complete, _is_done, _set_result, _take_first, _io_of_core, _kinds, _new_future, _arrival, _step_taken, _new_task, _init_task
+cdef object _complete, _is_done, _set_result, _io_of_core, _kinds, _new_future, _arrival, _step_taken, _new_task, _init_task
 cdef unsigned long long _WORD, _MULTIPLIER, _INCREMENT, _GOLDEN, _FIRST_MIX, _SECOND_MIX
 cdef double _UNIT
 
 cdef class Here:
     cdef public object world
     cdef public Core core
+
+cdef Here _here
 
 cdef class Numbers:
     cdef public unsigned long long state

@@ -246,7 +246,7 @@ _step_type, _wakeup_type, _wakeup_name, _task_type = (
 )
 _owner_of, _set_owner, _copy_context = OWNER.get, OWNER.set, copy_context
 _new_future, _arrival, _step_taken, _kinds = Future, Arrival, Step, KINDS
-_is_done, _set_result, _take_first = Future.done, Future.set_result, deque.popleft
+_is_done, _set_result = Future.done, Future.set_result
 _new_task: Any = ControlledTask.__new__
 _init_task: Any = ControlledTask.__init__
 
@@ -528,14 +528,14 @@ class Here:
         self.core: Core | None = None
 
 
-here = Here()
+here = _here = Here()
 
 
 def enter(world: Any) -> Any:
     """Make ``world`` the current execution; returns the one before it, to be entered again."""
-    before = here.world
-    here.world = world
-    here.core = world if getattr(type(world), "io", None) is _io_of_core else None
+    before = _here.world
+    _here.world = world
+    _here.core = world if getattr(type(world), "io", None) is _io_of_core else None
     return before
 
 
@@ -547,7 +547,7 @@ def io(
     When it arrives is the scheduler's choice, never before ``latency`` seconds of virtual time.
     With ``fails`` a fault may make it raise that exception instead.
     """
-    core = here.core
+    core = _here.core
     if core is not None:
         future: Any = _new_future(loop=core)  # type: ignore[arg-type]
         begin_io(core, future, name, latency, fails)
@@ -1040,7 +1040,7 @@ class StockCore(Core):
         timers, overdue, cancels = self._timers, self._overdue, self._cancels
         patient = self._patient
         recording = self.log is not None
-        turns = 0
+        turns, fair = 0, FAIR
         while not done():
             if not ready:
                 self.idles += 1
@@ -1053,7 +1053,7 @@ class StockCore(Core):
                     if loop._threads_sent():
                         continue
                     raise Blocked("; ".join(loop.waiting()))
-            elif turns >= FAIR:
+            elif turns >= fair:
                 self._poll(hurried=True)
                 turns = 0
             elif not patient or cancels or overdue or (timers and timers[0][0] <= self.now):
@@ -1065,7 +1065,7 @@ class StockCore(Core):
                 raise OutOfSteps
             while batch:
                 batch -= 1
-                handle: Handle = _take_first(ready)
+                handle: Handle = ready.popleft()
                 callback = handle.callback
                 if callback is None:
                     continue
@@ -1236,7 +1236,7 @@ class PortableCore(Core):
                 batch = len(ready)
                 continue
             batch -= 1
-            handle: Handle = _take_first(ready)
+            handle: Handle = ready.popleft()
             if handle.callback is not None:
                 if recording:
                     self._count(handle)
