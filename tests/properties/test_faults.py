@@ -22,6 +22,8 @@ from isomodel.bridges.wording import failed
 from isomodel.engine.giving_up import GivenUp, Limit, Scope
 from isomodel.engine.portable import PortableLoop
 from isomodel.engine.stock import StockLoop
+from isomodel.engine.tracking.loop import NotedTimer
+from isomodel.engine.world import enter
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.random import RandomWalk
 from isomodel.search import cases
@@ -410,6 +412,33 @@ def test_a_jump_makes_every_timer_due_at_once_and_in_order(fidelity: Fidelity) -
     assert [seconds for seconds, _ in rang] == [10, 100, 1_000]
     assert len({time for _, time in rang}) == 1
     assert rang[0][1] > 5_000
+
+
+def test_a_jump_is_possible_whatever_class_of_timer_a_loop_makes() -> None:
+    async def waiting() -> None:
+        await asyncio.sleep(10)
+
+    class Noting(PortableLoop):
+        timer_type = NotedTimer
+
+    jump = Fault("jump", "waiting", 0)
+    loop = Noting(Default(), faults=(jump,))
+    loop.run(waiting())
+    assert loop.fired == [jump]
+
+
+def test_a_jump_is_impossible_while_only_a_latency_is_pending() -> None:
+    async def reading() -> None:
+        await io("read", latency=10)
+
+    loop = PortableLoop(Default(), faults=(Fault("jump", "reading", 0),))
+    before = enter(loop)
+    try:
+        loop.run(reading())
+    finally:
+        enter(before)
+    assert not loop.fired
+    assert not loop.met
 
 
 def test_a_slow_io_outlasts_every_timer_that_is_set_when_it_begins() -> None:

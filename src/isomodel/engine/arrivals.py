@@ -176,7 +176,7 @@ class Arrivals(Core):
         return any(
             timer.number == number
             and timer.owner.label == label
-            and type(timer) is Timer
+            and type(timer) is not Latency
             and not timer.is_off()
             for _, _, timer in self._timers
         )

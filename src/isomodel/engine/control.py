@@ -131,7 +131,7 @@ class Control:
         if sources is None:
             return ()
         here.sources = sources.outer
-        issues = (*sources.issues.values(),)
+        issues = (*sources.issues.values(),) if sources.issues else ()
         if _process.escapes.end():
             issues += (random_control.ESCAPED,)
         if len(sys.modules) != _process.patches.seen and _process.numpy_is_new():

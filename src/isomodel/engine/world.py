@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
-from isomodel.engine.core import here, io
+from isomodel.engine.core import enter, here, io
 from isomodel.values.facts import Fact
 
 __all__ = ["World", "acting_as", "current", "enter", "io", "note", "watch"]
@@ -36,13 +36,6 @@ def current() -> World | None:
     """The controlled execution under way in this process, if any."""
     world: World | None = here.world
     return world
-
-
-def enter(world: World | None) -> World | None:
-    """Make ``world`` the current execution; returns the one before it, to be entered again."""
-    before: World | None = here.world
-    here.world = world
-    return before
 
 
 def note(fact: Fact) -> None:

@@ -92,8 +92,11 @@ def run_on(
 
 def _run(main: Main, loop: Runtime, around: Around) -> tuple[str, str]:
     try:
-        with around(loop):
+        if around is contextlib.nullcontext:  # the usual case, spared its three frames
             loop.run(main())
+        else:
+            with around(loop):
+                loop.run(main())
     except Blocked:
         return "hang", "deadlock: nothing can ever happen again"
     except OutOfSteps:

@@ -75,8 +75,6 @@ cdef class Core:
     cdef public GoOn _go_on
     cdef public double now
 
-    cpdef _begin_io(self, future, name, double latency, fails)
-
 cdef class StockCore(Core):
     pass
 
@@ -93,15 +91,25 @@ cdef class Made:
     cdef public long enough
 
 cdef Made _made
-cdef object _kinds, _new_future, _arrival, _step_taken, _new_task, _init_task
+cdef object _complete, _is_done, _set_result, _io_of_core, _kinds, _new_future, _arrival, _step_taken, _new_task, _init_task
 cdef unsigned long long _WORD, _MULTIPLIER, _INCREMENT, _GOLDEN, _FIRST_MIX, _SECOND_MIX
 cdef double _UNIT
 
 cdef class Here:
     cdef public object world
+    cdef public Core core
+
+cdef Here _here
 
 cdef class Numbers:
     cdef public unsigned long long state
 
 cdef stepping(callback)
 cdef run(Handle handle)
+cdef Actor new_actor(Core core, str name, Owner owner)
+cdef Actor enlist(Core core, str name, Owner owner)
+cdef make(Core core, coro, Actor actor, name, context, dict options)
+cdef list[Pending] live(list[Pending] arrivals)
+cdef begin_io(Core core, future, name, double latency, fails)
+cdef happens(PortableCore core, option)
+cdef begin_step(PortableCore core, TaskStep step)

@@ -51,6 +51,7 @@ __all__ = [
     "TaskStep",
     "Timer",
     "complete",
+    "enter",
     "fail",
     "here",
     "io",
@@ -245,6 +246,7 @@ _step_type, _wakeup_type, _wakeup_name, _task_type = (
 )
 _owner_of, _set_owner, _copy_context = OWNER.get, OWNER.set, copy_context
 _new_future, _arrival, _step_taken, _kinds = Future, Arrival, Step, KINDS
+_is_done, _set_result = Future.done, Future.set_result
 _new_task: Any = ControlledTask.__new__
 _init_task: Any = ControlledTask.__init__
 
@@ -501,6 +503,9 @@ def complete(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
+_complete = complete
+
+
 def fail(future: asyncio.Future[None], error: BaseException) -> None:
     """What it does where a fault makes it fail."""
     if not future.done():
@@ -511,15 +516,27 @@ def fail(future: asyncio.Future[None], error: BaseException) -> None:
 
 
 class Here:
-    """Holds the controlled execution under way in this process, if any."""
+    """Holds the controlled execution under way in this process, if any.
 
-    __slots__ = ("world",)
+    ``core`` is the same one where its I/O is a core's own, as that of a program is.
+    """
+
+    __slots__ = ("core", "world")
 
     def __init__(self) -> None:
         self.world: Any = None
+        self.core: Core | None = None
 
 
-here = Here()
+here = _here = Here()
+
+
+def enter(world: Any) -> Any:
+    """Make ``world`` the current execution; returns the one before it, to be entered again."""
+    before = _here.world
+    _here.world = world
+    _here.core = world if getattr(type(world), "io", None) is _io_of_core else None
+    return before
 
 
 def io(
@@ -530,6 +547,11 @@ def io(
     When it arrives is the scheduler's choice, never before ``latency`` seconds of virtual time.
     With ``fails`` a fault may make it raise that exception instead.
     """
+    core = _here.core
+    if core is not None:
+        future: Any = _new_future(loop=core)  # type: ignore[arg-type]
+        begin_io(core, future, name, latency, fails)
+        return future  # type: ignore[no-any-return]
     world = here.world
     if world is not None:
         return world.io(name, latency, fails)  # type: ignore[no-any-return]
@@ -692,34 +714,18 @@ class Core:
             loop: Any = self
             return loop._create_task_with(coro, name, context, options, owner)
         if owner.heir() is owner:
-            actor = self._enlist(f"{owner.label}/{owner.numbered(name_for(coro))}", owner)
+            actor = enlist(self, f"{owner.label}/{owner.numbered(name_for(coro))}", owner)
         else:
-            actor = self._new_actor(name_for(coro), owner)
+            actor = new_actor(self, name_for(coro), owner)
             context = _copy_context()
             context.run(_set_owner, actor.owner)
-        return self._make(coro, actor, name or actor.name, context, {})
+        return make(self, coro, actor, name or actor.name, context, None)
 
     def _new_actor(self, name: str, owner: Owner) -> Actor:
-        """For a task of this owner's, or for one that is to be an owner of its own."""
-        heir = owner.heir()
-        if heir is not None:
-            return self._enlist(f"{owner.label}/{owner.numbered(name)}", heir)
-        label = owner.numbered(name)
-        if owner.label:
-            label = f"{owner.label}/{label}"
-        return self._enlist(label, Owner(label, owner.user, owner.part))
+        return new_actor(self, name, owner)
 
     def _enlist(self, name: str, owner: Owner) -> Actor:
-        actors = self._actors
-        if name in actors:  # two owners of one label, or a label used twice
-            number = 2
-            while f"{name}~{number}" in actors:
-                number += 1
-            name = f"{name}~{number}"
-        actor = Actor(name, owner, self._number)
-        actors[name] = actor
-        self._number += 1
-        return actor
+        return enlist(self, name, owner)
 
     def _make(
         self,
@@ -729,14 +735,7 @@ class Core:
         context: Context | None,
         options: dict[str, Any],
     ) -> ControlledTask:
-        task: Any = _new_task(_task_type)
-        task.actor = actor
-        actor.reference = ref(task)
-        if options:
-            _init_task(task, coro, loop=self, name=name, context=context, **options)
-        else:
-            _init_task(task, coro, loop=self, name=name, context=context)
-        return task  # type: ignore[no-any-return]
+        return make(self, coro, actor, name, context, options)
 
     def pending_tasks(self) -> list[asyncio.Task[Any]]:
         """Tasks that are not done, in the order in which they were made."""
@@ -767,58 +766,23 @@ class Core:
     ) -> asyncio.Future[None]:
         """A future that the arrival of this I/O completes, or fails where a fault says so."""
         future: Any = _new_future(loop=self)  # type: ignore[arg-type]
-        self._begin_io(future, name, latency, fails)
+        begin_io(self, future, name, latency, fails)
         return future  # type: ignore[no-any-return]
 
     def _begin_io(
         self, future: Any, name: Any, latency: float, fails: type[BaseException] | None
     ) -> None:
-        loop: Any = self
-        owner: Owner = _owner_of(self.root)
-        nth = owner.io_count
-        owner.io_count = nth + 1
-        if name in _kinds:
-            name = f"io {name}"
-        counts = owner.counts
-        number: Any = counts.get(name, 0)
-        counts[name] = number + 1
-        handle: Pending = Pending.__new__(Pending)
-        handle.callback = complete
-        handle.args = (future,)
-        handle.context = None
-        handle.actor = self.last
-        handle.owner = owner
-        handle.kind = name
-        handle.number = number
-        handle.future = future
-        handle.priority = -1.0
-        if self._planned:
-            if fails is not None and loop._fails(owner, nth):
-                handle.callback = fail
-                handle.args = (future, fails(f"injected failure of {name}"))
-            latency += loop._delayed(owner, nth)
-        if latency > 0:
-            loop._delay(handle, latency)
-        else:
-            self._arrivals.append(handle)
+        begin_io(self, future, name, latency, fails)
 
     def _live_arrivals(self) -> list[Pending]:
-        arrivals = self._arrivals
-        for each in arrivals:
-            handle: Pending = each
-            if handle.callback is None or (handle.future is not None and handle.future.done()):
-                break
-        else:
-            return arrivals
-        arrivals[:] = [handle for handle in arrivals if not handle.is_off()]
-        return arrivals
+        return live(self._arrivals)
 
     def _options(self) -> list[Any]:
         """Cancellations, arrivals (those from threads last), and the next timer."""
         loop: Any = self
         options: list[Any] = loop._possible_cancels() if self._cancels else []
         if self._arrivals:
-            options += self._live_arrivals()
+            options += live(self._arrivals)
         if self._posts:
             options += self._live_posts()
         if self._timers:
@@ -963,6 +927,107 @@ class Core:
             owner.part.events += 1
 
 
+_io_of_core = Core.io
+
+# What runs often and no class above overrides: functions, which the compiled form calls directly
+
+
+def new_actor(core: Core, name: str, owner: Owner) -> Actor:
+    """For a task of this owner's, or for one that is to be an owner of its own."""
+    heir = owner.heir()
+    if heir is not None:
+        return enlist(core, f"{owner.label}/{owner.numbered(name)}", heir)
+    label = owner.numbered(name)
+    if owner.label:
+        label = f"{owner.label}/{label}"
+    return enlist(core, label, Owner(label, owner.user, owner.part))
+
+
+def enlist(core: Core, name: str, owner: Owner) -> Actor:
+    """A new actor under this name, or one like it."""
+    actors = core._actors
+    if name in actors:  # two owners of one label, or a label used twice
+        number = 2
+        while f"{name}~{number}" in actors:
+            number += 1
+        name = f"{name}~{number}"
+    actor = Actor(name, owner, core._number)
+    actors[name] = actor
+    core._number += 1
+    return actor
+
+
+def make(
+    core: Core,
+    coro: Any,
+    actor: Actor,
+    name: Any,
+    context: Context | None,
+    options: dict[str, Any] | None,
+) -> ControlledTask:
+    """The task that is this actor."""
+    task: Any = _new_task(_task_type)
+    task.actor = actor
+    actor.reference = ref(task)
+    if options:
+        _init_task(task, coro, loop=core, name=name, context=context, **options)
+    else:
+        _init_task(task, coro, loop=core, name=name, context=context)
+    return task  # type: ignore[no-any-return]
+
+
+def live(arrivals: list[Pending]) -> list[Pending]:
+    """The same list, without those that can never happen any more."""
+    for each in arrivals:
+        handle: Pending = each
+        future: Any = handle.future
+        if handle.callback is None:
+            break
+        if type(future) is _new_future:  # nearly always
+            if _is_done(future):
+                break
+        elif future is not None and future.done():
+            break
+    else:
+        return arrivals
+    arrivals[:] = [handle for handle in arrivals if not handle.is_off()]
+    return arrivals
+
+
+def begin_io(
+    core: Core, future: Any, name: Any, latency: float, fails: type[BaseException] | None
+) -> None:
+    """Have an arrival complete this future, or fail it where a fault says so."""
+    loop: Any = core
+    owner: Owner = _owner_of(core.root)
+    nth = owner.io_count
+    owner.io_count = nth + 1
+    if name in _kinds:
+        name = f"io {name}"
+    counts = owner.counts
+    number: Any = counts.get(name, 0)
+    counts[name] = number + 1
+    handle: Pending = Pending.__new__(Pending)
+    handle.callback = _complete
+    handle.args = (future,)
+    handle.context = None
+    handle.actor = core.last
+    handle.owner = owner
+    handle.kind = name
+    handle.number = number
+    handle.future = future
+    handle.priority = -1.0
+    if core._planned:
+        if fails is not None and loop._fails(owner, nth):
+            handle.callback = fail
+            handle.args = (future, fails(f"injected failure of {name}"))
+        latency += loop._delayed(owner, nth)
+    if latency > 0:
+        loop._delay(handle, latency)
+    else:
+        core._arrivals.append(handle)
+
+
 class StockCore(Core):
     """Drives a loop whose ready callbacks run first-in first-out."""
 
@@ -975,7 +1040,7 @@ class StockCore(Core):
         timers, overdue, cancels = self._timers, self._overdue, self._cancels
         patient = self._patient
         recording = self.log is not None
-        turns = 0
+        turns, fair = 0, FAIR
         while not done():
             if not ready:
                 self.idles += 1
@@ -988,7 +1053,7 @@ class StockCore(Core):
                     if loop._threads_sent():
                         continue
                     raise Blocked("; ".join(loop.waiting()))
-            elif turns >= FAIR:
+            elif turns >= fair:
                 self._poll(hurried=True)
                 turns = 0
             elif not patient or cancels or overdue or (timers and timers[0][0] <= self.now):
@@ -1031,7 +1096,7 @@ class StockCore(Core):
 
         Simulated I/O, which would be alone in its iteration, happens at once.
         """
-        arrivals = self._live_arrivals()
+        arrivals = live(self._arrivals)
         if len(arrivals) > 1:
             option: Pending = arrivals.pop(self._pick(arrivals))
         elif arrivals:
@@ -1040,11 +1105,15 @@ class StockCore(Core):
             return False
         if self.log is not None:
             self._record(option)
-        if option.callback is complete:
+        if option.callback is _complete:
             self.steps += 1
             if self.log is not None:
                 option.owner.part.events += 1
-            option.args[0].set_result(None)
+            future: Any = option.args[0]
+            if type(future) is _new_future:
+                _set_result(future, None)
+            else:
+                future.set_result(None)
         else:
             self._ready.append(option)
         return True
@@ -1190,34 +1259,38 @@ class PortableCore(Core):
         elif self._timers or self._posts or self._cancels:
             options = [*steps, *loop._others()]
         else:
-            options = [*steps, *self._live_arrivals()]
+            options = [*steps, *live(self._arrivals)]
             if len(options) > 1:
-                self._happens(options[self._pick(options)])
+                happens(self, options[self._pick(options)])
                 return
         if not options:
             if self._ready or loop._threads_sent():
                 return
             raise Blocked("; ".join(loop.waiting()))
-        self._happens(options[self._choose(options)])
+        happens(self, options[self._choose(options)])
 
-    def _happens(self, option: Any) -> None:
-        if type(option) is TaskStep:
-            self._steps.remove(option)
-            self._begin_step(option)
-            self._run_handle(option)
-        elif option is not self._go_on:
-            self._turns = 0
-            self._take(option)
 
-    def _begin_step(self, step: TaskStep) -> None:
-        actor: Actor = step.actor
-        if self.log is not None:
-            owner: Owner = actor.owner
-            part: Part = owner.part
-            self.log.append(_arrival(step.key, owner.user, self.now, part.events))
-            self.trace.append(_step_taken(self.now, actor.name, "step"))
-            self.now = part.step(self.now)
-        actor.steps += 1
-        self._stepped = True
-        self._turns_of_last = self._turns_of_last + 1 if actor is self.last else 0
-        self.last = actor
+def happens(core: PortableCore, option: Any) -> None:
+    """Let the option that was chosen happen."""
+    if type(option) is TaskStep:
+        core._steps.remove(option)
+        begin_step(core, option)
+        core._run_handle(option)
+    elif option is not core._go_on:
+        core._turns = 0
+        core._take(option)
+
+
+def begin_step(core: PortableCore, step: TaskStep) -> None:
+    """Count the step of this task, and note it where that is wanted."""
+    actor: Actor = step.actor
+    if core.log is not None:
+        owner: Owner = actor.owner
+        part: Part = owner.part
+        core.log.append(_arrival(step.key, owner.user, core.now, part.events))
+        core.trace.append(_step_taken(core.now, actor.name, "step"))
+        core.now = part.step(core.now)
+    actor.steps += 1
+    core._stepped = True
+    core._turns_of_last = core._turns_of_last + 1 if actor is core.last else 0
+    core.last = actor
