@@ -77,6 +77,12 @@ class ThreadedProgram(msgspec.Struct, Generic[S], frozen=True):
         """The functions from which the program's code is found."""
         return (*self.bodies, self.setup, self.check)
 
+    @property
+    def files(self) -> frozenset[str]:
+        """Where what runs in threads is written, as far as it begins in plain functions."""
+        codes = (getattr(body, "__code__", None) for body in self.bodies)
+        return frozenset(code.co_filename for code in codes if code is not None)
+
     def main(self, crew: Crew) -> None:
         """The program's first thread."""
         state = self.setup()
@@ -239,16 +245,18 @@ class _Exploration:
         return self._silent(doubt, executions)
 
     def _silent(self, doubt: str, executions: int) -> ProgramOutcome:
-        missed = self._search.tracker.missed
-        if not doubt and missed and self._granularity == "accesses":
+        missed = self._search.tracker.missed if self._granularity == "accesses" else ()
+        own = [file for file in missed if file in self._program.files]
+        if not doubt and own:
             doubt = (
-                f"no thread was interrupted inside {', '.join(missed)}: its source is not what runs"
+                f"no thread was interrupted inside {', '.join(own)}: its source is not what runs"
             )
         if doubt:
             return ProgramOutcome(Verdict("unknown", doubt, (), executions), shares=self._shares())
         scope = (
             "threads interrupted at accesses of the program's own code, not inside other code: "
             'granularity="instructions" sees more'
+            + "".join(f", nor inside all of {file}" for file in missed)
             if self._granularity == "accesses"
             else "threads interrupted at instructions of the program's own code"
         )
