@@ -12,7 +12,6 @@ from isomodel.engine.owner import Actor
 from isomodel.engine.protocol import Option, default
 from isomodel.values.execution import Arrival
 
-
 PATIENCE = 100
 """Answers "go on" in a row, after which what the joint run did not need comes all the same.
 
@@ -20,6 +19,9 @@ A callback that asks for itself again until a task has moved, as some libraries 
 ready: without a limit that task, unrecorded, would never move.
 """
 
+
+ASIDE = frozenset(("cancel", "go on"))
+"""Kinds of options that come where the joint run had them, or where nothing else can."""
 
 NOT_WORK = frozenset(("timer", "due", "cancel", "go on"))
 """Kinds of options that bring no operation further by themselves."""
@@ -96,10 +98,18 @@ class Projected:
         if go_on is not None:
             return go_on
         self.extra += 1
-        usual = [index for index, option in enumerate(options) if option.kind != "cancel"]
+        usual = [index for index, option in enumerate(options) if option.kind not in ASIDE]
         if not usual:
             return 0
         return usual[default([options[index] for index in usual], last)]
+
+    def _took(self, key: str) -> None:
+        """This came before its recorded turn, or without one."""
+        for index, arrival in enumerate(self._arrivals):
+            if arrival.key == key:
+                del self._arrivals[index]
+                return
+        self.extra += 1
 
     def _helper(self, options: Sequence[Option], pending: Mapping[str, int]) -> int | None:
         """What the first recorded arrival may be waiting for, though it needed no such thing.

@@ -14,6 +14,7 @@ from isomodel.engine.control import Control
 from isomodel.engine.protocol import Scheduler
 from isomodel.engine.runtime import Runtime
 from isomodel.engine.world import enter
+from isomodel.schedulers.nearby import Nearby
 from isomodel.schedulers.projected import Projected
 from isomodel.schedulers.recording import Recording
 from isomodel.schedulers.replay import Replay
@@ -119,10 +120,12 @@ def execute_alone(
     faults: Sequence[Fault] = (),
     armed: tuple[str, ...] = (),
     scheduler: Scheduler | None = None,
+    nearby: int | None = None,
 ) -> Execution:
     """Run a part's own operations with its own arrivals, clock and refusals kept.
 
-    ``scheduler`` replaces the projection, for a witness search.
+    For a witness search ``scheduler`` replaces the projection, or the seed ``nearby`` lets it
+    depart from the recorded order here and there.
     """
     loop = making(spec.runtime, fidelity)(
         scheduler or _Unset(),
@@ -132,7 +135,11 @@ def execute_alone(
         every_choice=scheduler is None,
     )
     if scheduler is None:
-        loop.scheduler = Projected(alone.arrivals, _clock_of(loop))
+        clock = _clock_of(loop)
+        if nearby is None:
+            loop.scheduler = Projected(alone.arrivals, clock)
+        else:
+            loop.scheduler = Nearby(alone.arrivals, clock, nearby)
     projected = loop.scheduler
     run = Run(spec, scenario, loop, armed=armed, forced=alone.forced, clocks=alone.clocks)
     issues = controlled(run)

@@ -141,7 +141,7 @@ class Isolation:
         scenario = joint.scenario.only(part)
         kept = alone_of(joint, part)
         faults = _faults_of(joint, part)
-        for struck, scheduler in self._tries(faults, list(_weather(joint, alone, part))):
+        for struck, seed in self._tries(faults, list(_weather(joint, alone, part))):
             self.runs += 1
             execution = execute_alone(
                 self._spec,
@@ -150,7 +150,8 @@ class Isolation:
                 fidelity=joint.schedule.fidelity,
                 faults=struck,
                 armed=self._armed,
-                scheduler=scheduler,
+                scheduler=RandomWalk(seed) if seed is not None and seed % 4 < 2 else None,
+                nearby=seed,
             )
             self.steps += execution.steps
             if observed(execution, part) == wanted:
@@ -159,14 +160,14 @@ class Isolation:
 
     def _tries(
         self, faults: tuple[Fault, ...], weather: list[tuple[Fault, ...]]
-    ) -> Iterator[tuple[tuple[Fault, ...], RandomWalk | None]]:
-        """Faults and schedules of the witnesses; without a schedule, the projected one."""
+    ) -> Iterator[tuple[tuple[Fault, ...], int | None]]:
+        """Faults and seeds of the schedules of the witnesses; without one, the projected one."""
         for struck in weather:
             yield struck, None
         for seed in range(self._witnesses):
             elsewhere = bool(weather) and seed % 4 > 0
             struck = weather[seed % len(weather)] if elsewhere else _varied(faults, seed)
-            yield struck, RandomWalk(seed)
+            yield struck, seed
 
 
 def _faults_of(joint: Execution, part: tuple[str, ...]) -> tuple[Fault, ...]:
@@ -188,16 +189,19 @@ def _weather(
     Networks fail for whoever uses them: a fault of a connection that this part has used, too, or
     of a connect, is nobody else's doing. One of a connection that only others used is not among
     them: what comes of that for this part, comes from the others.
+
+    A request that met a connection closed while it was idle is tried likewise: a server that
+    closes what nobody uses has not been told to by anyone. One that was made to close it has.
     """
     own = _faults_of(joint, part)
     labels = [operation.label for operation in joint.scenario.operations if operation.user in part]
     known = [fault.at for run in (joint, alone) for fault in possible_faults(run, {"reset"})]
     places = range(max(known, default=0) + MORE)
-    for hit in joint.hits:
+    for hit in dict.fromkeys(joint.hits):
         if hit.users and not set(hit.users) & set(part):
             continue
         rest = tuple(fault for fault in own if fault != hit.fault)
-        for label in labels:
+        for label in [hit.fault.task] if hit.fault.kind == "stale" else labels:
             for at in places:
                 yield (*rest, Fault(hit.fault.kind, label, at))
 

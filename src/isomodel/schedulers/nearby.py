@@ -1,0 +1,59 @@
+"""Nearby: a recorded order with departures, for witnesses of what one user can see alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+from isomodel.engine.owner import Actor
+from isomodel.engine.protocol import Option
+from isomodel.schedulers.projected import Projected
+from isomodel.values.execution import Arrival
+
+ODDS = (0.02, 0.05, 0.1, 0.2, 0.4)
+"""How often it departs from the recorded order; one of these an execution."""
+
+
+class Nearby(Projected):
+    """Like ``Projected``, but every now and then something else comes; a function of ``seed``.
+
+    What others made room for jointly, a waiting time or a free connection, shifts the rest of a
+    long order alone. Such a joint run differs from some alone run in a few places, and a
+    random walk, which would have to meet all the other places by chance, hardly ever finds it.
+    """
+
+    def __init__(
+        self, arrivals: Sequence[Arrival], set_clock: Callable[[float], None], seed: int
+    ) -> None:
+        super().__init__(arrivals, set_clock)
+        self._draws = random.Random(seed)
+        self._odds = ODDS[seed % len(ODDS)]
+
+    def choose(self, options: Sequence[Option], last: Actor) -> int:
+        """The option that came next in the joint run, or any other that may come."""
+        if self._draws.random() >= self._odds:
+            return super().choose(options, last)
+        possible = _possible(options)
+        if not possible:
+            return super().choose(options, last)
+        chosen = self._draws.choice(possible)
+        self._took(options[chosen].key)
+        return chosen
+
+
+def _possible(options: Sequence[Option]) -> list[int]:
+    """What may come now: of the timers, which are in their order, none behind a user's.
+
+    One of nobody's may be overtaken: its order does not matter to anybody.
+    """
+    possible: list[int] = []
+    timed = False
+    for index, option in enumerate(options):
+        if option.kind == "cancel":
+            continue
+        if option.kind in ("timer", "due"):
+            if timed:
+                continue
+            timed = bool(option.owner.user)
+        possible.append(index)
+    return possible
