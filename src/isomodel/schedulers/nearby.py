@@ -9,6 +9,7 @@ from isomodel.engine.owner import Actor
 from isomodel.engine.protocol import Option
 from isomodel.schedulers.projected import Projected
 from isomodel.values.execution import Arrival
+from isomodel.values.scenario import SERVER
 
 ODDS = (0.02, 0.05, 0.1, 0.2, 0.4)
 """How often it departs from the recorded order; one of these an execution."""
@@ -42,18 +43,21 @@ class Nearby(Projected):
 
 
 def _possible(options: Sequence[Option]) -> list[int]:
-    """What may come now: of the timers, which are in their order, none behind a user's.
+    """What may come now: of the timers, which are in their order, the next of each host.
 
-    One of nobody's may be overtaken: its order does not matter to anybody.
+    Users and their server have clocks of their own. A timer of nobody's may be overtaken by
+    theirs: its order does not matter to anybody.
     """
     possible: list[int] = []
-    timed = False
+    timed: set[bool] = set()
     for index, option in enumerate(options):
         if option.kind == "cancel":
             continue
         if option.kind in ("timer", "due"):
-            if timed:
+            serves = option.owner.label.startswith(SERVER)
+            if serves in timed or (timed and not option.owner.user):
                 continue
-            timed = bool(option.owner.user)
+            if option.owner.user:
+                timed.add(serves)
         possible.append(index)
     return possible

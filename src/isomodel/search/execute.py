@@ -67,6 +67,8 @@ class Alone(msgspec.Struct, frozen=True):
     """Justified refusals of declared resources, by the key of the request."""
     clocks: dict[str, tuple[float, ...]] = {}
     """The time at each of the part's own steps."""
+    given_up: dict[str, Any] = {}
+    """Operations that are given up before they begin, with what their user saw."""
 
 
 def execute(
@@ -141,7 +143,15 @@ def execute_alone(
         else:
             loop.scheduler = Nearby(alone.arrivals, clock, nearby)
     projected = loop.scheduler
-    run = Run(spec, scenario, loop, armed=armed, forced=alone.forced, clocks=alone.clocks)
+    run = Run(
+        spec,
+        scenario,
+        loop,
+        armed=armed,
+        forced=alone.forced,
+        clocks=alone.clocks,
+        given_up=alone.given_up,
+    )
     issues = controlled(run)
     diverged = projected.diverged if isinstance(projected, Projected) else 0
     return evidence(run, Schedule(fidelity, (), tuple(loop.met)), issues, 0, diverged)
