@@ -680,8 +680,8 @@ def test_every_kind_is_drawn_and_scopes_only_where_the_target_says_so() -> None:
         explorer = Explorer(spec_of(target))
         return {fault.kind for index in range(600) for fault in explorer.draw(index).faults}
 
-    assert kinds(PutAfterReset) == set(ORDER) - {"partition"}
-    assert kinds(Pool) == set(ORDER) - {"partition", "scope"}
+    assert kinds(PutAfterReset) == set(ORDER) - {"partition", "stale"}
+    assert kinds(Pool) == set(ORDER) - {"partition", "scope", "stale"}
     assert kinds(type("Partitioned", (Pool,), {"partitions": True})) >= {"partition"}
 
 

@@ -5,11 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from isomodel.engine.owner import Actor
+from isomodel.engine.owner import Actor, Owner
 from isomodel.engine.protocol import Option
 from isomodel.schedulers.projected import Projected
 from isomodel.values.execution import Arrival
 from isomodel.values.scenario import SERVER
+
+LATER = frozenset(("go on", "timer"))
+"""Kinds of options for which nothing is held back: nothing comes of them, or time passes."""
+
+LONGEST = 60
+"""Choices for which an operation is held back at most."""
 
 ODDS = (0.02, 0.05, 0.1, 0.2, 0.4)
 """How often it departs from the recorded order; one of these an execution."""
@@ -21,6 +27,7 @@ class Nearby(Projected):
     What others made room for jointly, a waiting time or a free connection, shifts the rest of a
     long order alone. Such a joint run differs from some alone run in a few places, and a
     random walk, which would have to meet all the other places by chance, hardly ever finds it.
+    Half of the seeds let one thing come early, the others hold one operation back for a while.
     """
 
     def __init__(
@@ -29,17 +36,29 @@ class Nearby(Projected):
         super().__init__(arrivals, set_clock)
         self._draws = random.Random(seed)
         self._odds = ODDS[seed % len(ODDS)]
+        self._holds = bool(self._draws.getrandbits(1))
+        self._held: Owner | None = None
+        self._until = 0
+        self._made = 0
 
     def choose(self, options: Sequence[Option], last: Actor) -> int:
         """The option that came next in the joint run, or any other that may come."""
-        if self._draws.random() >= self._odds:
-            return super().choose(options, last)
+        self._made += 1
         possible = _possible(options)
-        if not possible:
+        departs = bool(possible) and self._draws.random() < self._odds
+        if departs and not self._holds:
+            chosen = self._draws.choice(possible)
+            self._took(options[chosen].key)
+            return chosen
+        if departs and self._made > self._until:
+            self._held = options[self._draws.choice(possible)].owner
+            self._until = self._made + self._draws.randint(1, LONGEST)
+        if self._made > self._until:
             return super().choose(options, last)
-        chosen = self._draws.choice(possible)
-        self._took(options[chosen].key)
-        return chosen
+        free = [index for index, option in enumerate(options) if option.owner is not self._held]
+        if not any(options[index].kind not in LATER for index in free):
+            return super().choose(options, last)
+        return free[super().choose([options[index] for index in free], last)]
 
 
 def _possible(options: Sequence[Option]) -> list[int]:
