@@ -479,6 +479,7 @@ def test_what_a_fault_breaks_under_stock_it_breaks_on_the_ordinary_loop(kind: st
         "reset": ForgetsOnLoss,
         "split": ReadsOnce,
         "partition": TidiesOnLoss,
+        "stale": ForgetsOnLoss,
     }[kind]
     spec = spec_of(planted)
     _, finding, execution = found(planted, kind, "stock")[0]

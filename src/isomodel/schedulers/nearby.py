@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from isomodel.engine.owner import Actor, Owner
+from isomodel.engine.owner import Actor
 from isomodel.engine.protocol import Option
 from isomodel.schedulers.projected import Projected
 from isomodel.values.execution import Arrival
@@ -27,7 +27,7 @@ class Nearby(Projected):
     What others made room for jointly, a waiting time or a free connection, shifts the rest of a
     long order alone. Such a joint run differs from some alone run in a few places, and a
     random walk, which would have to meet all the other places by chance, hardly ever finds it.
-    Half of the seeds let one thing come early, the others hold one operation back for a while.
+    Half of the seeds let one thing come early, the others hold one, or an operation, back.
     """
 
     def __init__(
@@ -37,7 +37,8 @@ class Nearby(Projected):
         self._draws = random.Random(seed)
         self._odds = ODDS[seed % len(ODDS)]
         self._holds = bool(self._draws.getrandbits(1))
-        self._held: Owner | None = None
+        self._held: Option | None = None
+        self._alone = False
         self._until = 0
         self._made = 0
 
@@ -51,14 +52,21 @@ class Nearby(Projected):
             self._took(options[chosen].key)
             return chosen
         if departs and self._made > self._until:
-            self._held = options[self._draws.choice(possible)].owner
+            self._held = options[self._draws.choice(possible)]
+            self._alone = bool(self._draws.getrandbits(1))
             self._until = self._made + self._draws.randint(1, LONGEST)
         if self._made > self._until:
             return super().choose(options, last)
-        free = [index for index, option in enumerate(options) if option.owner is not self._held]
+        free = [index for index, option in enumerate(options) if not self._waits_for(option)]
         if not any(options[index].kind not in LATER for index in free):
             return super().choose(options, last)
         return free[super().choose([options[index] for index in free], last)]
+
+    def _waits_for(self, option: Option) -> bool:
+        """Whether this is held back: one thing alone, or all that its operation does."""
+        held = self._held
+        assert held is not None
+        return option.key == held.key if self._alone else option.owner is held.owner
 
 
 def _possible(options: Sequence[Option]) -> list[int]:
