@@ -265,6 +265,17 @@ class ReadsOnce(ForgetsOnLoss):
         return answer
 
 
+class TakesNothingForAnAnswer(Caller):
+    """Does not look whether there was one."""
+
+    @operation
+    async def use(self, user: str) -> str:
+        self.held.append("request")
+        if await self.ask():
+            self.held.remove("request")
+        return "asked"
+
+
 class WaitsNotForEver(TidiesOnLoss):
     """Has a time limit, beyond what is slow over a network that works."""
 
@@ -308,6 +319,7 @@ def found(target: type, kind: str, fidelity: Fidelity) -> list[tuple[Fault, Find
         ("reset", ForgetsOnLoss, TidiesOnLoss),
         ("split", ReadsOnce, ForgetsOnLoss),
         ("partition", TidiesOnLoss, WaitsNotForEver),
+        ("stale", TakesNothingForAnAnswer, TidiesOnLoss),
     ],
 )
 def test_a_fault_shows_the_planted_bug_and_not_its_repair(
@@ -479,7 +491,7 @@ def test_what_a_fault_breaks_under_stock_it_breaks_on_the_ordinary_loop(kind: st
         "reset": ForgetsOnLoss,
         "split": ReadsOnce,
         "partition": TidiesOnLoss,
-        "stale": ForgetsOnLoss,
+        "stale": TakesNothingForAnAnswer,
     }[kind]
     spec = spec_of(planted)
     _, finding, execution = found(planted, kind, "stock")[0]

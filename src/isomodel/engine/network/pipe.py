@@ -232,8 +232,7 @@ class Pipe:
             return
         if fault == "stale" and not self.sink.is_gone():
             self.sink.expire()
-            return
-        if self.sink.is_gone():
+        if fault == "stale" or self.sink.is_gone():
             self._parts.clear()
             self.size = 0
             self.source.refused()
