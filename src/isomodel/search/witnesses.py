@@ -46,10 +46,13 @@ def tries(joint: Execution, alone: Execution, part: tuple[str, ...], count: int)
         rest = tuple(fault for fault in own if fault != struck)
         for fault in places:
             yield Try((*rest, fault))
+    survived = _survived(joint, part)
+    needed = tuple(each for each in own if each.kind not in STRIKES or each.task not in survived)
     for seed in range(count):
         given_up = never if seed % 3 else {}
         draw = random.Random(seed)
-        faults = _combined(own, weather, draw) if weather and seed % 4 else _varied(own, seed)
+        mine = own if draw.getrandbits(1) else needed
+        faults = _combined(mine, weather, draw) if weather and seed % 4 else _varied(mine, seed)
         faults = _but(faults, given_up)
         if seed % 4 < 2:
             yield Try(faults, walk=seed, given_up=given_up)
@@ -81,6 +84,16 @@ def _unbegun(joint: Execution, part: tuple[str, ...]) -> dict[str, Any]:
         for label, outcome, value in joint.observations.get(user, ())
         if outcome == "info" and label in struck
     }
+
+
+def _survived(joint: Execution, part: tuple[str, ...]) -> frozenset[str]:
+    """The part's operations that ended by themselves: nobody needs to give them up alone."""
+    return frozenset(
+        label
+        for user in part
+        for label, outcome, _ in joint.observations.get(user, ())
+        if outcome != "info"
+    )
 
 
 def _but(faults: Sequence[Fault], labels: Container[str]) -> tuple[Fault, ...]:
