@@ -123,6 +123,43 @@ def test_a_row_that_goes_to_whoever_asked_last_is_found_in_a_pool() -> None:
     assert hunted(TwoLinesOfWhoeverAsks).verdict.status == "violated"
 
 
+class OneLine(TwoLines):
+    """One connection, on which a request is written at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = asyncio.Lock()
+
+    @operation
+    async def add(self, user: str, text: Secret) -> str:
+        async with self.line:
+            self.rows.setdefault(user, []).append(text)
+            try:
+                await io("reply")
+            except asyncio.CancelledError:
+                self.give_up()
+                raise
+        return "added"
+
+    def give_up(self) -> None:
+        """What is written is written."""
+
+
+class OneLineForgetsAll(OneLine):
+    def give_up(self) -> None:
+        self.rows.clear()
+
+
+def test_who_is_cancelled_in_the_queue_for_a_connection_has_done_nothing_and_no_harm() -> None:
+    outcome = hunted(OneLine, 400)
+    assert outcome.verdict.status == "ok"
+    assert outcome.also_alone
+
+
+def test_a_cancellation_that_loses_the_rows_of_others_is_found() -> None:
+    assert hunted(OneLineForgetsAll, 400).verdict.status == "violated"
+
+
 class Kept:
     """A server that closes what is idle for 5 s, and one pool of connections for all users."""
 
