@@ -36,7 +36,7 @@ class Try(msgspec.Struct, frozen=True):
 
 
 def tries(joint: Execution, alone: Execution, part: tuple[str, ...], count: int) -> Iterator[Try]:
-    """The weather at every place, then ``count`` orders with all that may vary, combined."""
+    """The weather at every place, then ``count`` orders near the recorded one and random walks."""
     own = faults_of(joint, part)
     weather = _weather(joint, alone, part)
     never = _unbegun(joint, part)
@@ -54,10 +54,8 @@ def tries(joint: Execution, alone: Execution, part: tuple[str, ...], count: int)
         mine = own if draw.getrandbits(1) else needed
         faults = _combined(mine, weather, draw) if weather and seed % 4 else _varied(mine, seed)
         faults = _but(faults, given_up)
-        if seed % 4 < 2:
-            yield Try(faults, walk=seed, given_up=given_up)
-        else:
-            yield Try(faults, nearby=seed, given_up=given_up)
+        yield Try(faults, nearby=seed, given_up=given_up)
+        yield Try(_varied(own, seed), walk=seed)
 
 
 def faults_of(joint: Execution, part: tuple[str, ...]) -> tuple[Fault, ...]:
