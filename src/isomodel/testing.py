@@ -17,6 +17,7 @@ from isomodel.bridges.story import (
     scope,
     slow,
     split,
+    stale,
     switch,
     timeout,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "scope",
     "slow",
     "split",
+    "stale",
     "switch",
     "timeout",
 ]

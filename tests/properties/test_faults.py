@@ -267,6 +267,17 @@ class ReadsOnce(ForgetsOnLoss):
         return answer
 
 
+class TakesNothingForAnAnswer(Caller):
+    """Does not look whether there was one."""
+
+    @operation
+    async def use(self, user: str) -> str:
+        self.held.append("request")
+        if await self.ask():
+            self.held.remove("request")
+        return "asked"
+
+
 class WaitsNotForEver(TidiesOnLoss):
     """Has a time limit, beyond what is slow over a network that works."""
 
@@ -310,6 +321,7 @@ def found(target: type, kind: str, fidelity: Fidelity) -> list[tuple[Fault, Find
         ("reset", ForgetsOnLoss, TidiesOnLoss),
         ("split", ReadsOnce, ForgetsOnLoss),
         ("partition", TidiesOnLoss, WaitsNotForEver),
+        ("stale", TakesNothingForAnAnswer, TidiesOnLoss),
     ],
 )
 def test_a_fault_shows_the_planted_bug_and_not_its_repair(
@@ -508,6 +520,7 @@ def test_what_a_fault_breaks_under_stock_it_breaks_on_the_ordinary_loop(kind: st
         "reset": ForgetsOnLoss,
         "split": ReadsOnce,
         "partition": TidiesOnLoss,
+        "stale": TakesNothingForAnAnswer,
     }[kind]
     spec = spec_of(planted)
     _, finding, execution = found(planted, kind, "stock")[0]
@@ -709,8 +722,8 @@ def test_every_kind_is_drawn_and_scopes_only_where_the_target_says_so() -> None:
         explorer = Explorer(spec_of(target))
         return {fault.kind for index in range(600) for fault in explorer.draw(index).faults}
 
-    assert kinds(PutAfterReset) == set(ORDER) - {"partition"}
-    assert kinds(Pool) == set(ORDER) - {"partition", "scope"}
+    assert kinds(PutAfterReset) == set(ORDER) - {"partition", "stale"}
+    assert kinds(Pool) == set(ORDER) - {"partition", "scope", "stale"}
     assert kinds(type("Partitioned", (Pool,), {"partitions": True})) >= {"partition"}
 
 

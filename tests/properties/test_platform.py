@@ -23,6 +23,7 @@ pytest.importorskip("websockets")
 
 from isomodel.targets.platform import credentials
 from isomodel.targets.platform.client import ConnectionLost, PlatformClient, RequestFailed
+from isomodel.targets.platform.desk import Desk
 from isomodel.targets.platform.server import PlatformServer
 
 NAME = "isomodel.targets.platform.target:Platform"
@@ -125,6 +126,21 @@ def hunted(defect: str | None, executions: int) -> tuple[str, str]:
     with session():
         outcome = Explorer(resolve(NAME), seed=0, armed=armed).hunt(Budget(executions))
     return outcome.verdict.status, outcome.finding.property if outcome.finding else ""
+
+
+def test_leaving_frees_what_a_request_had_begun_to_cache_when_it_was_cancelled() -> None:
+    async def main() -> list[list[str]]:
+        layer = Layer(memory_backends())
+        desk = Desk(layer)
+        reading = asyncio.create_task(desk.prefer("alice", "tea"))
+        await asyncio.sleep(0)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        cached = [layer.profiles.users()]
+        await desk.leave("alice")
+        return [*cached, layer.profiles.users()]
+
+    assert asyncio.run(main()) == [["alice"], []]
 
 
 def test_without_a_defect_nothing_is_found() -> None:

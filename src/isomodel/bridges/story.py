@@ -115,6 +115,11 @@ def partition(task: str, *, event: int) -> Fault:
     return Fault("partition", task, event)
 
 
+def stale(task: str, *, event: int) -> Fault:
+    """Instead of the task's network event of this number, a request, its connection is closed."""
+    return Fault("stale", task, event)
+
+
 class StoryWarning(UserWarning):
     """A story's schedule did not fit in part: the program has changed since it was kept."""
 

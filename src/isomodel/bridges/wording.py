@@ -57,6 +57,7 @@ NAMES: dict[FaultKind, str] = {
     "reset": "reset connection",
     "split": "delivery in pieces",
     "partition": "connection gone silent",
+    "stale": "connection closed while idle",
 }
 
 
@@ -151,6 +152,7 @@ OVER_NETWORK: dict[FaultKind, str] = {
     "reset": "is a reset of the connection instead",
     "split": "comes in three pieces: one byte, the rest, one byte",
     "partition": "never comes, nor does anything after it",
+    "stale": "finds its connection closed, as one that was idle for too long",
 }
 """What happens to a connect or a delivery when such a fault strikes."""
 

@@ -123,6 +123,25 @@ class Arrivals(Core):
                 return kind
         return None
 
+    def waited(self, owner: Owner) -> bool:
+        """Whether what runs now is the work of ``owner``, and nothing but time has led to it."""
+        running: Owner = OWNER.get(self.root)
+        if running.label != owner.label:
+            return False
+        mine = f"{owner.label} "
+        for arrival in reversed(self.log or ()):
+            if arrival.key.startswith(mine) and arrival.key != f"{mine}step":
+                return str(arrival.key).startswith(f"{mine}timer ")
+        return False
+
+    def met_stale(self, owner: Owner) -> None:
+        """Note that what ``owner`` sends meets an end that was closed while it was idle.
+
+        The place is nobody's plan, and not looked at.
+        """
+        fault = Fault("stale", operation_of(owner.label), 0)
+        self.hits.append((fault, (owner,)))
+
     def _fails(self, owner: Owner, at: int) -> bool:
         """Whether this I/O fails; where there is no network, so does what would refuse or reset."""
         if self._strikes("fail", owner.label, at):

@@ -12,6 +12,20 @@ from isomodel.engine.owner import Actor
 from isomodel.engine.protocol import Option, default
 from isomodel.values.execution import Arrival
 
+PATIENCE = 100
+"""Answers "go on" in a row, after which what the joint run did not need comes all the same.
+
+A callback that asks for itself again until a task has moved, as some libraries cancel, is always
+ready: without a limit that task, unrecorded, would never move.
+"""
+
+
+ASIDE = frozenset(("cancel", "go on"))
+"""Kinds of options that come where the joint run had them, or where nothing else can."""
+
+NOT_WORK = frozenset(("timer", "due", "cancel", "go on"))
+"""Kinds of options that bring no operation further by themselves."""
+
 
 class Projected:
     """Delivers the first recorded arrival that is pending; counts what had no counterpart.
@@ -28,6 +42,7 @@ class Projected:
         self._previous = 0
         self._events = 0
         self._alone_since = 0
+        self._waits = 0
         self.skipped = 0
         self.extra = 0
 
@@ -48,8 +63,13 @@ class Projected:
 
     def choose(self, options: Sequence[Option], last: Actor) -> int:
         """The option that came next in the joint run."""
+        chosen = self._next(options, last)
+        self._waits = self._waits + 1 if options[chosen].kind == "go on" else 0
+        return chosen
+
+    def _next(self, options: Sequence[Option], last: Actor) -> int:
         pending = {option.key: index for index, option in enumerate(options)}
-        go_on = pending.get("go on")
+        go_on = pending.get("go on") if self._waits < PATIENCE else None
         loop = pending.get("loop step")
         if loop is not None and self._arrivals and self._arrivals[0].key not in pending:
             return (
@@ -78,10 +98,18 @@ class Projected:
         if go_on is not None:
             return go_on
         self.extra += 1
-        usual = [index for index, option in enumerate(options) if option.kind != "cancel"]
+        usual = [index for index, option in enumerate(options) if option.kind not in ASIDE]
         if not usual:
             return 0
         return usual[default([options[index] for index in usual], last)]
+
+    def _took(self, key: str) -> None:
+        """This came before its recorded turn, or without one."""
+        for index, arrival in enumerate(self._arrivals):
+            if arrival.key == key:
+                del self._arrivals[index]
+                return
+        self.extra += 1
 
     def _helper(self, options: Sequence[Option], pending: Mapping[str, int]) -> int | None:
         """What the first recorded arrival may be waiting for, though it needed no such thing.
@@ -100,7 +128,7 @@ class Projected:
                 if not (owner.label == label if owned else not owner.user):
                     continue
                 if option.kind == "step" or (
-                    option.kind not in ("timer", "due", "cancel") and option.key not in known
+                    option.kind not in NOT_WORK and option.key not in known
                 ):
                     return index
         return None

@@ -14,6 +14,7 @@ from isomodel.engine.control import Control
 from isomodel.engine.protocol import Scheduler
 from isomodel.engine.runtime import Runtime
 from isomodel.engine.world import enter
+from isomodel.schedulers.nearby import Nearby
 from isomodel.schedulers.projected import Projected
 from isomodel.schedulers.recording import Recording
 from isomodel.schedulers.replay import Replay
@@ -66,6 +67,8 @@ class Alone(msgspec.Struct, frozen=True):
     """Justified refusals of declared resources, by the key of the request."""
     clocks: dict[str, tuple[float, ...]] = {}
     """The time at each of the part's own steps."""
+    given_up: dict[str, Any] = {}
+    """Operations that are given up before they begin, with what their user saw."""
 
 
 def execute(
@@ -119,10 +122,12 @@ def execute_alone(
     faults: Sequence[Fault] = (),
     armed: tuple[str, ...] = (),
     scheduler: Scheduler | None = None,
+    nearby: int | None = None,
 ) -> Execution:
     """Run a part's own operations with its own arrivals, clock and refusals kept.
 
-    ``scheduler`` replaces the projection, for a witness search.
+    For a witness search ``scheduler`` replaces the projection, or the seed ``nearby`` lets it
+    depart from the recorded order here and there.
     """
     loop = making(spec.runtime, fidelity)(
         scheduler or _Unset(),
@@ -132,9 +137,21 @@ def execute_alone(
         every_choice=scheduler is None,
     )
     if scheduler is None:
-        loop.scheduler = Projected(alone.arrivals, _clock_of(loop))
+        clock = _clock_of(loop)
+        if nearby is None:
+            loop.scheduler = Projected(alone.arrivals, clock)
+        else:
+            loop.scheduler = Nearby(alone.arrivals, clock, nearby)
     projected = loop.scheduler
-    run = Run(spec, scenario, loop, armed=armed, forced=alone.forced, clocks=alone.clocks)
+    run = Run(
+        spec,
+        scenario,
+        loop,
+        armed=armed,
+        forced=alone.forced,
+        clocks=alone.clocks,
+        given_up=alone.given_up,
+    )
     issues = controlled(run)
     diverged = projected.diverged if isinstance(projected, Projected) else 0
     return evidence(run, Schedule(fidelity, (), tuple(loop.met)), issues, 0, diverged)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Any, Literal
 
 import msgspec
@@ -11,10 +11,10 @@ import msgspec
 from isomodel.oracles.noninterference import difference, observed, overdue
 from isomodel.schedulers.random import RandomWalk
 from isomodel.search.execute import Alone, execute_alone
-from isomodel.search.simplest import possible_faults
+from isomodel.search.witnesses import faults_of, tries
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.execution import Execution
-from isomodel.values.schedule import OF_IO, STRIKES, Fault
+from isomodel.values.scenario import operation_of
 from isomodel.values.verdict import Finding
 
 WITNESSES = 400
@@ -24,14 +24,8 @@ They cost nothing until there is a difference. Few are not enough where a system
 users share: one alarm on a sound client library had a witness in 9 of 400 alone runs.
 """
 
-LATER = 4
-"""Steps after which a cancellation right behind the first one may strike instead."""
-
 QUICK = 40
 """As many while shrinking, where every step would pay for all; the result is doubted fully."""
-
-MORE = 3
-"""Network events that an operation may have alone beyond those seen: it connects by itself."""
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -101,7 +95,7 @@ class Isolation:
     def _alone(self, joint: Execution, part: tuple[str, ...], fresh: bool = False) -> Execution:
         scenario = joint.scenario.only(part)
         kept = alone_of(joint, part)
-        faults = _faults_of(joint, part)
+        faults = faults_of(joint, part)
         fidelity = joint.schedule.fidelity
         key = msgspec.json.encode((scenario, kept, faults, fidelity))
         if not fresh and key in self._memory:
@@ -142,87 +136,38 @@ class Isolation:
         wanted = observed(joint, part)
         scenario = joint.scenario.only(part)
         kept = alone_of(joint, part)
-        faults = _faults_of(joint, part)
-        for struck, scheduler in self._tries(faults, list(_weather(joint, alone, part))):
+        for attempt in tries(joint, alone, part, self._witnesses):
             self.runs += 1
             execution = execute_alone(
                 self._spec,
                 scenario,
-                kept,
+                _unbegun(kept, attempt.given_up),
                 fidelity=joint.schedule.fidelity,
-                faults=struck,
+                faults=attempt.faults,
                 armed=self._armed,
-                scheduler=scheduler,
+                scheduler=None if attempt.walk is None else RandomWalk(attempt.walk),
+                nearby=attempt.nearby,
             )
             self.steps += execution.steps
             if observed(execution, part) == wanted:
                 return True
         return False
 
-    def _tries(
-        self, faults: tuple[Fault, ...], weather: list[tuple[Fault, ...]]
-    ) -> Iterator[tuple[tuple[Fault, ...], RandomWalk | None]]:
-        """Faults and schedules of the witnesses; without a schedule, the projected one."""
-        for struck in weather:
-            yield struck, None
-        for seed in range(self._witnesses):
-            elsewhere = bool(weather) and seed % 4 > 0
-            struck = weather[seed % len(weather)] if elsewhere else _varied(faults, seed)
-            yield struck, RandomWalk(seed)
 
-
-def _faults_of(joint: Execution, part: tuple[str, ...]) -> tuple[Fault, ...]:
-    """The part's own faults, but for those that came when their operation was over."""
-    labels = {o.label for o in joint.scenario.operations if o.user in part}
-    return tuple(
-        fault
-        for fault in joint.schedule.faults
-        if fault.task.partition("/")[0] in labels
-        and (fault.kind not in STRIKES or fault.task not in labels or fault in joint.fired)
+def _unbegun(kept: Alone, given_up: dict[str, Any]) -> Alone:
+    """What is kept where these operations are given up before they begin."""
+    if not given_up:
+        return kept
+    arrivals = tuple(
+        arrival for arrival in kept.arrivals if not _is_of(arrival.key, given_up.keys())
     )
+    return msgspec.structs.replace(kept, arrivals=arrivals, given_up=given_up)
 
 
-def _weather(
-    joint: Execution, alone: Execution, part: tuple[str, ...]
-) -> Iterator[tuple[Fault, ...]]:
-    """The part's own faults, with one of the network striking wherever it could strike alone.
-
-    Networks fail for whoever uses them: a fault of a connection that this part has used, too, or
-    of a connect, is nobody else's doing. One of a connection that only others used is not among
-    them: what comes of that for this part, comes from the others.
-    """
-    own = _faults_of(joint, part)
-    labels = [operation.label for operation in joint.scenario.operations if operation.user in part]
-    known = [fault.at for run in (joint, alone) for fault in possible_faults(run, {"reset"})]
-    places = range(max(known, default=0) + MORE)
-    for hit in joint.hits:
-        if hit.users and not set(hit.users) & set(part):
-            continue
-        rest = tuple(fault for fault in own if fault != hit.fault)
-        for label in labels:
-            for at in places:
-                yield (*rest, Fault(hit.fault.kind, label, at))
-
-
-def _varied(faults: tuple[Fault, ...], seed: int) -> tuple[Fault, ...]:
-    """Every second time, the same faults at an earlier step, those of I/O also at a later one.
-
-    An operation that finds alone what it had to make or wait for jointly takes fewer steps, so
-    that a fault in its last ones would never strike. One that finds nothing there has to connect
-    first, so that its later I/O has higher numbers. A cancellation right behind the first step,
-    which is no choice of the schedule, may come later instead: jointly it may have met a task that
-    was served in that very moment.
-    """
-    if seed % 2 == 0:
-        return faults
-    draw = random.Random(seed)
-    return tuple(Fault(each.kind, each.task, _moved(each, draw)) for each in faults)
-
-
-def _moved(fault: Fault, draw: random.Random) -> int:
-    if fault.kind in STRIKES:
-        return draw.randint(1, fault.at or LATER)
-    return draw.randint(0, fault.at + (MORE if fault.kind in OF_IO else 0))
+def _is_of(key: str, labels: AbstractSet[str]) -> bool:
+    """Whether this arrival came for one of these operations, after its start."""
+    who, _, what = operation_of(key).partition(" ")
+    return who.partition("/")[0] in labels and not what.startswith("start ")
 
 
 def _unstable(execution: Execution, which: str) -> str:

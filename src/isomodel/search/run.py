@@ -56,6 +56,7 @@ class Run(RunWorld):
         armed: tuple[str, ...] = (),
         forced: Mapping[str, Refusal] | None = None,
         clocks: Mapping[str, Sequence[float]] | None = None,
+        given_up: Mapping[str, Any] | None = None,
     ) -> None:
         self.spec = spec
         self.scenario = scenario
@@ -77,6 +78,7 @@ class Run(RunWorld):
         self._most_steps = loop.max_steps
         self._armed = armed
         self._forced = forced or {}
+        self._given_up = given_up or {}
         self._parts = {
             user: part
             for users in scenario.parts()
@@ -259,6 +261,8 @@ class Run(RunWorld):
     ) -> tuple[str, Any]:
         if arguments is None:
             return "fail", {"error": "NoHandle", "message": "its maker did not succeed"}
+        if operation.label in self._given_up:
+            return "info", self._given_up[operation.label]
         try:
             method = getattr(self.target, operation.name)
             call = self._calling(method, operation.user, **arguments)

@@ -19,7 +19,7 @@ from isomodel.values.verdict import Finding
 
 ORDER: tuple[FaultKind, ...] = (
     *("cancel", "timeout", "scope", "fail", "slow", "jump"),
-    *("refuse", "reset", "split", "partition"),
+    *("refuse", "reset", "split", "partition", "stale"),
 )
 """Kinds of faults, the plainest first."""
 

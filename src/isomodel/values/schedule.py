@@ -45,13 +45,14 @@ FaultKind = Literal[
     "reset",
     "split",
     "partition",
+    "stale",
 ]
 
 STRIKES: frozenset[FaultKind] = frozenset(("cancel", "timeout", "scope"))
 """Faults that make a task give up, at a moment that is the scheduler's choice."""
 
 
-OF_NETWORK: frozenset[FaultKind] = frozenset(("refuse", "reset", "split", "partition"))
+OF_NETWORK: frozenset[FaultKind] = frozenset(("refuse", "reset", "split", "partition", "stale"))
 """Faults of one event of the simulated network: a connect, or a delivery of bytes."""
 
 OF_IO: frozenset[FaultKind] = frozenset(("fail", "slow", *OF_NETWORK))
@@ -79,6 +80,8 @@ class Fault(msgspec.Struct, frozen=True):
     ``split``: a delivery comes in three: its first byte, its last byte, and between them the rest.
     ``partition``: from this delivery on nothing comes through, in either direction, and nobody
     is told; who has sent something hears of it when a kernel would have given up.
+    ``stale``: instead of a delivery to it, the accepting end closes, as one that was idle for too
+    long. Hunts do not draw it; noninterference looks for it in runs alone.
     """
 
     kind: FaultKind

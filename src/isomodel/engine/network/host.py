@@ -39,6 +39,12 @@ class Host(Protocol):
         ``users`` are those of the connection, up to now and, as the collection grows, later.
         """
 
+    def waited(self, owner: Owner) -> bool:
+        """Whether what runs now is the work of ``owner``, and nothing but time has led to it."""
+
+    def met_stale(self, owner: Owner) -> None:
+        """Note that what ``owner`` sends meets an end that was closed while it was idle."""
+
     def server_for(self, owner: Owner) -> Owner:
         """Whose the work of a server is on a connection that ``owner`` has made.
 

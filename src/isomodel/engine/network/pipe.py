@@ -43,6 +43,12 @@ class Sink(Protocol):
     def receive_eof(self) -> None:
         """Nothing follows."""
 
+    def is_stale(self) -> bool:
+        """Whether it was closed while it was idle."""
+
+    def expire(self) -> None:
+        """Close, as one that has been idle for too long."""
+
     def cut(self) -> None:
         """The connection breaks."""
 
@@ -110,6 +116,8 @@ class Pipe:
         self.users[owner] = None
         if self._cut:
             return
+        if self.sink.is_stale():
+            self._host.met_stale(owner)
         if self._parted and not self.size:
             self._give_up(owner)
         if self._parts and self._parts[-1][0] == owner:
@@ -118,6 +126,11 @@ class Pipe:
             self._parts.append((owner, bytearray(data)))
         self.size += len(data)
         self.pump()
+
+    def left_behind(self) -> None:
+        """The sink closes while idle: what is under way has come too late."""
+        for owner, _ in self._parts:
+            self._host.met_stale(owner)
 
     def end(self, owner: Owner) -> None:
         """Nothing follows; ``owner`` says so."""
@@ -175,9 +188,12 @@ class Pipe:
         )
 
     def _struck(self, owner: Owner) -> FaultKind | None:
+        kinds: tuple[FaultKind, ...] = ("reset", "partition")
         if self._parts and len(self._parts[0][1]) > 1:
-            return self._host.struck(owner, self.users, "reset", "split", "partition")
-        return self._host.struck(owner, self.users, "reset", "partition")
+            kinds = ("reset", "split", "partition")
+        if self._parts and self._kind == "request":
+            kinds = (*kinds, "stale")
+        return self._host.struck(owner, self.users, *kinds)
 
     def hold(self) -> None:
         """Nothing may arrive until the next ``pump``."""
@@ -214,7 +230,9 @@ class Pipe:
             self.sink.cut()
             self.source.cut()
             return
-        if self.sink.is_gone():
+        if fault == "stale" and not self.sink.is_gone():
+            self.sink.expire()
+        if fault == "stale" or self.sink.is_gone():
             self._parts.clear()
             self.size = 0
             self.source.refused()

@@ -62,6 +62,7 @@ class StreamTransport(asyncio.Transport):
         self._closing = False
         self._losing = False
         self._gone = False
+        self._stale = False
         self._closed_by: Owner = owner
 
     def __repr__(self) -> str:
@@ -100,6 +101,14 @@ class StreamTransport(asyncio.Transport):
         self._incoming.pump()
         for callback in self._when_lost:
             callback(self)
+
+    def is_stale(self) -> bool:
+        """Whether this is an accepting end that was closed when it had waited for too long."""
+        return self._stale
+
+    def expire(self) -> None:
+        """Close, as an accepting end does that has been idle for too long."""
+        self.close()
 
     def cut(self) -> None:
         """The connection breaks: what is under way is lost, and the protocol hears of it."""
@@ -332,6 +341,9 @@ class StreamTransport(asyncio.Transport):
 
     def _stop(self) -> None:
         self._closing = True
+        if self._serves and self._host.waited(self._serving):
+            self._stale = True
+            self._incoming.left_behind()
         self._closed_by = self.owner()
         self._incoming.hold()
 

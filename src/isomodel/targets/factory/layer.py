@@ -190,6 +190,10 @@ class Layer:
     async def leave(self, user: str) -> None:
         """Free everything that is this user's."""
         self.connections.disconnect_all(user)
+        await self.forget(user)
+
+    async def forget(self, user: str) -> None:
+        """Free everything that is this user's but its connections."""
         self.contexts.close_all(user)
         self.rates.forget(user)
         self.profiles.forget(user)

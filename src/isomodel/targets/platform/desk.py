@@ -149,10 +149,7 @@ class Desk:
     async def leave(self, user: str) -> None:
         """Free everything that is the user's but its connections, one of which asks."""
         self.sessions.pop(user, None)
-        self.layer.contexts.close_all(user)
-        self.layer.rates.forget(user)
-        self.layer.workspaces.pop(user, None)
-        await self.layer.tokens.logout(user)
+        await self.layer.forget(user)
 
     def _session(self, user: str, number: int) -> Session:
         session = self.sessions.get(user, {}).get(number)

@@ -1,0 +1,90 @@
+"""Nearby: a recorded order with departures, for witnesses of what one user can see alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+from isomodel.engine.owner import Actor
+from isomodel.engine.protocol import Option
+from isomodel.schedulers.projected import Projected
+from isomodel.values.execution import Arrival
+from isomodel.values.scenario import SERVER
+
+LATER = frozenset(("go on", "timer"))
+"""Kinds of options for which nothing is held back: nothing comes of them, or time passes."""
+
+LONGEST = 60
+"""Choices for which an operation is held back at most."""
+
+ODDS = (0.02, 0.05, 0.1, 0.2, 0.4)
+"""How often it departs from the recorded order; one of these an execution."""
+
+
+class Nearby(Projected):
+    """Like ``Projected``, but every now and then something else comes; a function of ``seed``.
+
+    What others made room for jointly, a waiting time or a free connection, shifts the rest of a
+    long order alone. Such a joint run differs from some alone run in a few places, and a
+    random walk, which would have to meet all the other places by chance, hardly ever finds it.
+    Half of the seeds let one thing come early, the others hold one, or an operation, back.
+    """
+
+    def __init__(
+        self, arrivals: Sequence[Arrival], set_clock: Callable[[float], None], seed: int
+    ) -> None:
+        super().__init__(arrivals, set_clock)
+        self._draws = random.Random(seed)
+        self._odds = ODDS[seed % len(ODDS)]
+        self._holds = bool(self._draws.getrandbits(1))
+        self._held: Option | None = None
+        self._alone = False
+        self._until = 0
+        self._made = 0
+
+    def choose(self, options: Sequence[Option], last: Actor) -> int:
+        """The option that came next in the joint run, or any other that may come."""
+        self._made += 1
+        possible = _possible(options)
+        departs = bool(possible) and self._draws.random() < self._odds
+        if departs and not self._holds:
+            chosen = self._draws.choice(possible)
+            self._took(options[chosen].key)
+            return chosen
+        if departs and self._made > self._until:
+            self._held = options[self._draws.choice(possible)]
+            self._alone = bool(self._draws.getrandbits(1))
+            self._until = self._made + self._draws.randint(1, LONGEST)
+        if self._made > self._until:
+            return super().choose(options, last)
+        free = [index for index, option in enumerate(options) if not self._waits_for(option)]
+        if not any(options[index].kind not in LATER for index in free):
+            return super().choose(options, last)
+        return free[super().choose([options[index] for index in free], last)]
+
+    def _waits_for(self, option: Option) -> bool:
+        """Whether this is held back: one thing alone, or all that its operation does."""
+        held = self._held
+        assert held is not None
+        return option.key == held.key if self._alone else option.owner is held.owner
+
+
+def _possible(options: Sequence[Option]) -> list[int]:
+    """What may come now: of the timers, which are in their order, the next of each host.
+
+    Users and their server have clocks of their own. A timer of nobody's may be overtaken by
+    theirs: its order does not matter to anybody.
+    """
+    possible: list[int] = []
+    timed: set[bool] = set()
+    for index, option in enumerate(options):
+        if option.kind == "cancel":
+            continue
+        if option.kind in ("timer", "due"):
+            serves = option.owner.label.startswith(SERVER)
+            if serves in timed or (timed and not option.owner.user):
+                continue
+            if option.owner.user:
+                timed.add(serves)
+        possible.append(index)
+    return possible

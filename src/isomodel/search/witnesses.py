@@ -1,0 +1,158 @@
+"""Which alone runs are tried as witnesses: other orders, other weather, what had not begun.
+
+A witness is a run that a user can have alone. It clears a joint run in which that user saw the
+same, so nothing may be tried here that takes another user to happen.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Container, Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from isomodel.search.simplest import possible_faults
+from isomodel.values.execution import Execution
+from isomodel.values.schedule import OF_IO, STRIKES, Fault
+
+MORE = 3
+"""Network events that an operation may have alone beyond those seen: it connects by itself."""
+
+LATER = 4
+"""Steps after which a cancellation right behind the first one may strike instead."""
+
+TOGETHER = 0.8
+"""How often each fault of the weather takes part where several are combined."""
+
+
+class Try(msgspec.Struct, frozen=True):
+    """An alone run to try: the projected order, one ``nearby``, or a random ``walk``, by a seed.
+
+    ``given_up`` are operations that never begin, with what their user saw.
+    """
+
+    faults: tuple[Fault, ...]
+    nearby: int | None = None
+    walk: int | None = None
+    given_up: dict[str, Any] = {}
+
+
+def tries(joint: Execution, alone: Execution, part: tuple[str, ...], count: int) -> Iterator[Try]:
+    """The weather at every place, then ``count`` orders near the recorded one and random walks."""
+    own = faults_of(joint, part)
+    weather = _weather(joint, alone, part)
+    never = _unbegun(joint, part)
+    if never:
+        yield Try(_but(own, never), given_up=never)
+    for struck, places in weather:
+        rest = tuple(fault for fault in own if fault != struck)
+        for fault in places:
+            yield Try((*rest, fault))
+    survived = _survived(joint, part)
+    needed = tuple(each for each in own if each.kind not in STRIKES or each.task not in survived)
+    for seed in range(count):
+        given_up = never if seed % 3 else {}
+        draw = random.Random(seed)
+        mine = own if draw.getrandbits(1) else needed
+        faults = _combined(mine, weather, draw) if weather and seed % 4 else _varied(mine, seed)
+        faults = _but(faults, given_up)
+        yield Try(faults, nearby=seed, given_up=given_up)
+        yield Try(_varied(own, seed), walk=seed)
+
+
+def faults_of(joint: Execution, part: tuple[str, ...]) -> tuple[Fault, ...]:
+    """The part's own faults, but for those that came when their operation was over."""
+    labels = {o.label for o in joint.scenario.operations if o.user in part}
+    return tuple(
+        fault
+        for fault in joint.schedule.faults
+        if fault.task.partition("/")[0] in labels
+        and (fault.kind not in STRIKES or fault.task not in labels or fault in joint.fired)
+    )
+
+
+def _unbegun(joint: Execution, part: tuple[str, ...]) -> dict[str, Any]:
+    """The part's operations that were given up: alone that may come before their first step.
+
+    Who waits for others, in a pool's queue say, is given up without having done anything; alone
+    nothing is waited for, and the same operation is half done by its first step.
+    """
+    struck = {fault.task for fault in joint.fired if fault.kind in STRIKES}
+    return {
+        label: value
+        for user in part
+        for label, outcome, value in joint.observations.get(user, ())
+        if outcome == "info" and label in struck
+    }
+
+
+def _survived(joint: Execution, part: tuple[str, ...]) -> frozenset[str]:
+    """The part's operations that ended by themselves: nobody needs to give them up alone."""
+    return frozenset(
+        label
+        for user in part
+        for label, outcome, _ in joint.observations.get(user, ())
+        if outcome != "info"
+    )
+
+
+def _but(faults: Sequence[Fault], labels: Container[str]) -> tuple[Fault, ...]:
+    return tuple(fault for fault in faults if fault.task.partition("/")[0] not in labels)
+
+
+Weather = list[tuple[Fault, list[Fault]]]
+"""Faults of the network that struck jointly, each with those that could strike alone instead."""
+
+
+def _weather(joint: Execution, alone: Execution, part: tuple[str, ...]) -> Weather:
+    """Faults of the network that are nobody's doing, wherever they could strike alone.
+
+    Networks fail for whoever uses them: a fault of a connection that this part has used, too, or
+    of a connect, is nobody else's doing. One of a connection that only others used is not among
+    them: what comes of that for this part, comes from the others.
+
+    A request that met a connection closed while it was idle is tried likewise: a server that
+    closes what nobody uses has not been told to by anyone. One that was made to close it has.
+    """
+    labels = [operation.label for operation in joint.scenario.operations if operation.user in part]
+    known = [fault.at for run in (joint, alone) for fault in possible_faults(run, {"reset"})]
+    places = range(max(known, default=0) + MORE)
+    weather: Weather = []
+    for hit in dict.fromkeys(joint.hits):
+        if hit.users and not set(hit.users) & set(part):
+            continue
+        here = [hit.fault.task] if hit.fault.kind == "stale" else labels
+        weather.append(
+            (hit.fault, [Fault(hit.fault.kind, label, at) for label in here for at in places])
+        )
+    return weather
+
+
+def _combined(own: tuple[Fault, ...], weather: Weather, draw: random.Random) -> tuple[Fault, ...]:
+    """The own faults, with most of the weather, each at one of its places."""
+    struck = {fault for fault, _ in weather}
+    rest = [fault for fault in own if fault not in struck]
+    others = [draw.choice(places) for _, places in weather if draw.random() < TOGETHER]
+    return (*rest, *others)
+
+
+def _varied(faults: tuple[Fault, ...], seed: int) -> tuple[Fault, ...]:
+    """Every second time, the same faults at an earlier step, those of I/O also at a later one.
+
+    An operation that finds alone what it had to make or wait for jointly takes fewer steps, so
+    that a fault in its last ones would never strike. One that finds nothing there has to connect
+    first, so that its later I/O has higher numbers. A cancellation right behind the first step,
+    which is no choice of the schedule, may come later instead: jointly it may have met a task that
+    was served in that very moment.
+    """
+    if seed % 2 == 0:
+        return faults
+    draw = random.Random(seed)
+    return tuple(Fault(each.kind, each.task, _moved(each, draw)) for each in faults)
+
+
+def _moved(fault: Fault, draw: random.Random) -> int:
+    if fault.kind in STRIKES:
+        return draw.randint(1, fault.at or LATER)
+    return draw.randint(0, fault.at + (MORE if fault.kind in OF_IO else 0))

@@ -1,0 +1,263 @@
+"""What users who share connections owe to each other by design is no alarm; a leak there is one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import pytest
+
+from isomodel import Secret, io, observe, operation
+from isomodel.schedulers.fifo import Default
+from isomodel.search.execute import execute, session
+from isomodel.search.explore import Budget, Explorer, Outcome
+from isomodel.targets.declare import spec_of
+from isomodel.values.scenario import Operation, Scenario
+from isomodel.values.schedule import Fault
+
+
+def hunted(target: type, executions: int = 300, seed: int = 0, **options: Any) -> Outcome:
+    with session():
+        explorer = Explorer(
+            spec_of(target), seed=seed, users=2, oracles="noninterference", **options
+        )
+        return explorer.hunt(Budget(executions))
+
+
+class OpensOnce:
+    """Whoever comes first opens the line, pushed on by a callback until that is done."""
+
+    def __init__(self) -> None:
+        self.line = ""
+        self.spoke = ""
+
+    @operation
+    async def use(self, user: str) -> str:
+        if not self.line:
+            opening = asyncio.create_task(self.open())
+            self.push(opening)
+            await opening
+        self.spoke = user
+        await io("line")
+        return self.answer(user)
+
+    async def open(self) -> None:
+        for _ in range(3):
+            await asyncio.sleep(0)
+        self.line = "open"
+
+    def push(self, opening: asyncio.Task[None]) -> None:
+        if not opening.done():
+            asyncio.get_running_loop().call_soon(self.push, opening)
+
+    def answer(self, user: str) -> str:
+        return user
+
+
+class OpensOnceForTheLast(OpensOnce):
+    def answer(self, user: str) -> str:
+        return self.spoke
+
+
+def test_work_that_only_the_run_alone_has_to_do_ends_though_a_callback_spins() -> None:
+    assert hunted(OpensOnce, fidelities=("portable",)).verdict.status == "ok"
+
+
+def test_an_answer_to_whoever_spoke_last_is_found_though_a_callback_spins() -> None:
+    assert hunted(OpensOnceForTheLast, fidelities=("portable",)).verdict.status == "violated"
+
+
+class TwoLines:
+    """Two connections to a table for all, and a log of each user's rows in their order."""
+
+    def __init__(self) -> None:
+        self.free = asyncio.Queue[str]()
+        for line in ("first", "second"):
+            self.free.put_nowait(line)
+        self.rows: dict[str, list[str]] = {}
+
+    @operation
+    async def add(self, user: str, text: Secret) -> str:
+        line = await self.free.get()
+        try:
+            await io(f"request on {line}")
+            self.rows.setdefault(user, []).append(text)
+            await io(f"reply on {line}")
+        finally:
+            await asyncio.shield(asyncio.create_task(self.release(line)))
+        return "added"
+
+    async def release(self, line: str) -> None:
+        await asyncio.sleep(0)
+        self.free.put_nowait(line)
+
+    @observe
+    async def added(self, user: str) -> list[str]:
+        return self.rows.get(user, [])
+
+
+class TwoLinesOfWhoeverAsks(TwoLines):
+    """The row goes to who asked last, on whichever connection."""
+
+    asks = ""
+
+    @operation
+    async def add(self, user: str, text: Secret) -> str:
+        self.asks = user
+        line = await self.free.get()
+        await io(f"request on {line}")
+        self.rows.setdefault(self.asks, []).append(text)
+        await io(f"reply on {line}")
+        self.free.put_nowait(line)
+        return "added"
+
+
+def test_waiting_for_a_connection_that_others_use_orders_ones_own_work_and_no_more() -> None:
+    outcome = hunted(TwoLines, 600, fidelities=("portable",), operations=4)
+    assert outcome.verdict.status == "ok"
+    assert outcome.also_alone
+
+
+def test_a_row_that_goes_to_whoever_asked_last_is_found_in_a_pool() -> None:
+    assert hunted(TwoLinesOfWhoeverAsks).verdict.status == "violated"
+
+
+class OneLine(TwoLines):
+    """One connection, on which a request is written at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = asyncio.Lock()
+
+    @operation
+    async def add(self, user: str, text: Secret) -> str:
+        async with self.line:
+            self.rows.setdefault(user, []).append(text)
+            try:
+                await io("reply")
+            except asyncio.CancelledError:
+                self.give_up()
+                raise
+        return "added"
+
+    def give_up(self) -> None:
+        """What is written is written."""
+
+
+class OneLineForgetsAll(OneLine):
+    def give_up(self) -> None:
+        self.rows.clear()
+
+
+def test_who_is_cancelled_in_the_queue_for_a_connection_has_done_nothing_and_no_harm() -> None:
+    outcome = hunted(OneLine, 400)
+    assert outcome.verdict.status == "ok"
+    assert outcome.also_alone
+
+
+def test_a_cancellation_that_loses_the_rows_of_others_is_found() -> None:
+    assert hunted(OneLineForgetsAll, 400).verdict.status == "violated"
+
+
+class Kept:
+    """A server that closes what is idle for 5 s, and one pool of connections for all users."""
+
+    max_users = 2
+
+    async def start(self) -> None:
+        self.clients: list[asyncio.StreamWriter] = []
+        self.server = await asyncio.start_server(self.serve, "shop", 7)
+        self.idle: list[Any] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.clients.append(writer)
+        with contextlib.suppress(OSError):
+            while line := await self.next(reader):
+                await asyncio.sleep(4)
+                writer.write(b"of " + line)
+        self.close(writer)
+
+    async def next(self, reader: asyncio.StreamReader) -> bytes:
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(reader.readline(), 5)
+        return b""
+
+    def close(self, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    @operation
+    async def use(self, user: str) -> str:
+        line = self.take(user) or await asyncio.open_connection("shop", 7)
+        line[1].write(f"{user}\n".encode())
+        answer: bytes = await line[0].readline()
+        if not answer:
+            line[1].close()
+            return "disconnected"
+        self.idle.append((user, line))
+        return answer.decode()
+
+    def take(self, user: str) -> Any:
+        usable = [each for each in self.idle if self.may_use(user, each)]
+        if usable:
+            self.idle.remove(usable[-1])
+        return usable[-1][1] if usable else None
+
+    def may_use(self, user: str, kept: Any) -> bool:
+        return not kept[1][0].at_eof()
+
+    @operation
+    async def rest(self, user: str) -> None:
+        await asyncio.sleep(5)
+
+    @observe
+    async def nothing(self, user: str) -> str:
+        return ""
+
+
+class KeptForEach(Kept):
+    """Nobody uses the connection of another; but where one has been idle, all are closed."""
+
+    def may_use(self, user: str, kept: Any) -> bool:
+        return user == kept[0] and super().may_use(user, kept)
+
+    def close(self, writer: asyncio.StreamWriter) -> None:
+        for client in self.clients:
+            client.close()
+
+
+class ClosedByWord(Kept):
+    """A user may have the server close its connection, which goes back to the pool all the same."""
+
+    @operation
+    async def rest(self, user: str) -> None:
+        if self.idle:
+            self.idle[-1][1][1].write(b"\n")
+
+    async def next(self, reader: asyncio.StreamReader) -> bytes:
+        line = await reader.readline()
+        return b"" if line == b"\n" else line
+
+
+def test_a_pooled_connection_that_was_closed_while_idle_is_nobodys_interference() -> None:
+    outcome = hunted(Kept, 600)
+    assert outcome.verdict.status == "ok"
+    assert outcome.also_alone
+
+
+@pytest.mark.parametrize("target", [KeptForEach, ClosedByWord])
+def test_a_connection_closed_because_of_another_user_is(target: type) -> None:
+    assert hunted(target, 600).verdict.status == "violated"
+
+
+def test_a_stale_connection_is_closed_in_order_instead_of_serving_the_request() -> None:
+    scenario = Scenario(
+        (Operation("alice.1", "alice", "use"), Operation("alice.2", "alice", "use"))
+    )
+    seen = {}
+    with session():
+        for at in range(3):
+            fault = Fault("stale", "alice.2", at)
+            done = execute(spec_of(Kept), scenario, Default(), fidelity="stock", faults=(fault,))
+            seen[at] = [value for _, _, value in done.observations["alice"]][1]
+    assert seen == {0: "disconnected", 1: "of alice\n", 2: "of alice\n"}
