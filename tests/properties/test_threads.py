@@ -25,8 +25,10 @@ from isomodel.schedulers.random import RandomWalk
 from isomodel.schedulers.replay import Replay
 from isomodel.search.execute import execute, replay, session
 from isomodel.search.explore import Explorer
+from isomodel.search.journal import beating
 from isomodel.search.plans import ScheduleSearch
 from isomodel.search.program import ProgramOutcome
+from isomodel.search.runtimes import prepared
 from isomodel.search.threads import (
     Granularity,
     ThreadedProgram,
@@ -437,3 +439,11 @@ def test_generated_programs_have_the_results_of_real_threads(
 def test_five_hundred_generated_programs_do(granularity: Granularity, tmp_path: Path) -> None:
     control.patience = 20.0
     same_as_real_threads(range(500), tmp_path, granularity)
+
+
+def test_a_workers_sign_of_life_does_not_hide_the_code_of_a_target() -> None:
+    """Hunts once interrupted no thread of any target, and found nothing."""
+    spec = spec_of(Usage)
+    journal: Any = None  # asked for only where an execution begins
+
+    assert prepared(beating(spec, journal)) is prepared(spec)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 from collections.abc import Callable, Mapping
 
 from isomodel.engine.portable import PortableLoop
@@ -39,12 +40,16 @@ def check_runtime(runtime: RuntimeName) -> None:
 
 def prepared(spec: TargetSpec) -> contextlib.AbstractContextManager[None]:
     """Have the target's code as its runtime needs it, inside a block."""
-    return _tracker(spec.cls).rewritten if spec.runtime == "threads" else contextlib.nullcontext()
+    if spec.runtime != "threads":
+        return contextlib.nullcontext()
+    return _tracker(inspect.unwrap(spec.cls)).rewritten
 
 
 def tracker_of(spec: TargetSpec) -> Tracker:
     """What sees the accesses of the target's code: on threads only its author's, at its points."""
-    return _tracker(spec.cls) if spec.runtime == "threads" else Tracker((spec.cls,))
+    if spec.runtime != "threads":
+        return Tracker((spec.cls,))
+    return _tracker(inspect.unwrap(spec.cls))
 
 
 def _trio() -> Mapping[Fidelity, Making]:
