@@ -327,11 +327,21 @@ _ENDED_IN_GROUP: Any = asyncio.TaskGroup._on_task_done
 
 
 def _is_of_gather(callback: Any) -> bool:
+    return _is_asyncios(callback, "gather.<locals>._done_callback")
+
+
+def _is_asyncios(callback: Any, name: str) -> bool:
     code = getattr(callback, "__code__", None)
-    return code is not None and (code.co_qualname, callback.__module__) == (
-        "gather.<locals>._done_callback",
-        "asyncio.tasks",
-    )
+    return code is not None and code.co_qualname == name and callback.__module__ == "asyncio.tasks"
+
+
+def makes_no_difference(callback: Any) -> bool:
+    """Whether nobody can tell when this plain callback runs.
+
+    What ``shield`` does at the end of its outer future only spares the end of the inner one a
+    callback, which would find that there is nothing to do.
+    """
+    return _is_asyncios(callback, "shield.<locals>._outer_done_callback")
 
 
 def _ended_well(future: Any) -> bool:
