@@ -42,7 +42,6 @@ class Reach:
     def __init__(self, sink: Sink) -> None:
         self.kinds = Kinds()
         self._sink = sink
-        self.resting = False
         self._raws: dict[int, tuple[Any, str, Any]] = {}
         self._cells: dict[int, tuple[Any, str, Any]] = {}
         self._compared: dict[int, tuple[Any, str, Any]] = {}
@@ -155,7 +154,7 @@ class Reach:
         """C code reads sets, and changes lists, without asking them."""
         if type(box) is SetBox:
             self._sink.touch((box.label, WHOLE), READ)
-        elif type(box) is ListBox and id(box) not in self._lists and not self.resting:
+        elif type(box) is ListBox and id(box) not in self._lists and not self._sink.resting:
             self._lists[id(box)] = box, tuple(list.__iter__(box))
         return box
 
@@ -197,7 +196,7 @@ class Reach:
         """
         kinds = self.kinds
         found: Reached = {}
-        if self.resting:
+        if self._sink.resting:
             return found
         seen: set[int] = set()
         level = list(roots)
