@@ -13,7 +13,9 @@ Deviations from the paper, whose processes are always enabled or blocked for goo
   away; from there its own races lead to earlier places.
 - Time passes only where no step has been waiting for it. A step that leaves such a waiting one
   behind races with every later passing of time, as the holder of a lock does with the next one,
-  whatever happens in between.
+  whatever happens in between; but only if time, and what it brings, cannot be exchanged with all
+  that has happened since. Otherwise the one is not before the other, and where something that
+  needs the passing has to come before a step that holds time, it passes before that waits.
 - The end of a program races with all that it does not wait for.
 - Arrivals, timers and faults are processes of one transition each.
 - Happens-before is kept as one integer a transition, whose bits are its predecessors.
@@ -288,7 +290,8 @@ class Tree:
         place = self._depth - 1
         node = self._nodes[place]
         more: Touched = {}
-        gone = [key for key in node.enabled if key not in now and key != node.chosen]
+        still = (*now, node.chosen, self._withheld)
+        gone = [key for key in node.enabled if key not in still]
         for key in gone:
             more[key, "option"] = WRITE
             self._born.pop(key, None)
@@ -328,9 +331,7 @@ class Tree:
             if not node.holds_time:
                 node.back.update(node.enabled)
                 return
-            shut = self._shut_in_by(node.origin, place)
-            assert shut is not None, "this step holds time"
-            place = shut
+            place = self._shut_at(place)
 
     def _shut_in_by(self, origin: int, until: int) -> int | None:
         """After which transition time could not pass any more before a step that waits.
@@ -383,8 +384,13 @@ class Tree:
                 front.now.append(depth)
             else:
                 front.mode, front.before, front.now = mode, front.now, [depth]
-            if front.before:
+            if front.before and not (node.passes_time and label == GATE):
                 conflicting.update(front.before)
+        shut: list[int] = []
+        if node.passes_time:
+            bound = self._bound_of(depth, node, touched)
+            shut = [place for place in self._fronts[GATE].before if place <= bound]
+            conflicting.update(shut)
         before = node.before
         racing = []
         for other in sorted(conflicting, reverse=True):
@@ -392,28 +398,55 @@ class Tree:
                 racing.append(other)
                 before |= nodes[other].before | 1 << other
         if node.passes_time:
-            racing += self._shut_the_gate(node, racing)
-            for place in range(depth):
-                if nodes[place].holds_time:
-                    before |= nodes[place].before | 1 << place
+            racing += self._shut_the_gate(node, shut, racing)
+            before |= self._held_until(depth, bound)
         node.before = before
         if self._reduced and depth >= self._fresh:
             for other in racing:
                 self._reverse(other, depth)
 
-    def _shut_the_gate(self, node: Node, racing: list[int]) -> list[int]:
+    def _bound_of(self, depth: int, node: Node, touched: Touched) -> int:
+        """The last transition that cannot be exchanged with this passing of time; -1 if none.
+
+        What has kept time from passing since then makes no difference: time could as well have
+        passed before that. So it is no race, and neither comes after the other.
+        """
+        own = {**node.touched, **touched}
+        del own[GATE]
+        place = depth - 1
+        while place > node.origin and commute(own, self._nodes[place].touched):
+            place -= 1
+        return place
+
+    def _shut_the_gate(self, node: Node, shut: list[int], racing: list[int]) -> list[int]:
         """Steps before which this passing of time could come, though others are in between.
 
         A step that was shut in cannot be overtaken by time; what shut it in can, although the
         one happens before the other.
         """
-        shut = self._fronts[GATE].before
         known = node.before
         return [
             place
             for place in reversed(shut)
             if place not in racing and not known >> place & 1 and not self._nodes[place].holds_time
         ]
+
+    def _held_until(self, depth: int, bound: int) -> int:
+        """What happened before time could pass here: steps that waited since the bound or earlier.
+
+        One bit each.
+        """
+        nodes = self._nodes
+        before = 0
+        for place in range(depth):
+            if nodes[place].holds_time and self._shut_at(place) <= bound:
+                before |= nodes[place].before | 1 << place
+        return before
+
+    def _shut_at(self, place: int) -> int:
+        shut = self._shut_in_by(self._nodes[place].origin, place)
+        assert shut is not None, "this step holds time"
+        return shut
 
     def _reverse(self, earlier: int, later: int) -> None:
         """Have the later one of two racing transitions explored before the earlier one.
@@ -424,6 +457,8 @@ class Tree:
         self.races += 1
         nodes = self._nodes
         node, mark = nodes[earlier], 1 << earlier
+        if self._needs_time(earlier, later):
+            return
         rest = [place for place in range(earlier + 1, later) if not nodes[place].before & mark]
         rest.append(later)
         initials: list[str] = []
@@ -443,6 +478,22 @@ class Tree:
                 node.back.add(own if own in possible else possible[0])
             elif covered == [own] and not _includes(nodes[later].touched, node.asleep[own]):
                 node.back.update(node.enabled)
+
+    def _needs_time(self, earlier: int, later: int) -> bool:
+        """Whether the later one cannot come first, as time has to pass and a step holds it there.
+
+        Then time passes before that step began to wait.
+        """
+        nodes, mark = self._nodes, 1 << earlier
+        for passing in range(earlier + 1, later):
+            if nodes[passing].passes_time and nodes[later].before >> passing & 1:
+                for place in range(earlier, passing):
+                    node = nodes[place]
+                    follows = place == earlier or node.before & mark
+                    if follows and node.holds_time and self._shut_at(place) < earlier:
+                        self._let_time_pass(nodes[passing].chosen, place)
+                        return True
+        return False
 
     def _backtrack(self) -> None:
         """Leave what is explored; choose what is not."""
