@@ -69,7 +69,7 @@ cdef class Core:
     cdef public object log, trace
     cdef public dict met, _actors, _boundaries, _cancel_handles
     cdef public long long _number, _thread
-    cdef public long idles, max_steps, steps
+    cdef public long hashed, idles, max_steps, steps
     cdef public Actor last
     cdef public Owner root
     cdef public GoOn _go_on

@@ -10,7 +10,7 @@ runs less often than once a step belongs in the modules around it.
 from __future__ import annotations
 
 import asyncio
-from asyncio import Future, _get_running_loop, _set_running_loop
+from asyncio import _get_running_loop, _set_running_loop
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextvars import Context, ContextVar, copy_context
@@ -40,6 +40,7 @@ __all__ = [
     "Handle",
     "Jump",
     "Latency",
+    "NumberedFuture",
     "Numbers",
     "OutOfSteps",
     "Owner",
@@ -200,6 +201,28 @@ class ControlledTask(asyncio.Task[Any]):
 ControlledTask.__name__ = ControlledTask.__qualname__ = "Task"  # as its texts call it
 
 
+class NumberedFuture(asyncio.Future[Any]):
+    """A stock (C) future with a hash that stays the same: sets of it have one order, too.
+
+    It gets its number when its hash is first asked for, which few futures ever are.
+    """
+
+    __slots__ = ("number",)
+    number: int
+
+    def __hash__(self) -> int:
+        try:
+            return self.number
+        except AttributeError:
+            core: Any = self.get_loop()
+            core.hashed += 1
+            self.number = core.hashed
+            return self.number
+
+
+NumberedFuture.__name__ = NumberedFuture.__qualname__ = "Future"
+
+
 def _task_callback_types() -> tuple[type, type, str]:
     """The types of the callbacks by which a C task takes its first and its later steps.
 
@@ -245,8 +268,8 @@ _step_type, _wakeup_type, _wakeup_name, _task_type = (
     ControlledTask,
 )
 _owner_of, _set_owner, _copy_context = OWNER.get, OWNER.set, copy_context
-_new_future, _arrival, _step_taken, _kinds = Future, Arrival, Step, KINDS
-_is_done, _set_result = Future.done, Future.set_result
+_new_future, _arrival, _step_taken, _kinds = NumberedFuture, Arrival, Step, KINDS
+_is_done, _set_result = NumberedFuture.done, NumberedFuture.set_result
 _new_task: Any = ControlledTask.__new__
 _init_task: Any = ControlledTask.__init__
 
@@ -630,6 +653,7 @@ class Core:
         "_timers",
         "errors",
         "fired",
+        "hashed",
         "idles",
         "last",
         "log",
@@ -655,6 +679,7 @@ class Core:
         self.now = 0.0
         self.steps = 0
         self.idles = 0
+        self.hashed = 0
         self.uncontrolled: list[Issue] = []
         self.errors: list[str] = []
         self.log: Any = [] if record else None

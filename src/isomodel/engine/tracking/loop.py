@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from isomodel.engine.accesses import Tracked
 from isomodel.engine.core import complete, fail
 from isomodel.engine.handle import Handle, Pending, Post, TaskStep, Timer
-from isomodel.engine.owner import OWNER, WAKEUP_TYPE, Actor, ControlledTask
+from isomodel.engine.owner import OWNER, WAKEUP_TYPE, Actor, ControlledTask, NumberedFuture
 from isomodel.engine.portable import PortableLoop
 from isomodel.engine.protocol import KINDS, Option, Scheduler
 from isomodel.engine.tracking.sink import (
@@ -90,7 +90,7 @@ class _Noting:
             here.sink.touch((self.noted_as, part), mode)
 
 
-class NotedFuture(_Noting, asyncio.Future[Any]):
+class NotedFuture(_Noting, NumberedFuture):
     """A stock (C) future that notes who looks at it and who completes it."""
 
     __slots__ = ()
