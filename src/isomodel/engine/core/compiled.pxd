@@ -79,7 +79,7 @@ cdef class StockCore(Core):
     pass
 
 cdef class PortableCore(Core):
-    cdef public list _nameless, _steps
+    cdef public list _behind, _nameless, _steps
     cdef public bint _stepped
     cdef public long _turns, _turns_of_last, _waiting_steps
 

@@ -1200,12 +1200,21 @@ def _time_of(timer: Timer) -> float:
 class PortableCore(Core):
     """Drives a loop on which any task may take the next step."""
 
-    __slots__ = ("_nameless", "_stepped", "_steps", "_turns", "_turns_of_last", "_waiting_steps")
+    __slots__ = (
+        "_behind",
+        "_nameless",
+        "_stepped",
+        "_steps",
+        "_turns",
+        "_turns_of_last",
+        "_waiting_steps",
+    )
 
     def __init__(self, scheduler: Any, **options: Any) -> None:
         Core.__init__(self, scheduler, **options)
         self._steps: list[TaskStep] = []
         self._nameless: list[TaskStep] = []
+        self._behind: list[tuple[Actor, Actor, int]] = []
         self._turns = 0
         self._turns_of_last = 0
         self._stepped = False
@@ -1278,6 +1287,8 @@ class PortableCore(Core):
         if self._stepped:
             self._waiting_steps = len(steps)
             self._stepped = False
+        if self._behind:
+            steps = loop._offered_steps()
         self._turns += 1
         if self._ready or self._turns > FAIR or self._turns_of_last > FAIR:
             options = loop._fair_options()

@@ -393,7 +393,7 @@ class TrackedLoop(PortableLoop):
 
     def _fair_options(self) -> list[Any]:
         options = super()._fair_options()
-        if self._guided and len(options) < len(self._steps) + len(self._others()):
+        if self._guided and len(options) < len(self._offered_steps()) + len(self._others()):
             self.guide.narrowed()
         return options
 
