@@ -174,6 +174,7 @@ class Kept:
         self.clients.append(writer)
         with contextlib.suppress(OSError):
             while line := await self.next(reader):
+                writer.write(b"accepted\n")
                 await asyncio.sleep(4)
                 writer.write(b"of " + line)
         self.close(writer)
@@ -190,10 +191,10 @@ class Kept:
     async def use(self, user: str) -> str:
         line = self.take(user) or await asyncio.open_connection("shop", 7)
         line[1].write(f"{user}\n".encode())
-        answer: bytes = await line[0].readline()
+        accepted, answer = await line[0].readline(), await line[0].readline()
         if not answer:
             line[1].close()
-            return "disconnected"
+            return "dropped" if accepted else "disconnected"  # the latter is idle for too long
         self.idle.append((user, line))
         return answer.decode()
 

@@ -20,7 +20,7 @@ MORE = 3
 """Network events that an operation may have alone beyond those seen: it connects by itself."""
 
 LATER = 4
-"""Steps after which a cancellation right behind the first one may strike instead."""
+"""Steps after which a cancellation may strike instead, of operations that took fewer."""
 
 TOGETHER = 0.8
 """How often each fault of the weather takes part where several are combined."""
@@ -50,15 +50,18 @@ def tries(joint: Execution, alone: Execution, part: tuple[str, ...], count: int)
         for fault in places:
             yield Try((*rest, fault))
     survived = _survived(joint, part)
+    longest = _longest(joint, alone, part)
     needed = tuple(each for each in own if each.kind not in STRIKES or each.task not in survived)
     for seed in range(count):
         given_up = never if seed % 3 else {}
         draw = random.Random(seed)
         mine = own if draw.getrandbits(1) else needed
-        faults = _combined(mine, weather, draw) if weather and seed % 4 else _varied(mine, seed)
+        faults = (
+            _combined(mine, weather, draw) if weather and seed % 4 else _varied(mine, seed, longest)
+        )
         faults = _but(faults, given_up)
         yield Try(faults, nearby=seed, given_up=given_up)
-        yield Try(_varied(own, seed), walk=seed)
+        yield Try(_varied(own, seed, longest), walk=seed)
 
 
 def faults_of(joint: Execution, part: tuple[str, ...]) -> tuple[Fault, ...]:
@@ -137,22 +140,28 @@ def _combined(own: tuple[Fault, ...], weather: Weather, draw: random.Random) -> 
     return (*rest, *others)
 
 
-def _varied(faults: tuple[Fault, ...], seed: int) -> tuple[Fault, ...]:
-    """Every second time, the same faults at an earlier step, those of I/O also at a later one.
+def _longest(joint: Execution, alone: Execution, part: tuple[str, ...]) -> int:
+    """Of how many steps an operation of this part consists at most, as far as is known."""
+    labels = {operation.label for operation in joint.scenario.operations if operation.user in part}
+    strikes = (fault for run in (joint, alone) for fault in possible_faults(run, {"cancel"}))
+    return max((fault.at for fault in strikes if fault.task in labels), default=0)
+
+
+def _varied(faults: tuple[Fault, ...], seed: int, longest: int) -> tuple[Fault, ...]:
+    """Every second time, the same faults at another step or event, within what is known to be.
 
     An operation that finds alone what it had to make or wait for jointly takes fewer steps, so
     that a fault in its last ones would never strike. One that finds nothing there has to connect
-    first, so that its later I/O has higher numbers. A cancellation right behind the first step,
-    which is no choice of the schedule, may come later instead: jointly it may have met a task that
-    was served in that very moment.
+    first: what it was given up in jointly comes some steps later, and its later I/O has higher
+    numbers.
     """
     if seed % 2 == 0:
         return faults
     draw = random.Random(seed)
-    return tuple(Fault(each.kind, each.task, _moved(each, draw)) for each in faults)
+    return tuple(Fault(each.kind, each.task, _moved(each, draw, longest)) for each in faults)
 
 
-def _moved(fault: Fault, draw: random.Random) -> int:
+def _moved(fault: Fault, draw: random.Random, longest: int) -> int:
     if fault.kind in STRIKES:
-        return draw.randint(1, fault.at or LATER)
+        return draw.randint(1, max(fault.at, longest, LATER))
     return draw.randint(0, fault.at + (MORE if fault.kind in OF_IO else 0))
