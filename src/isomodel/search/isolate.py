@@ -11,7 +11,7 @@ import msgspec
 from isomodel.oracles.noninterference import agreement, difference, observed, overdue
 from isomodel.schedulers.random import RandomWalk
 from isomodel.search.execute import Alone, execute_alone
-from isomodel.search.witnesses import Try, faults_of, tries
+from isomodel.search.witnesses import GivenUp, Try, faults_of, tries
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import operation_of
@@ -183,7 +183,7 @@ def _follow(execution: Execution, kept: Alone, part: tuple[str, ...]) -> Alone:
     return msgspec.structs.replace(alone_of(execution, part), forced=kept.forced)
 
 
-def _unbegun(kept: Alone, given_up: dict[str, Any]) -> Alone:
+def _unbegun(kept: Alone, given_up: GivenUp) -> Alone:
     """What is kept where these operations are given up before they begin."""
     if not given_up:
         return kept

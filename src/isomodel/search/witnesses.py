@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Container, Iterator, Sequence
+from math import inf
 from typing import Any
 
 import msgspec
 
 from isomodel.search.simplest import possible_faults
-from isomodel.values.execution import Execution
+from isomodel.values.execution import Arrival, Execution
+from isomodel.values.scenario import operation_of
 from isomodel.values.schedule import OF_IO, STRIKES, Fault
 
 MORE = 3
@@ -26,16 +28,23 @@ TOGETHER = 0.8
 """How often each fault of the weather takes part where several are combined."""
 
 
+WAITING = frozenset(("start", "step", "timer"))
+"""Kinds of arrivals for an operation that only waits, until its time limit."""
+
+GivenUp = dict[str, tuple[str, Any]]
+"""By an operation's label, the outcome and the value that its user saw."""
+
+
 class Try(msgspec.Struct, frozen=True):
     """An alone run to try: the projected order, one ``nearby``, or a random ``walk``, by a seed.
 
-    ``given_up`` are operations that never begin, with what their user saw.
+    ``given_up`` are operations that never begin, with the outcome and the value their user saw.
     """
 
     faults: tuple[Fault, ...]
     nearby: int | None = None
     walk: int | None = None
-    given_up: dict[str, Any] = {}
+    given_up: GivenUp = {}
 
 
 def tries(joint: Execution, alone: Execution, part: tuple[str, ...], count: int) -> Iterator[Try]:
@@ -75,19 +84,55 @@ def faults_of(joint: Execution, part: tuple[str, ...]) -> tuple[Fault, ...]:
     )
 
 
-def _unbegun(joint: Execution, part: tuple[str, ...]) -> dict[str, Any]:
+def _unbegun(joint: Execution, part: tuple[str, ...]) -> GivenUp:
     """The part's operations that were given up: alone that may come before their first step.
 
     Who waits for others, in a pool's queue say, is given up without having done anything; alone
-    nothing is waited for, and the same operation is half done by its first step.
+    nothing is waited for, and the same operation is half done by its first step. A time limit
+    of its own gives an operation up likewise, if it has only waited while others were at it.
     """
     struck = {fault.task for fault in joint.fired if fault.kind in STRIKES}
     return {
-        label: value
+        label: (outcome, value)
         for user in part
         for label, outcome, value in joint.observations.get(user, ())
-        if outcome == "info" and label in struck
+        if (outcome == "info" and label in struck)
+        or (outcome == "fail" and _only_waited(joint, label, part))
     }
+
+
+def _only_waited(joint: Execution, label: str, part: tuple[str, ...]) -> bool:
+    """Whether nothing but time came for this operation, and others were at work all that time.
+
+    How slow others are is the clock's business. A unit that is waited for although nobody is at
+    work any more is lost, and that is not.
+    """
+    mine = {what for who, what in map(_split, joint.arrivals) if who == label}
+    if "timer" not in mine or mine - WAITING:
+        return False
+    lives = _lives(joint)
+    begun, over = lives[label]
+    others = {each.label for each in joint.scenario.operations if each.user not in part}
+    reached = begun
+    for start, end in sorted(lives[other] for other in others & lives.keys()):
+        if start <= reached:
+            reached = max(reached, end)
+    return begun < over <= reached
+
+
+def _split(arrival: Arrival) -> tuple[str, str]:
+    """For which operation this came, and of which kind it is."""
+    who, _, what = operation_of(arrival.key).partition(" ")
+    return who.partition("/")[0], what.partition(" ")[0]
+
+
+def _lives(joint: Execution) -> dict[str, tuple[float, float]]:
+    """From when to when each operation lived, in virtual seconds; those begun."""
+    begun: dict[str, float] = {}
+    over: dict[str, float] = {}
+    for event in joint.history:
+        (begun if event.kind == "invoke" else over)[event.label] = event.time
+    return {label: (time, over.get(label, inf)) for label, time in begun.items()}
 
 
 def _survived(joint: Execution, part: tuple[str, ...]) -> frozenset[str]:
