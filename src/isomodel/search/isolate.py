@@ -127,8 +127,11 @@ class Isolation:
         joint_again = again()
         if observed(joint_again, part) != observed(joint, part):
             return Judgement("unknown", reason=_unstable(joint_again, "the joint run"))
+        runs = self.runs
         if self._witness(joint, alone, part):
             return Judgement("also alone", (finding,))
+        evidence = {**finding.evidence, "tried": self.runs - runs}
+        finding = msgspec.structs.replace(finding, evidence=evidence)
         return Judgement("interference", (finding,))
 
     def _witness(self, joint: Execution, alone: Execution, part: tuple[str, ...]) -> bool:
