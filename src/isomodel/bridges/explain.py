@@ -115,7 +115,7 @@ def _side_by_side(case: Case) -> Iterator[str]:
             second = right[index] if index < len(right) else ""
             yield f"  {first.ljust(width)}  {second}".rstrip()
     if tried := finding.evidence.get("tried"):
-        yield f"  None of {tried} other runs of {finding.user} alone shows the same as with {others}."
+        yield f"  None of {tried} other runs of {finding.user} alone shows what this one does."
 
 
 def _wrapped(text: str, width: int) -> list[str]:
