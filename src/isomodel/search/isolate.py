@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from isomodel.oracles.noninterference import difference, observed, overdue
+from isomodel.oracles.noninterference import agreement, difference, observed, overdue
 from isomodel.schedulers.random import RandomWalk
 from isomodel.search.execute import Alone, execute_alone
-from isomodel.search.witnesses import faults_of, tries
+from isomodel.search.witnesses import GivenUp, Try, faults_of, tries
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import operation_of
@@ -127,34 +127,66 @@ class Isolation:
         joint_again = again()
         if observed(joint_again, part) != observed(joint, part):
             return Judgement("unknown", reason=_unstable(joint_again, "the joint run"))
+        runs = self.runs
         if self._witness(joint, alone, part):
             return Judgement("also alone", (finding,))
+        evidence = {**finding.evidence, "tried": self.runs - runs}
+        finding = msgspec.structs.replace(finding, evidence=evidence)
         return Judgement("interference", (finding,))
 
     def _witness(self, joint: Execution, alone: Execution, part: tuple[str, ...]) -> bool:
-        """Whether some alone run under another schedule shows what was seen jointly."""
+        """Whether some alone run under another schedule shows what was seen jointly.
+
+        What differs in several places needs several departures from the recorded order at once.
+        So beside those that start from it, some start from the run that has come nearest so far.
+        """
         wanted = observed(joint, part)
-        scenario = joint.scenario.only(part)
         kept = alone_of(joint, part)
+        nearest = _Nearest(kept, Try(faults_of(joint, part)), agreement(alone, wanted))
         for attempt in tries(joint, alone, part, self._witnesses):
-            self.runs += 1
-            execution = execute_alone(
-                self._spec,
-                scenario,
-                _unbegun(kept, attempt.given_up),
-                fidelity=joint.schedule.fidelity,
-                faults=attempt.faults,
-                armed=self._armed,
-                scheduler=None if attempt.walk is None else RandomWalk(attempt.walk),
-                nearby=attempt.nearby,
-            )
-            self.steps += execution.steps
-            if observed(execution, part) == wanted:
-                return True
+            pair = [(kept, attempt)]
+            if attempt.nearby is not None:
+                climbing = msgspec.structs.replace(nearest.attempt, nearby=attempt.nearby)
+                pair.append((nearest.kept, climbing))
+            for basis, tried in pair:
+                execution = self._try(joint, basis, tried, part)
+                if observed(execution, part) == wanted:
+                    return True
+                agrees = agreement(execution, wanted)
+                if agrees >= nearest.agrees:
+                    nearest = _Nearest(_follow(execution, kept, part), tried, agrees)
         return False
 
+    def _try(self, joint: Execution, kept: Alone, attempt: Try, part: tuple[str, ...]) -> Execution:
+        self.runs += 1
+        execution = execute_alone(
+            self._spec,
+            joint.scenario.only(part),
+            _unbegun(kept, attempt.given_up),
+            fidelity=joint.schedule.fidelity,
+            faults=attempt.faults,
+            armed=self._armed,
+            scheduler=None if attempt.walk is None else RandomWalk(attempt.walk),
+            nearby=attempt.nearby,
+        )
+        self.steps += execution.steps
+        return execution
 
-def _unbegun(kept: Alone, given_up: dict[str, Any]) -> Alone:
+
+class _Nearest(NamedTuple):
+    """The alone run that agrees with the joint one in most places: how to start from it."""
+
+    kept: Alone
+    attempt: Try
+    agrees: int
+
+
+def _follow(execution: Execution, kept: Alone, part: tuple[str, ...]) -> Alone:
+    """What an alone run keeps that departs from this one, with the refusals of the joint run."""
+    return msgspec.structs.replace(alone_of(execution, part), forced=kept.forced)
+
+
+def _unbegun(kept: Alone, given_up: GivenUp) -> Alone:
     """What is kept where these operations are given up before they begin."""
     if not given_up:
         return kept
