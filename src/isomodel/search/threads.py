@@ -26,6 +26,7 @@ from isomodel.schedulers.recording import Recording
 from isomodel.schedulers.replay import Replay
 from isomodel.search.counterexample import Counterexample, Switching, explained
 from isomodel.search.execute import session
+from isomodel.search.kept import kept
 from isomodel.search.observe import Observer
 from isomodel.search.plans import ScheduleSearch
 from isomodel.search.program import FAILED, FAILURE, STATE, ProgramOutcome
@@ -145,6 +146,7 @@ def _told(error: BaseException) -> str:
 @contextlib.contextmanager
 def controlled(search: ScheduleSearch, granularity: Granularity) -> Iterator[None]:
     """Have the process ready for executions at this granularity, inside the block."""
+    kept.clear()  # a target's code may be this program's, too
     with session(), control.installed(), contextlib.ExitStack() as stack:
         tracker = search.tracker
         if granularity == "accesses":

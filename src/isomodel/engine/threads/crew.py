@@ -59,7 +59,7 @@ class Crew(Turns):
         self.threads: dict[str, ControlledThread] = {}
         self.errors: list[tuple[str, BaseException]] = []
         self.uncontrolled: list[Issue] = []
-        self.holders: dict[int, ControlledThread] = {}
+        self.holders: dict[int, tuple[Any, ControlledThread]] = {}
         self.reentrant: dict[int, tuple[Any, Any]] = {}
         self.plain: dict[int, object] = {}
         self.ends: dict[int, str] = {}
@@ -340,9 +340,9 @@ class Crew(Turns):
         return here_is() if thread is self.current else place_of(thread.paused)
 
     def _held_by(self, thread: ControlledThread) -> str:
-        holder = self.holders.get(id(thread.awaits))
-        if holder is None or id(thread.awaits) in self.ends:
+        if id(thread.awaits) not in self.holders or id(thread.awaits) in self.ends:
             return ""
+        _, holder = self.holders[id(thread.awaits)]
         return " held by itself" if holder is thread else f" held by {holder.name}"
 
     def _stuck(self) -> BaseException:

@@ -69,11 +69,15 @@ def methods() -> Iterator[tuple[type, str, Any]]:
 
 
 def release_all(crew: Crew) -> None:
-    """Give back the reentrant locks that were not released when the execution ended."""
+    """Give back the locks that were not released when the execution ended."""
     for lock, held in crew.reentrant.values():
         for _ in range(held.count):
             _give_back(lock)
+    for lock, _ in crew.holders.values():
+        if type(lock) is _LOCK and _locked_of(lock):
+            give(lock)
     crew.reentrant.clear()
+    crew.holders.clear()
 
 
 # Locks
@@ -92,7 +96,8 @@ def _acquire(self: Any, blocking: bool = True, timeout: float = -1) -> bool:
             if not blocking or (until is not None and crew.now >= until):
                 return False
             crew.wait(self, why, until)
-    crew.holders[id(self)] = crew.current  # type: ignore[assignment]
+    assert crew.current is not None
+    crew.holders[id(self)] = self, crew.current
     return True
 
 
@@ -177,7 +182,7 @@ class _Again:
         if held is None:
             held = Held(crew.current)
             crew.reentrant[id(lock)] = (lock, held)
-            crew.holders[id(lock)] = held.thread
+            crew.holders[id(lock)] = lock, held.thread
         held.count += 1
         return True
 

@@ -20,6 +20,7 @@ from isomodel.engine.protocol import Scheduler
 from isomodel.engine.runtime import Blocked, OutOfSteps
 from isomodel.engine.sources import here as control_here
 from isomodel.engine.stock import StockLoop
+from isomodel.engine.threads import locks
 from isomodel.engine.threads.crew import Crew
 from isomodel.engine.threads.here import active
 from isomodel.engine.threads.loop import ThreadedLoop
@@ -133,6 +134,7 @@ class ThreadsRuntime(ThreadedLoop):
         swallowing = super().dismiss()
         with control.installed(), self._crew.under_way():
             self._crew.end()
+            locks.release_all(self._crew)
         return [name for name in swallowing if name not in self._crew.threads]
 
     # Operations
