@@ -12,7 +12,8 @@ pytest.importorskip("greenlet", reason="threads under control need the extra iso
 
 from isomodel.engine.threads.runtime import control
 from isomodel.schedulers.random import RandomWalk
-from isomodel.search.execute import execute, session
+from isomodel.search.execute import execute, replay, session
+from isomodel.search.explore import Explorer
 from isomodel.search.kept import kept
 from isomodel.search.threads import explore_threads
 from isomodel.targets.declare import operation, spec_of
@@ -186,3 +187,17 @@ def test_what_is_kept_goes_even_when_a_session_fails() -> None:
     assert kept._in_place is None
     assert control._installed == 0
     assert run(InThreads, "count").ended == "done"
+
+
+def test_whoever_watches_an_execution_does_not_change_it() -> None:
+    """Schedulers that wait for arrivals were asked less often than those that note their choices."""
+    explorer = Explorer(spec_of(InThreads))
+    with session():
+        for index in range(60):
+            draw = explorer.fresh(index)
+            plain = explorer.run(draw)
+            recorded = explorer.run(draw, record=True)
+            observed = explorer.run(draw, observe=True)
+            again = replay(explorer.spec, draw.scenario, recorded.schedule)
+            assert plain.trace == recorded.trace == observed.trace == again.trace
+            assert again.diverged == 0

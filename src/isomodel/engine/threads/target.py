@@ -46,16 +46,6 @@ class ThreadsRuntime(ThreadedLoop):
     # Choices: the loop and its threads are one
 
     @property
-    def scheduler(self) -> Scheduler:
-        scheduler: Scheduler = self._scheduler
-        return scheduler
-
-    @scheduler.setter
-    def scheduler(self, scheduler: Scheduler) -> None:
-        StockLoop.scheduler.fset(self, scheduler)  # type: ignore[attr-defined]
-        self._crew.scheduler = scheduler
-
-    @property
     def asks_always(self) -> bool:
         return self._asks_always
 
