@@ -190,7 +190,7 @@ def test_what_is_kept_goes_even_when_a_session_fails() -> None:
 
 
 def test_whoever_watches_an_execution_does_not_change_it() -> None:
-    """Schedulers that wait for arrivals were asked less often than those that note their choices."""
+    """Patient schedulers were once asked less often than those that note what they choose."""
     explorer = Explorer(spec_of(InThreads))
     with session():
         for index in range(60):
