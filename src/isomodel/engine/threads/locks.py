@@ -12,6 +12,8 @@ from __future__ import annotations
 import _queue
 import _thread
 import queue
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,6 +24,9 @@ from isomodel.engine.threads.members import LOCKED
 _LOCK: Any = type(_thread.allocate_lock())
 _RLOCK: Any = _thread.RLock
 _QUEUE: Any = _queue.SimpleQueue
+
+_NOTIFIED = threading.Condition.wait.__code__
+"""Where a lock is taken twice on purpose: its second release is the notification."""
 
 take: Callable[..., bool] = _LOCK.__dict__["acquire"]
 """The lock's own ``acquire``."""
@@ -91,7 +96,8 @@ def _acquire(self: Any, blocking: bool = True, timeout: float = -1) -> bool:
         crew.touch(self, "holder", write=True)
     if not take(self, False):
         until = _limit(crew, blocking, timeout)
-        why = crew.ends.get(id(self), LOCKED)
+        notified = sys._getframe(1).f_code is _NOTIFIED
+        why = crew.ends.get(id(self), "waits to be notified" if notified else LOCKED)
         while not take(self, False):
             if not blocking or (until is not None and crew.now >= until):
                 return False

@@ -125,6 +125,7 @@ class ThreadsRuntime(ThreadedLoop):
         with control.installed(), self._crew.under_way():
             self._crew.end()
             locks.release_all(self._crew)
+        self.uncontrolled += [Issue("thread", where) for where in self._crew.stubborn]
         return [name for name in swallowing if name not in self._crew.threads]
 
     # Operations
