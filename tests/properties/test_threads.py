@@ -119,6 +119,25 @@ def test_a_dict_that_changes_while_a_thread_goes_through_it() -> None:
     assert "changed size during iteration" in outcome.verdict.reason
 
 
+@pytest.mark.parametrize(
+    ("looks", "fails"),
+    [
+        (programs.looks_at_items, True),
+        (programs.looks_at_numbered_values, True),
+        (programs.looks_at_a_copy, False),
+        (programs.numbers_what_is_its_own, False),
+    ],
+)
+@granularities
+def test_views_and_iterators_look_into_their_container_as_they_go(
+    looks: Callable[[Any], object], fails: bool, granularity: Granularity
+) -> None:
+    outcome = explore(
+        looks, programs.changes_the_table, setup=programs.Table, granularity=granularity
+    )
+    assert ("changed size during iteration" in outcome.verdict.reason) is fails
+
+
 def test_a_short_sleep_ends_in_the_middle_of_what_another_does() -> None:
     outcome = checked(programs.sleeps_in_the_middle, programs.adds)
     assert outcome.verdict.status == "violated"

@@ -36,6 +36,7 @@ from isomodel.tracking.containers import (
     Traits,
     is_fixed,
     kind_of,
+    looked_into,
 )
 from isomodel.tracking.recorder import Recorder
 
@@ -301,24 +302,28 @@ def _slots(kind: type) -> tuple[str, ...]:
 
 def iterated(thing: Any) -> Any:
     """``thing`` for a loop that waits in between: each time round it is read."""
-    if _recorder is None or kind_of(thing) is None or kind_of(thing) in FUTURES:
-        return value(thing)
-    return _Iterated(thing)
+    if _recorder is None:
+        return thing
+    containers = [thing] if TRAITS[type(thing)].size is not None else looked_into(thing)
+    return _Iterated(thing, containers) if containers else value(thing)
 
 
 class _Iterated:
-    def __init__(self, container: Any) -> None:
-        self._container = container
+    def __init__(self, thing: Any, containers: list[Any]) -> None:
+        self._thing = thing
+        self._containers = containers
 
     def __iter__(self) -> Iterator[Any]:
-        return _reading(self._container, iter(self._container))
+        return _reading(self._containers, iter(self._thing))
 
 
-def _reading(container: Any, iterator: Iterator[Any]) -> Iterator[Any]:
+def _reading(containers: list[Any], iterator: Iterator[Any]) -> Iterator[Any]:
     for each in iterator:
-        value(container)
+        for container in containers:
+            value(container)
         yield each
-    value(container)
+    for container in containers:
+        value(container)
 
 
 def born(thing: Any) -> Any:

@@ -19,7 +19,7 @@ from typing import Any
 
 from isomodel.engine.threads.here import here
 from isomodel.tracking import hooks
-from isomodel.tracking.containers import TRAITS
+from isomodel.tracking.containers import TRAITS, looked_into
 from isomodel.tracking.rewrite import compiled
 
 _INERT = (FunctionType, type, type(functools))
@@ -153,24 +153,24 @@ def matched(thing: Any, depth: int) -> Any:
 
 def iterated(thing: Any) -> Any:
     """``thing``, which is looked at each time round: others may change it meanwhile."""
-    kind = TRAITS[type(thing)].kind
-    if kind is None or TRAITS[type(thing)].size is None:
-        return value(thing)
-    return _Iterated(thing)
+    containers = [thing] if TRAITS[type(thing)].size is not None else looked_into(thing)
+    return _Iterated(thing, containers) if containers else value(thing)
 
 
 class _Iterated:
-    def __init__(self, container: Any) -> None:
-        self._container = container
+    def __init__(self, thing: Any, containers: list[Any]) -> None:
+        self._thing = thing
+        self._containers = containers
 
     def __iter__(self) -> Iterator[Any]:
-        return _reading(self._container, iter(self._container))
+        return _reading(self._containers, iter(self._thing))
 
 
-def _reading(container: Any, iterator: Iterator[Any]) -> Iterator[Any]:
+def _reading(containers: list[Any], iterator: Iterator[Any]) -> Iterator[Any]:
     end = object()
     while True:
-        value(container)
+        for container in containers:
+            value(container)
         each = next(iterator, end)
         if each is end:
             return
