@@ -38,12 +38,12 @@ def session() -> Iterator[None]:
 
     What a target's runtime needs is put in place for the first execution, and stays, too.
 
-    What exists now is frozen, so that collections cost what the executions made and not what
-    the process has imported. Collections happen between executions, never inside one, where a
-    finaliser would run at an uncontrolled moment.
+    What exists now is frozen, old garbage included, so that collections cost what the executions
+    made and not what the process has imported. Collections happen between executions, never
+    inside one, where a finaliser would run at an uncontrolled moment.
     """
     enabled = gc.isenabled()
-    gc.collect()
+    gc.collect(1)
     gc.freeze()
     gc.disable()
     try:

@@ -181,16 +181,10 @@ class Tree:
 
         Asked before the next choice; steps that are new came up in the transition just over.
         """
-        nodes, depth = self._nodes, self._depth
-        for key in waiting:
-            origin = self._born.get(key, depth - 1)
-            if origin < 0 or nodes[origin].is_step:
-                return False
-            mark = 1 << origin
-            if any(nodes[later].is_step and nodes[later].before & mark
-                   for later in range(origin + 1, depth)):  # fmt: skip
-                return False
-        return True
+        depth = self._depth
+        return all(
+            self._shut_in_by(self._born.get(key, depth - 1), depth) is None for key in waiting
+        )
 
     def withheld(self, key: str) -> None:
         """Time may not pass before the next choice; this is what it would bring."""
@@ -334,23 +328,24 @@ class Tree:
             if not node.holds_time:
                 node.back.update(node.enabled)
                 return
-            place = self._shut_in_by(place)
+            shut = self._shut_in_by(node.origin, place)
+            assert shut is not None, "this step holds time"
+            place = shut
 
-    def _shut_in_by(self, place: int) -> int:
-        """After which transition time could no longer pass before this step; -1 for the start."""
+    def _shut_in_by(self, origin: int, until: int) -> int | None:
+        """After which transition time could not pass any more before a step that waits.
+
+        ``origin`` made the step ready: an arrival may come just before time passes, until a step
+        depends on it. -1 for the start; None if time can pass at ``until``.
+        """
         nodes = self._nodes
-        origin = nodes[place].origin
         if origin < 0 or nodes[origin].is_step:
             return origin
         mark = 1 << origin
-        return next(
-            (
-                later
-                for later in range(origin + 1, place)
-                if nodes[later].is_step and nodes[later].before & mark
-            ),
-            -1,
-        )
+        for later in range(origin + 1, until):
+            if nodes[later].is_step and nodes[later].before & mark:
+                return later
+        return None
 
     def _waits_for_it(self, key: str, place: int) -> bool:
         """Whether this transition has left this step behind, or one it has made wait."""
