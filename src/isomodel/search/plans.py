@@ -40,13 +40,16 @@ POLICIES: Mapping[str, float] = {
 }
 """With how often each is expected to show something new, to begin with."""
 
+SEEING = ("reversal", "order")
+"""Those that go by what was seen of accesses."""
+
 EAGER = 100
 """Executions that are all observed; later only one in so many, as observing is not free."""
 
 SELDOM = 8
 
-AT_LARGE = 4
-"""One execution in so many of a focused search is not: what it goes by may miss something."""
+AT_LARGE = 3
+"""One execution in so many of a focused search knows nothing of accesses: some are not seen."""
 
 CANCELS = 4
 """One execution in so many also cancels a task."""
@@ -146,12 +149,14 @@ class ScheduleSearch:
         """The plan of execution ``index``, from 0."""
         source = random.Random(f"{self._seed}/{index}/plan")
         walk = self._seed * 1_000_003 + index
-        focused = self._focus is not None and index % AT_LARGE != AT_LARGE - 1
-        if not index:
+        focused = self._focus is not None and index % AT_LARGE != 1
+        if not index or (index == 1 and self._focus is not None):  # in both ways
             return Plan(self._first, walk, focused=focused)
         if self._strikes(index):  # faults strike where chance takes them
             return Plan("walk", walk)
         policy = self._portfolio.draw(source)
+        if policy in SEEING and self._focus is not None and not focused:
+            policy = "walk"
         holds = None
         if policy == "reversal":
             holds = self._frontier.reversal(source)
