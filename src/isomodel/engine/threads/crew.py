@@ -36,7 +36,7 @@ from isomodel.engine.threads.members import (
 )
 from isomodel.engine.threads.turns import FAIR, Turns
 from isomodel.engine.threads.where import here_is, place_of
-from isomodel.tracking.hooks import recording
+from isomodel.tracking.active import recording
 from isomodel.values.execution import Issue
 
 STUBBORN = 10_000

@@ -22,7 +22,7 @@ from typing import Any
 from isomodel.engine.threads.crew import Crew
 from isomodel.engine.threads.here import here
 from isomodel.engine.threads.places import Places, Touched
-from isomodel.tracking.hooks import activate, recording
+from isomodel.tracking.active import activate, recording
 from isomodel.tracking.recorder import Recorder, Runner
 
 _OWN = """
