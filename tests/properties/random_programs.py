@@ -30,6 +30,7 @@ class Cell:
 TOUCHES = ("add", "read", "put", "get", "walk", "push", "pop", "join", "size", "bare", "count")
 WAITS = ("io", "io", "yield", "sleep", "short")
 BLOCKS = ("lock", "lock", "event", "queue", "semaphore", "timeout", "cancel", "spawn", "condition")
+TIMED = ("timeout", "timeout", "event", "condition", "lock", "cancel", "spawn", "shield", "queue")
 SHIELDS = ("shield", "shield", "lock", "event", "timeout", "cancel")
 
 

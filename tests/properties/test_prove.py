@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
-from random_programs import BLOCKS, SHIELDS, draw, every_ending, program, shown
+from random_programs import BLOCKS, SHIELDS, TIMED, draw, every_ending, program, shown
 
 from isomodel.engine.control import Control
 from isomodel.engine.portable import PortableLoop
@@ -366,6 +366,31 @@ def test_a_proof_with_shielded_tasks_sees_what_brute_force_sees(seed: int, fault
     both = compared(seed, faults, blocks=SHIELDS)
 
     assert both is None or both[0] == both[1]
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_a_proof_with_many_time_limits_sees_what_brute_force_sees(seed: int) -> None:
+    both = compared(seed, 0, blocks=TIMED)
+
+    assert both is None or both[0] == both[1]
+
+
+def test_when_time_passes_makes_no_difference_to_those_who_do_not_look_at_it() -> None:
+    def main(count: int) -> Main:
+        async def program() -> None:
+            own = Cell()
+
+            async def works() -> None:
+                for step in range(count):
+                    await io("io")
+                    await asyncio.sleep(0)
+                    own.log.append((0, step))
+
+            await asyncio.gather(asyncio.sleep(3), works())
+
+        return program
+
+    assert prove_program(main(2)).executions == prove_program(main(8)).executions
 
 
 def test_whoever_waits_behind_a_shield_leaves_others_independent() -> None:
