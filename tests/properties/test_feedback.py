@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,11 +13,13 @@ from isomodel.schedulers.held import Event
 from isomodel.search import explore
 from isomodel.search.affinity import Affinity
 from isomodel.search.conflicts import Touch
-from isomodel.search.execute import session
+from isomodel.search.execute import execute, session
 from isomodel.search.explore import FOLLOWING, Budget, Draw, Explorer
 from isomodel.search.feedback import Feedback, Lead
 from isomodel.search.generate import Generator
-from isomodel.search.journal import Journal
+from isomodel.search.journal import Journal, beating
+from isomodel.search.observe import Observer
+from isomodel.search.runtimes import tracker_of
 from isomodel.targets.declare import TargetSpec, spec_of
 from isomodel.values.scenario import Operation, Scenario
 
@@ -123,6 +126,27 @@ def test_a_long_hunt_follows_up_and_equal_hunts_are_equal() -> None:
         return [(draw.policy, draw.walk) for draw in drawn]
 
     assert policies() == policies()
+
+
+def test_a_hunt_in_a_worker_sees_what_one_without_sees(tmp_path: Path) -> None:
+    own, lent = spec(), beating(spec(), Journal(tmp_path / "journal"))
+    seen: list[tuple[Sequence[Touch], tuple[str, ...]]] = []
+    with session():
+        for each in (own, lent):
+            draw = Draw(0, scenario(), "stock", (), 0)
+            tracker = tracker_of(each)
+            observer = Observer(tracker, draw.scheduler())
+            execute(
+                each,
+                draw.scenario,
+                observer.scheduler,
+                fidelity=draw.fidelity,
+                around=observer.watching,
+            )
+            functions = [function.__qualname__ for function in tracker.functions()]
+            seen.append((observer.touches, tuple(functions)))
+    assert any("notes" in str(touch.label) for touch in seen[0][0])
+    assert seen[0] == seen[1]
 
 
 def test_inputs_that_no_index_tells_outlive_the_process(tmp_path: Path) -> None:
