@@ -21,9 +21,10 @@ from isomodel.search.execute import execute, session
 from isomodel.search.explore import Explorer
 from isomodel.search.generate import pools_of
 from isomodel.search.judge import Judge
-from isomodel.search.shrink import Shrinker, _OutOfTime
+from isomodel.search.shrink import Shrinker
 from isomodel.search.smaller import Smaller
 from isomodel.search.smallest import smallest
+from isomodel.search.trying import OutOfTime
 from isomodel.targets.declare import spec_of
 from isomodel.values.case import Size
 from isomodel.values.scenario import Operation, Scenario
@@ -258,14 +259,14 @@ def test_the_smallest_so_far_is_what_an_interrupted_shrinking_returns(
         assert outcome.execution is not None
         assert outcome.finding is not None
         shrinker = Shrinker(spec_of(Overdrawn))
-        monkeypatch.setattr(shrinker, "_renamed", _never)
+        monkeypatch.setattr(shrinker._polish, "_renamed", _never)
         case = shrinker.shrink(outcome.execution, outcome.finding)
     assert case.cut_short
     assert case.size == Size(1, 1, 0, 0)
 
 
 def _never(best: object) -> None:
-    raise _OutOfTime
+    raise OutOfTime
 
 
 def test_the_toy_of_the_benchmark_shrinks_to_its_minimum() -> None:

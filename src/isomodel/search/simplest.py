@@ -12,6 +12,7 @@ import msgspec
 from isomodel.engine.owner import Actor
 from isomodel.engine.protocol import Option, default, is_switch
 from isomodel.schedulers.replay import Points, Replay
+from isomodel.values.case import Size
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Scenario, operation_of
 from isomodel.values.schedule import OF_IO, OF_NETWORK, STRIKES, Fault, FaultKind, Schedule, Switch
@@ -43,6 +44,16 @@ class Attempt(msgspec.Struct, frozen=True):
     def cost(self) -> int:
         """Switches and faults."""
         return self.execution.switches + len(self.schedule.faults)
+
+    @property
+    def size(self) -> Size:
+        """What a person has to follow."""
+        return Size(
+            len(self.scenario.users),
+            len(self.scenario.operations),
+            self.execution.switches,
+            len(self.schedule.faults),
+        )
 
 
 class Question(msgspec.Struct, frozen=True):

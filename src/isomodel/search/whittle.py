@@ -1,0 +1,117 @@
+"""From above: a failure with one thing less, again and again, until nothing can be spared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from isomodel.search.edit import kept, without
+from isomodel.search.simplest import Attempt, Limits
+from isomodel.search.smaller import Edits, Smaller
+from isomodel.search.trying import Trying, may_break
+from isomodel.values.scenario import Scenario
+from isomodel.values.schedule import Schedule
+
+TRIAL = 50
+"""Executions spent on whether a smaller scenario still fails, while there is much to remove."""
+
+SIMPLER_TRIAL = 10
+"""The same on one with simpler arguments, which seldom needs another schedule."""
+
+WALKS = 12
+"""Random schedules tried on a smaller scenario after the systematic ones."""
+
+
+class Whittling:
+    """Removes users, operations and arguments; the failure keeps showing in the same operation."""
+
+    def __init__(self, edits: Smaller, trying: Trying) -> None:
+        self._edits = edits
+        self._trying = trying
+
+    def whittled(self, best: Attempt) -> Attempt:
+        """With less of everything, and then with other arguments in place of faults."""
+        return self._traded(self.smaller(best, TRIAL))
+
+    def smaller(self, best: Attempt, trials: int, *, arguments: bool = True) -> Attempt:
+        """Pass after pass of every edit, the boldest first, until none succeeds any more."""
+        edits = self._edits
+        passes = [
+            (edits.without_user, trials),
+            (edits.without_operation, trials),
+            (edits.merged, trials),
+        ]
+        if arguments:
+            passes.append((edits.simpler, SIMPLER_TRIAL))
+        sound: set[bytes] = set()
+        before = None
+        while best is not before:
+            before = best
+            for each, most in passes:
+                best = self._passed(best, each, most, sound)
+        return best
+
+    def _passed(self, best: Attempt, edits: Edits, trials: int, sound: set[bytes]) -> Attempt:
+        """Each edit once. ``sound`` are scenarios that do not fail, as far as one can see."""
+        done: set[str] = set()
+        progress = True
+        while progress:
+            progress = False
+            for name, candidate in edits(best.scenario):
+                if name in done:
+                    continue
+                done.add(name)
+                key = msgspec.json.encode(candidate)
+                if key in sound:
+                    continue
+                attempt = self._fails(candidate, best, trials)
+                if attempt is not None:
+                    best, progress = attempt, True
+                    break
+                sound.add(key)
+        return best
+
+    def _fails(self, scenario: Scenario, like: Attempt, trials: int) -> Attempt | None:
+        """An execution of this scenario that fails as ``like`` does, if one is found cheaply."""
+        if not may_break(scenario, like.finding):
+            return None
+        rest = kept(like.schedule, {operation.label for operation in scenario.operations})
+        attempt = self._trying.attempt(scenario, rest, like.finding)
+        if attempt is not None:
+            return attempt
+        found, _ = self._trying.searched(scenario, like, Limits(trials, first=True))
+        if found is None and like.execution.switches > 1:
+            found = self._trying.walked(scenario, like, rest.faults, WALKS)
+        return found
+
+    def _traded(self, best: Attempt) -> Attempt:
+        """The same failure with another argument in place of a fault or an operation, or with one
+        operation repeated in place of two.
+
+        What an injected error or many operations set off, a refused argument often does, too.
+        """
+        progress = True
+        while progress:
+            progress = False
+            for scenario, schedule in self._trades(best):
+                attempt = self._trying.attempt(scenario, schedule, best.finding)
+                if attempt is not None:
+                    best, progress = attempt, True
+                    break
+        return best
+
+    def _trades(self, best: Attempt) -> Iterator[tuple[Scenario, Schedule]]:
+        scenario, schedule = best.scenario, best.schedule
+        others = self._edits.with_other_arguments
+        if schedule.faults:
+            faultless = msgspec.structs.replace(schedule, faults=())
+            for changed in others(scenario):
+                yield changed, faultless
+        for operation in scenario.operations:
+            fewer = without(scenario, operation.label)
+            rest = kept(schedule, {other.label for other in fewer.operations})
+            for changed in others(fewer):
+                yield changed, rest
+        for changed in self._edits.repeated(scenario):
+            yield changed, kept(schedule, {operation.label for operation in changed.operations})
