@@ -283,9 +283,9 @@ def test_edits_never_give_one_label_to_two_operations() -> None:
         explorer = Explorer(spec)
         for index in range(100):
             scenario = explorer.draw(index).scenario
-            for _, fewer in edits.without_operation(scenario):
+            for _, fewer, _ in edits.without_operation(scenario):
                 if len(fewer.users) > 1:
-                    for _, merged in edits.merged(fewer):
+                    for _, merged, _ in edits.merged(fewer):
                         labels = [operation.label for operation in merged.operations]
                         assert len(set(labels)) == len(labels) == len(fewer.operations)
                         assert len(merged.users) == len(fewer.users) - 1

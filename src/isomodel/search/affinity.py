@@ -8,6 +8,7 @@ place that nearly all operations touch (the table of open requests) says little 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Hashable, Sequence
 
 from isomodel.search.conflicts import Touch
@@ -20,23 +21,20 @@ ALIKE = 0.2
 class Affinity:
     """What is known of where the operations of one target meet; a function of what it learned.
 
-    ``steps`` has how many steps each kind was seen to take.
+    ``seen`` counts the executions in which there were operations of a kind.
     """
 
     def __init__(self) -> None:
-        self.steps: dict[str, int] = {}
+        self.seen: Counter[str] = Counter()
         self._readers: dict[Hashable, dict[str, None]] = {}
         self._writers: dict[Hashable, dict[str, None]] = {}
 
     def learn(self, scenario: Scenario, touches: Sequence[Touch]) -> None:
         """Take note of what the operations of an execution touched."""
         names = {operation.label: operation.name for operation in scenario.operations}
+        self.seen.update(set(names.values()))
         for event, label, write in touches:
             name = names.get(event.task.partition("/")[0])
-            if event.task in names:
-                self.steps[names[event.task]] = max(
-                    event.step, self.steps.get(names[event.task], 0)
-                )
             if name is not None:
                 places = self._writers if write else self._readers
                 places.setdefault(_place(label), {})[name] = None

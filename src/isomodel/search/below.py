@@ -7,8 +7,11 @@ and at last another kind of operation in place of one.
 
 from __future__ import annotations
 
+import itertools
+
 import msgspec
 
+from isomodel.search.edit import as_begun
 from isomodel.search.generate import Pools
 from isomodel.search.simplest import Attempt, Limits
 from isomodel.search.smaller import Smaller
@@ -70,14 +73,18 @@ class Below:
     def exchanged(self, best: Attempt) -> Attempt:
         """The same property broken under the default schedule, in any operation.
 
-        Where the last schedule needed a switch or a fault, another kind of operation in place of
-        one may do without: no way of removing things leads there.
+        Where the last schedule needed a switch or a fault, another order of operations may do
+        without, or another kind of operation in place of one: no way of removing things leads
+        there.
         """
         if not best.cost:
             return best
         wanted = anywhere(best.finding)
         plain = Schedule(best.schedule.fidelity)
-        for scenario in (best.scenario, *self._edits.exchanged(best.scenario)):
+        edits = self._edits
+        listed = as_begun(best.scenario, best.execution)
+        others = itertools.chain(edits.rearranged(best.scenario), edits.exchanged(listed))
+        for scenario in (best.scenario, listed, *others):
             attempt = self._trying.attempt(scenario, plain, wanted)
             if attempt is not None:
                 return attempt

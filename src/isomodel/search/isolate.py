@@ -28,6 +28,13 @@ QUICK = 40
 """As many while shrinking, where every step would pay for all; the result is doubted fully."""
 
 
+SATED = 0.25
+"""When so large a share of these runs, in a row, repeated earlier ones, the search is over: those
+that are left would, too. A user with one or two operations can do little else alone; where a network
+is involved, hardly two runs are the same, and none is left out.
+"""
+
+
 class Judgement(msgspec.Struct, frozen=True):
     """Noninterference of one execution.
 
@@ -73,10 +80,16 @@ class Isolation:
         self.runs = 0
         self.steps = 0
 
-    def judge(self, joint: Execution, again: Callable[[], Execution]) -> Judgement:
+    def judge(
+        self,
+        joint: Execution,
+        again: Callable[[], Execution],
+        wanted: Callable[[Finding], bool] = lambda finding: True,
+    ) -> Judgement:
         """Compare every part of this execution with its projected alone run.
 
-        ``again`` repeats the joint execution; it is asked for only where they differ.
+        ``again`` repeats the joint execution; it is asked for only where they differ. A difference
+        that is not ``wanted`` is not looked into.
         """
         if joint.ended in ("step limit", "crash"):
             return Judgement("unknown", reason=f"the execution ended by {joint.ended}")
@@ -88,6 +101,8 @@ class Isolation:
         for part in joint.scenario.parts():
             alone = self._alone(joint, part)
             finding = difference(joint, alone, part)
+            if finding is not None and not wanted(finding):
+                return Judgement("unknown", reason="another difference")
             if finding is not None:
                 return self._doubt(joint, again, part, alone, finding)
         return Judgement("clean")
@@ -136,6 +151,8 @@ class Isolation:
         wanted = observed(joint, part)
         scenario = joint.scenario.only(part)
         kept = alone_of(joint, part)
+        known: set[int] = set()
+        repetitions = 0
         for attempt in tries(joint, alone, part, self._witnesses):
             self.runs += 1
             execution = execute_alone(
@@ -151,6 +168,11 @@ class Isolation:
             self.steps += execution.steps
             if observed(execution, part) == wanted:
                 return True
+            run = hash((attempt.faults, tuple((step.task, step.what) for step in execution.trace)))
+            repetitions = repetitions + 1 if run in known else 0
+            if repetitions >= SATED * self._witnesses:
+                return False
+            known.add(run)
         return False
 
 

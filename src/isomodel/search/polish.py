@@ -38,7 +38,8 @@ class Polish:
             return best
         schedule = msgspec.structs.replace(best.schedule, faults=())
         like = msgspec.structs.replace(best, schedule=schedule)
-        limits = Limits(RETRIAL, below=best.cost + 1, first=True)
+        departures = best.cost + len(best.schedule.choices)
+        limits = Limits(RETRIAL, below=best.cost + 1, first=True, departures=departures)
         for scenario in (best.scenario, *self._edits.rearranged(best.scenario)):
             found, _ = self._trying.searched(scenario, like, limits)
             if found is not None:

@@ -12,15 +12,14 @@ from __future__ import annotations
 import platform
 from importlib.metadata import version
 
-import msgspec
-
+from isomodel.search.as_stock import MANY, SOME, AsStock
 from isomodel.search.below import Below
 from isomodel.search.generate import pools_of
 from isomodel.search.polish import Polish
 from isomodel.search.simplest import Attempt, Limits
 from isomodel.search.smaller import Smaller
 from isomodel.search.trying import OutOfTime, Trying
-from isomodel.search.whittle import WALKS, Whittling
+from isomodel.search.whittle import Whittling
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.case import Case, Origin
 from isomodel.values.execution import Execution
@@ -33,24 +32,19 @@ RETRIAL = 250
 FULL = 1_200
 """Executions spent on the simplest schedule of the smallest scenario."""
 
-STOCK_WALKS = 300
-"""Random schedules of the scenario as found, under ``stock``, where the shrunk one has none."""
-
 SECONDS = 120.0
 """Time that shrinking may take. Hardly any case needs a tenth of it."""
 
 
 class Shrinker:
-    """Shrinks counterexamples of one target; ``executions`` counts what it took.
+    """Shrinks counterexamples of one target.
 
-    ``stock_tries`` of them looked under ``stock`` for what was found under ``portable``. After
-    ``seconds`` it is content with the smallest case so far, which then says so.
+    After ``seconds`` it is content with the smallest case so far, which then says so.
     """
 
     def __init__(
         self, spec: TargetSpec, armed: tuple[str, ...] = (), *, seconds: float = SECONDS
     ) -> None:
-        self.stock_tries = 0
         self._spec = spec
         self._armed = armed
         pools = pools_of(spec)
@@ -59,6 +53,12 @@ class Shrinker:
         self._below = Below(spec, pools, edits, self._trying)
         self._whittling = Whittling(edits, self._trying)
         self._polish = Polish(edits, self._trying)
+        self._stock = AsStock(self._trying)
+
+    @property
+    def stock_tries(self) -> int:
+        """How many of them looked under ``stock`` for what was found under ``portable``."""
+        return self._stock.tries
 
     @property
     def executions(self) -> int:
@@ -76,7 +76,7 @@ class Shrinker:
         cut_short = False
         try:
             if first == "portable":
-                found = self._by_luck(found) or found
+                found = self._stock.by_luck(found) or found
             best, complete = self._shrunk(found)
             if best.schedule.fidelity == "portable":
                 best, complete = self._as_stock(found, best) or (best, complete)
@@ -89,12 +89,25 @@ class Shrinker:
 
     def _shrunk(self, best: Attempt) -> tuple[Attempt, bool]:
         known = {operation.name for operation in best.scenario.operations}
-        best = self._below.least(best, known) or self._whittling.whittled(best)
+        best = self._below.least(best, known) or self._whittled(best)
         best = self._below.least(best) or self._below.paired(best)
-        best, complete = self._simplest_schedule(best)
+        best, complete = self._plainest(best)
         smaller = self._whittling.smaller(best, RETRIAL, arguments=False)
-        if smaller is not best:
-            best, complete = self._simplest_schedule(smaller)
+        return (best, complete) if smaller is best else self._plainest(smaller)
+
+    def _whittled(self, best: Attempt) -> Attempt:
+        """With less of everything, under ``stock`` from the moment that it can be had there."""
+        best = self._whittling.quick(best)
+        if best.schedule.fidelity == "portable":
+            best = self._stock.by_luck(best) or best
+        best = self._whittling.whittled(best)
+        if best.schedule.fidelity == "portable":
+            best = self._stock.by_search(best, Limits(SOME, first=True))[0] or best
+        return best
+
+    def _plainest(self, best: Attempt) -> tuple[Attempt, bool]:
+        """The same under the default schedule, if some like it fails there, or the simplest."""
+        best, complete = self._simplest_schedule(best)
         plain = self._below.exchanged(best)
         return (best, complete) if plain is best else (plain, True)
 
@@ -103,33 +116,15 @@ class Shrinker:
         found, complete = self._trying.searched(best.scenario, best, limits)
         return (found or best), complete
 
-    # Found under portable
-
-    def _by_luck(self, found: Attempt) -> Attempt | None:
-        """The failure under ``stock`` before anything is shrunk: there is less to search there."""
-        before = self.executions
-        schedule = msgspec.structs.replace(found.schedule, fidelity="stock")
-        attempt = self._trying.attempt(found.scenario, schedule, found.finding)
-        if attempt is None:
-            faults = found.schedule.faults
-            attempt = self._trying.walked(found.scenario, _stock(found), faults, WALKS)
-        self.stock_tries += self.executions - before
-        return attempt
-
     def _as_stock(self, found: Attempt, best: Attempt) -> tuple[Attempt, bool] | None:
         """The same failure under ``stock``, if it can be had: in the shrunk scenario, by search,
         or in the one that was found, by walks; the latter is shrunk anew.
         """
-        before = self.executions
-        limits = Limits(FULL // 2)
-        attempt, complete = self._trying.searched(best.scenario, _stock(best), limits)
-        if attempt is None:
-            faults = found.schedule.faults
-            attempt = self._trying.walked(found.scenario, _stock(found), faults, STOCK_WALKS)
-        self.stock_tries += self.executions - before
-        if attempt is None:
-            return None
-        return (attempt, complete) if attempt.scenario is best.scenario else self._shrunk(attempt)
+        attempt, complete = self._stock.by_search(best, Limits(MANY))
+        if attempt is not None:
+            return attempt, complete
+        attempt = self._stock.by_walks(found)
+        return None if attempt is None else self._shrunk(attempt)
 
     def _case(
         self, best: Attempt, complete: bool, seed: int, fidelity: Fidelity, cut_short: bool
@@ -149,9 +144,3 @@ class Shrinker:
             origin=Origin(platform.python_version(), version("isomodel"), seed, fidelity=fidelity),
             runtime=self._spec.runtime,
         )
-
-
-def _stock(attempt: Attempt) -> Attempt:
-    """The attempt as something to look for under ``stock``, its order not kept."""
-    schedule = msgspec.structs.replace(attempt.schedule, fidelity="stock", choices=())
-    return msgspec.structs.replace(attempt, schedule=schedule)

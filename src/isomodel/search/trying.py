@@ -13,10 +13,14 @@ from functools import partial
 import msgspec
 
 from isomodel.oracles.noninterference import NAME as NONINTERFERENCE
+from isomodel.schedulers.following import Following
 from isomodel.schedulers.random import RandomWalk
+from isomodel.search.edit import relabelled_key
 from isomodel.search.execute import execute, replay
 from isomodel.search.isolate import QUICK
 from isomodel.search.judge import Judge
+from isomodel.search.program_shrink import Tried
+from isomodel.search.program_shrink import simplest as reduced
 from isomodel.search.simplest import Attempt, Limits, Probe, Run, simplest
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.execution import Execution
@@ -84,6 +88,39 @@ class Trying:
                 return attempt
         return None
 
+    def followed(
+        self, scenario: Scenario, like: Attempt, faults: tuple[Fault, ...], labels: dict[str, str]
+    ) -> Attempt | None:
+        """A failure in which things come in the order in which they came in ``like``.
+
+        ``labels`` are the new labels of operations that were given others.
+        """
+        self._spend()
+        arrivals = like.execution.arrivals[: like.execution.operated]
+        keys = [relabelled_key(arrival.key, labels) for arrival in arrivals]
+        execution = execute(
+            self._spec,
+            scenario,
+            Following(keys),
+            fidelity=like.schedule.fidelity,
+            faults=faults,
+            armed=self._armed,
+        )
+        return self._judged(execution, like.finding)
+
+    def reduced(self, like: Attempt, most: int) -> Attempt:
+        """The same scenario with what is left of its schedule when all that can be is left out."""
+        found = {like.schedule: like}
+
+        def fails(schedule: Schedule) -> Tried | None:
+            attempt = self.attempt(like.scenario, schedule, like.finding)
+            if attempt is None:
+                return None
+            found[attempt.schedule] = attempt
+            return _tried(attempt)
+
+        return found[reduced(_tried(like), fails, most).schedule]
+
     def searched(
         self, scenario: Scenario, like: Attempt, limits: Limits
     ) -> tuple[Attempt | None, bool]:
@@ -131,6 +168,10 @@ class Trying:
         return partial(
             replay, self._spec, execution.scenario, execution.schedule, armed=self._armed
         )
+
+
+def _tried(attempt: Attempt) -> Tried:
+    return Tried(attempt.schedule, attempt.execution.switches)
 
 
 def anywhere(finding: Finding) -> Finding:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from isomodel.search.edit import kept, without
+from isomodel.search.edit import kept, relabelled_schedule, without
 from isomodel.search.simplest import Attempt, Limits
 from isomodel.search.smaller import Edits, Smaller
 from isomodel.search.trying import Trying, may_break
@@ -16,8 +16,17 @@ from isomodel.values.schedule import Schedule
 TRIAL = 50
 """Executions spent on whether a smaller scenario still fails, while there is much to remove."""
 
+FEW = 3
+"""Operations that are looked at thoroughly soon enough."""
+
 SIMPLER_TRIAL = 10
 """The same on one with simpler arguments, which seldom needs another schedule."""
+
+MORE = 1
+"""Departures from the default rule that a smaller scenario may need beyond those of the larger."""
+
+REDUCING = 100
+"""Executions spent on leaving out what a schedule says, one thing or many at a time."""
 
 WALKS = 12
 """Random schedules tried on a smaller scenario after the systematic ones."""
@@ -32,10 +41,24 @@ class Whittling:
 
     def whittled(self, best: Attempt) -> Attempt:
         """With less of everything, and then with other arguments in place of faults."""
-        return self._traded(self.smaller(best, TRIAL))
+        if len(best.scenario.operations) > FEW:
+            best = self.smaller(best, TRIAL)
+        return self._traded(best)
 
     def smaller(self, best: Attempt, trials: int, *, arguments: bool = True) -> Attempt:
-        """Pass after pass of every edit, the boldest first, until none succeeds any more."""
+        """Pass after pass of every edit, the boldest first, until none succeeds any more.
+
+        What the schedule at hand shows comes first: a search for another one costs as much as all
+        of that together.
+        """
+        return self._passes(self.quick(best, arguments=arguments), trials, arguments=arguments)
+
+    def quick(self, best: Attempt, *, arguments: bool = True) -> Attempt:
+        """The same, with what is left in the order it came in, or by the schedule it had."""
+        best = self._passes(best, 0, arguments=arguments)
+        return self._trying.reduced(best, REDUCING)
+
+    def _passes(self, best: Attempt, trials: int, *, arguments: bool) -> Attempt:
         edits = self._edits
         passes = [
             (edits.without_user, trials),
@@ -43,7 +66,7 @@ class Whittling:
             (edits.merged, trials),
         ]
         if arguments:
-            passes.append((edits.simpler, SIMPLER_TRIAL))
+            passes.append((edits.simpler, min(trials, SIMPLER_TRIAL)))
         sound: set[bytes] = set()
         before = None
         while best is not before:
@@ -58,31 +81,37 @@ class Whittling:
         progress = True
         while progress:
             progress = False
-            for name, candidate in edits(best.scenario):
+            for name, candidate, labels in edits(best.scenario):
                 if name in done:
                     continue
                 done.add(name)
                 key = msgspec.json.encode(candidate)
-                if key in sound:
+                if key in sound or not may_break(candidate, best.finding):
                     continue
-                attempt = self._fails(candidate, best, trials)
+                attempt = self._fails(candidate, best, labels, trials)
                 if attempt is not None:
                     best, progress = attempt, True
                     break
                 sound.add(key)
         return best
 
-    def _fails(self, scenario: Scenario, like: Attempt, trials: int) -> Attempt | None:
+    def _fails(
+        self, scenario: Scenario, like: Attempt, labels: dict[str, str], trials: int
+    ) -> Attempt | None:
         """An execution of this scenario that fails as ``like`` does, if one is found cheaply."""
-        if not may_break(scenario, like.finding):
-            return None
-        rest = kept(like.schedule, {operation.label for operation in scenario.operations})
-        attempt = self._trying.attempt(scenario, rest, like.finding)
-        if attempt is not None:
-            return attempt
-        found, _ = self._trying.searched(scenario, like, Limits(trials, first=True))
+        trying = self._trying
+        named = relabelled_schedule(like.schedule, labels) if labels else like.schedule
+        rest = kept(named, {operation.label for operation in scenario.operations})
+        if not trials:
+            found = trying.attempt(scenario, rest, like.finding)
+            if found is None and like.schedule.choices:
+                found = trying.followed(scenario, like, rest.faults, labels)
+            return found
+        departures = len(like.schedule.choices) + MORE
+        limits = Limits(trials, first=True, departures=departures)
+        found, _ = trying.searched(scenario, like, limits)
         if found is None and like.execution.switches > 1:
-            found = self._trying.walked(scenario, like, rest.faults, WALKS)
+            found = trying.walked(scenario, like, rest.faults, WALKS)
         return found
 
     def _traded(self, best: Attempt) -> Attempt:
