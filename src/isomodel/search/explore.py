@@ -60,8 +60,7 @@ seen: seeing accesses takes three times as long as all the rest."""
 class Draw(msgspec.Struct, frozen=True):
     """The inputs of execution ``index`` of a hunt.
 
-    A pure function of seed and index, and for the policies in ``FOLLOWING`` of what the hunt has
-    seen before.
+    A pure function of seed, index and what the hunt has seen before.
     """
 
     index: int
@@ -178,7 +177,7 @@ class Explorer:
         )
         if observer is not None:
             lead = Lead(draw.scenario, draw.fidelity, draw.faults, draw.holds)
-            new = self._feedback.learn(lead, observer.touches)
+            new = self._feedback.learn(lead, observer.touches, observer.accesses)
             self._portfolio.judged(draw.policy, new=new)
         return execution
 

@@ -23,6 +23,7 @@ from isomodel.search.conflicts import Conflict, Touch, conflicts
 from isomodel.search.extent import Extent
 from isomodel.search.frontier import Frontier
 from isomodel.search.generate import MORE_AFTER, Generator
+from isomodel.tracking.recorder import Access
 from isomodel.values.scenario import Scenario, operation_of
 from isomodel.values.schedule import Fault, Fidelity
 
@@ -74,9 +75,9 @@ class Feedback:
         """How many kinds of hand-over have been seen."""
         return len(self._seen)
 
-    def learn(self, lead: Lead, touches: Sequence[Touch]) -> bool:
+    def learn(self, lead: Lead, touches: Sequence[Touch], accesses: Sequence[Access] = ()) -> bool:
         """Take note of an execution; whether it showed a new kind of hand-over."""
-        self._affinity.learn(lead.scenario, touches)
+        self._affinity.learn(lead.scenario, accesses)
         new = False
         place = msgspec.structs.replace(lead, holds=())
         name = msgspec.json.encode(place)

@@ -29,9 +29,10 @@ QUICK = 40
 
 
 SATED = 0.25
-"""When so large a share of these runs, in a row, repeated earlier ones, the search is over: those
-that are left would, too. A user with one or two operations can do little else alone; where a network
-is involved, hardly two runs are the same, and none is left out.
+"""When so large a share of these runs, in a row, repeated earlier ones, the search is over.
+
+Those that are left would, too: a user with one or two operations can do little else alone. Where a
+network is involved hardly two runs are the same, and none is left out.
 """
 
 
