@@ -33,13 +33,13 @@ FULL = 1_200
 """Executions spent on the simplest schedule of the smallest scenario."""
 
 SECONDS = 120.0
-"""Time that shrinking may take. Hardly any case needs a tenth of it."""
+"""CPU time that shrinking may take. Hardly any case needs a tenth of it."""
 
 
 class Shrinker:
     """Shrinks counterexamples of one target.
 
-    After ``seconds`` it is content with the smallest case so far, which then says so.
+    After ``seconds`` of CPU time it is content with the smallest case so far, which then says so.
     """
 
     def __init__(
