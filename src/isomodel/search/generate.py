@@ -94,6 +94,10 @@ MORE_AFTER = 100
 WITHIN = 0.85
 """How many faults are planned where such an operation was seen to come; some go further."""
 
+AGAIN = 0.5
+"""How many faults beyond the first are like it, of an operation of the same kind: what counts
+failures, or keeps what they left, shows when they pile up."""
+
 BESIDE, CLOSE = 0.25, 0.5
 """How often an operation starts beside the one before; the same where few kinds are to meet."""
 
@@ -228,13 +232,18 @@ class Generator:
         count = 0
         while count < most and draw.random() < 0.5:
             count += 1
-        out = []
+        out: list[Fault] = []
+        first = ""
         for _ in range(count):
-            operations = scenario.operations
-            if extent is not None and draw.random() < WITHIN:
+            operations, kind = scenario.operations, None
+            if out and draw.random() < AGAIN:
+                kind = out[0].kind
+                operations = tuple(o for o in operations if o.name == first)
+            elif extent is not None and draw.random() < WITHIN:
                 operations = tuple(o for o in operations if extent.may_be_struck(o.name))
             struck = draw.choice(operations or scenario.operations)
-            out.append(fault_of(self.spec, struck, draw, extent))
+            first = first or struck.name
+            out.append(fault_of(self.spec, struck, draw, extent, kind))
         return tuple(dict.fromkeys(out))
 
 
@@ -252,10 +261,17 @@ def _opted(spec: TargetSpec) -> tuple[FaultKind, ...]:
 
 
 def fault_of(
-    spec: TargetSpec, operation: Operation, draw: random.Random, extent: Extent | None = None
+    spec: TargetSpec,
+    operation: Operation,
+    draw: random.Random,
+    extent: Extent | None = None,
+    wanted: FaultKind | None = None,
 ) -> Fault:
-    """A fault of one of this operation's tasks, mostly where it is known to come if that is."""
-    kind = draw.choice((*KINDS, *_opted(spec) * 3))
+    """A fault of one of this operation's tasks, mostly where it is known to come if that is.
+
+    Of the ``wanted`` kind, if any is.
+    """
+    kind = draw.choice((*KINDS, *_opted(spec) * 3)) if wanted is None else wanted
     reach = extent.of(operation.name) if extent is not None and draw.random() < WITHIN else None
     if reach is not None and not reach.places(kind):
         kind = "cancel"

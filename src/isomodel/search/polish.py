@@ -13,7 +13,7 @@ from isomodel.search.trying import PLAINER, Trying
 from isomodel.values.schedule import STRIKES, Fault, Schedule
 
 TRIAL = 50
-"""Executions spent on whether another order of operations takes fewer choices to tell."""
+"""Executions spent on another order of the operations."""
 
 RETRIAL = 250
 """Executions spent on whether switches can stand in for a fault, or arrivals come one by one."""
@@ -40,8 +40,10 @@ class Polish:
         like = msgspec.structs.replace(best, schedule=schedule)
         departures = best.cost + len(best.schedule.choices)
         limits = Limits(RETRIAL, below=best.cost + 1, first=True, departures=departures)
-        for scenario in (best.scenario, *self._edits.rearranged(best.scenario)):
-            found, _ = self._trying.searched(scenario, like, limits)
+        fewer = msgspec.structs.replace(limits, trials=TRIAL)
+        others = ((scenario, fewer) for scenario in self._edits.rearranged(best.scenario))
+        for scenario, each in ((best.scenario, limits), *others):
+            found, _ = self._trying.searched(scenario, like, each)
             if found is not None:
                 return found
         return best
