@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Hashable
 from collections.abc import Set as AbstractSet
 from typing import Any, Literal
 
@@ -28,12 +29,33 @@ QUICK = 40
 """As many while shrinking, where every step would pay for all; the result is doubted fully."""
 
 
-SATED = 0.25
-"""When so large a share of these runs, in a row, repeated earlier ones, the search is over.
+SATED = 0.5
+"""When so large a share of these runs, in a row, repeated earlier ones, and each was repeated, the
+search is over.
 
-Those that are left would, too: a user with one or two operations can do little else alone. Where a
-network is involved hardly two runs are the same, and none is left out.
+Those that are left would repeat them, too: a user with one operation can do little else alone. By
+Good and Turing's estimate what comes next is new about as often as something has been seen only
+once. Where a network is involved hardly two runs are the same, and none is left out.
 """
+
+
+class Repetitions:
+    """Counts runs by what happened in them, to tell when there is nothing new to see."""
+
+    def __init__(self) -> None:
+        self._times: Counter[int] = Counter()
+        self._once = 0
+        self._in_a_row = 0
+
+    def add(self, run: Hashable) -> None:
+        """One more run."""
+        times = self._times[hash(run)] = self._times[hash(run)] + 1
+        self._once += (times == 1) - (times == 2)
+        self._in_a_row = self._in_a_row + 1 if times > 1 else 0
+
+    def are(self, most: float) -> bool:
+        """Whether so many in a row were seen before, and all more than once."""
+        return self._in_a_row >= most and not self._once
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -152,8 +174,7 @@ class Isolation:
         wanted = observed(joint, part)
         scenario = joint.scenario.only(part)
         kept = alone_of(joint, part)
-        known: set[int] = set()
-        repetitions = 0
+        repetitions = Repetitions()
         for attempt in tries(joint, alone, part, self._witnesses):
             self.runs += 1
             execution = execute_alone(
@@ -169,11 +190,10 @@ class Isolation:
             self.steps += execution.steps
             if observed(execution, part) == wanted:
                 return True
-            run = hash((attempt.faults, tuple((step.task, step.what) for step in execution.trace)))
-            repetitions = repetitions + 1 if run in known else 0
-            if repetitions >= SATED * self._witnesses:
+            steps = tuple((step.task, step.what) for step in execution.trace)
+            repetitions.add((attempt.faults, steps))
+            if repetitions.are(SATED * self._witnesses):
                 return False
-            known.add(run)
         return False
 
 

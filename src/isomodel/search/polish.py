@@ -33,7 +33,10 @@ class Polish:
         return self._renamed(best)
 
     def _faultless(self, best: Attempt) -> Attempt:
-        """The same with switches in place of faults: they show what the system does by itself."""
+        """The same with switches in place of faults: they show what the system does by itself.
+
+        What a fault sets off, another argument may set off, too, but at another moment.
+        """
         if not best.schedule.faults:
             return best
         schedule = msgspec.structs.replace(best.schedule, faults=())
@@ -41,8 +44,10 @@ class Polish:
         departures = best.cost + len(best.schedule.choices)
         limits = Limits(RETRIAL, below=best.cost + 1, first=True, departures=departures)
         fewer = msgspec.structs.replace(limits, trials=TRIAL)
-        others = ((scenario, fewer) for scenario in self._edits.rearranged(best.scenario))
-        for scenario, each in ((best.scenario, limits), *others):
+        edits = self._edits
+        others = (*edits.with_other_arguments(best.scenario), *edits.rearranged(best.scenario))
+        tries = [(best.scenario, limits), *((scenario, fewer) for scenario in others)]
+        for scenario, each in tries:
             found, _ = self._trying.searched(scenario, like, each)
             if found is not None:
                 return found

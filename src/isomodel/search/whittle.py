@@ -55,8 +55,9 @@ class Whittling:
 
     def quick(self, best: Attempt, *, arguments: bool = True) -> Attempt:
         """The same, with what is left in the order it came in, or by the schedule it had."""
-        best = self._passes(best, 0, arguments=arguments)
-        return self._trying.reduced(best, REDUCING)
+        best = self._trying.reduced(self._passes(best, 0, arguments=False), REDUCING)
+        simpler = self._passes(best, 0, arguments=True) if arguments else best
+        return best if simpler is best else self._trying.reduced(simpler, REDUCING)
 
     def _passes(self, best: Attempt, trials: int, *, arguments: bool) -> Attempt:
         edits = self._edits
