@@ -123,6 +123,12 @@ def all_mutants() -> list[Mutant]:
     ]
 
 
+def control() -> Mutant:
+    """The layer as it is, in a mutant's place: where anything notices it, no figure holds."""
+    source = (Path(factory.__file__).parent / "layer.py").read_text()
+    return Mutant("layer", "nothing changed", 0, source)
+
+
 def notices(
     jobs: Sequence[tuple[Mutant, Trial]], expected: Expected, deadline: float | None = None
 ) -> Iterator[tuple[Mutant, Trial, Notice]]:
@@ -171,6 +177,10 @@ def fates(
         for mutant, tried, notice in notices(jobs, expected, deadline):
             kept.add(mutant, tried, notice)
 
+    for trial in stages:
+        look([control()], trial)
+        if by := _by(control(), trial, kept):
+            raise AssertionError(f"the layer as it is is taken for a mutant, by {by}")
     left = list(chosen)
     for trial in stages:
         look([each for each in left if trial in _due(each, stages)], trial)

@@ -40,7 +40,7 @@ from isomodel.values.errors import IsomodelError
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Scenario
 
-SCENARIOS = 40
+SCENARIOS = 120
 """Scenarios that are run one operation after another, before any hunt."""
 
 SECONDS = 10
@@ -156,8 +156,9 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 def load(mutant: Mutant) -> TargetSpec:
     """The factory layer as a target, with this mutant in it: for a process that ends soon."""
-    for name in [name for name in sys.modules if name.startswith(PACKAGE + ".")]:
-        del sys.modules[name]
+    for name in list(sys.modules):
+        if f"{name}.".startswith(f"{PACKAGE}."):
+            del sys.modules[name]
     sys.meta_path.insert(0, _Finder(f"{PACKAGE}.{mutant.module}", mutant.source))
     target = importlib.import_module(f"{PACKAGE}.target")
     return spec_of(target.FactoryLayer, BUILTIN[0])

@@ -129,7 +129,7 @@ OF_THE_FLOW = (
         "iso-46",
         "a rollback undoes what others have written",
         "a rollback restores all tables as they were when the transaction began",
-        {"rollback": Size(2, 3, 2, 0), "noninterference": RACE},
+        {"rollback": Size(2, 3, 2, 0), "promise": OWN_RACE, "noninterference": RACE},
         broken_cleanup.roll_back_others,
     ),
     Defect(

@@ -171,9 +171,13 @@ class FactoryLayer:
     async def create_context(self, user: str, user_id: str, tag: Secret) -> dict[str, Any]:
         """Open a context under this id ("me" for one's own), and one within it."""
         name, conversation = user if user_id == "me" else user_id, self._client(user).conversation
-        context = await self.layer.contexts.open(
-            name, conversation, metadata={"tags": [tag], "notes": {"kept": [{"by": tag}]}}
-        )
+        try:
+            context = await self.layer.contexts.open(
+                name, conversation, metadata={"tags": [tag], "notes": {"kept": [{"by": tag}]}}
+            )
+        except errors.InvalidId as error:
+            expect(user_id != "me", "who is valid is not refused", str(error))
+            raise
         try:
             seen = described(context)
             given = {"tags": (*TAGS, tag), "notes": {"kept": ({"by": tag},)}}
