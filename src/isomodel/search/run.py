@@ -130,6 +130,7 @@ class Run(RunWorld):
                 self._afterwards()
             except OutOfSteps:
                 self.ended = "step limit"
+        self.unheard()
 
     def _refuse(self) -> NoReturn:
         raise BadInput(f"{self.spec.name}: {self._mixed}")

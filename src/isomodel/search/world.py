@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Iterator, Mapping
 from typing import Any
 
 from isomodel.engine.owner import OWNER, Owner, Part
-from isomodel.engine.runtime import Runtime
+from isomodel.engine.runtime import IN_CALLBACK, Runtime
 from isomodel.targets.declare import TargetSpec
 from isomodel.targets.plain import plain
 from isomodel.values.facts import Broken, Fact, Noted
@@ -54,6 +54,13 @@ class RunWorld:
             "its users meet declared errors only", f"{seen['error']}: {seen['message']}"
         )
         self.facts.append(Noted(broken, label, user, self.loop.now))
+
+    def unheard(self) -> None:
+        """Errors in callbacks, which no user meets, break it as well."""
+        for text in self.loop.errors:
+            if self.spec.errors is not None and text.startswith(IN_CALLBACK):
+                broken = Broken("no callback fails", text.removeprefix(IN_CALLBACK))
+                self.facts.append(Noted(broken, "", "", self.loop.now))
 
     def watch(self, thing: Any, what: str) -> None:
         """Expect this object to be gone at the end."""

@@ -58,7 +58,7 @@ class Account:
         """What is seen of this kind, after what was ``sure`` when it was asked for."""
         for key in self._maybe:
             if key[0] == kind:
-                self._counted(key, texts.count(key[1]), sure or self._done)
+                self._counted(key, texts.count(key[1]), self._done if sure is None else sure)
 
     def saved(self, checking: int, savings: int, opening: int) -> None:
         """What the user's accounts hold, where so much was there at first."""
