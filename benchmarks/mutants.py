@@ -36,7 +36,7 @@ MODULES = (
 """The layer itself: no back ends, no target, no defects."""
 
 SEQUENCE, TESTS = Trial("sequence"), Trial("tests")
-SHORT, LONG = Trial("hunt", 200), Trial("hunt", 1_500, seed=1)
+SHORT, LONG = Trial("hunt", 200), Trial("hunt", 800, seed=1)
 TRIALS = (SEQUENCE, SHORT, LONG, TESTS)
 QUICK = (SEQUENCE, Trial("hunt", 60), TESTS)
 """What a mutant passes through until something notices it."""

@@ -179,9 +179,12 @@ def attempt(mutant: Mutant, trial: Trial, expected: Expected) -> Notice:
 
 
 def _sequence(spec: TargetSpec, expected: Expected) -> Notice:
-    """What the oracles notice where operations come one after another, or else the results."""
+    """What the oracles notice where operations come one after another, or else the results.
+
+    Noninterference is asked only where results differ from those of the layer as it is.
+    """
     differs = 0
-    judge = Judge(spec)
+    invariants, every = Judge(spec, oracles="invariants"), Judge(spec)
     for number, (scenario, seen) in enumerate(expected, 1):
         _more_time()
 
@@ -189,10 +192,11 @@ def _sequence(spec: TargetSpec, expected: Expected) -> Notice:
             return _in_sequence(spec, scenario)
 
         execution = again()
-        notice = _judged(judge, execution, again, number)
+        differ = seen_in(execution) != seen
+        notice = _judged(every if differ else invariants, execution, again, number)
         if notice.by:
             return notice
-        if seen_in(execution) != seen:
+        if differ:
             differs = differs or number
     return Notice(RESULTS if differs else "", differs or len(expected))
 

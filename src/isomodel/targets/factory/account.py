@@ -14,6 +14,7 @@ from isomodel.engine.world import note
 from isomodel.targets.factory.backends import Event
 from isomodel.targets.factory.errors import RateLimited
 from isomodel.targets.factory.events import Channel
+from isomodel.targets.factory.layer import Layer
 from isomodel.targets.factory.sessions import Session
 from isomodel.values.facts import Broken
 
@@ -153,8 +154,17 @@ class Client:
         self.conversation = f"home-of-{user}"
         self.inbox: list[Event] = []
         self.token: str | None = None
-        self.sessions: list[Session] = []
+        self.sessions: dict[Session, float] = {}
         self.account = Account()
+
+    def settled(self, layer: Layer, now: float) -> None:
+        """What holds when nothing of the user is under way any more."""
+        workspace = layer.workspaces.get(self.user)
+        alive = 0 if workspace is None else workspace.agents.alive
+        expect(not alive, "a run that is over leaves no agent", f"{alive} left")
+        for session, since in self.sessions.items():
+            over = now - since > layer.limits.context_ttl
+            expect(session.closed or not over, "a session ends in time", "it is still open")
 
 
 def refusal_is_due(used: int, most: int, error: Exception) -> None:

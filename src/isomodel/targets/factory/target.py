@@ -27,6 +27,7 @@ from isomodel.targets.factory.layer import Layer, Parts
 from isomodel.targets.factory.memory import (
     OPENING_BALANCE,
     MemoryDatabase,
+    MemoryKeyValue,
     MemoryLog,
     MemoryTransport,
     memory_backends,
@@ -130,7 +131,7 @@ class FactoryLayer:
         """Open a database session."""
         client = self._client(user)
         session = await self.layer.open_session(user, client.conversation)
-        client.sessions.append(session)
+        client.sessions[session] = asyncio.get_running_loop().time()
         return session
 
     @operation
@@ -273,7 +274,13 @@ class FactoryLayer:
         """What the database and the store hold for the user."""
         memory = [await self.layer.state.load(user, user, about) for about in ABOUT]
         preferences = await self.layer.profiles.preferences(user)
-        account, state = self._client(user).account, self.state(user)
+        client, state = self._client(user), self.state(user)
+        account = client.account
+        client.settled(self.layer, asyncio.get_running_loop().time())
+        requests = self.layer.backends.requests
+        assert isinstance(requests, MemoryKeyValue)
+        owners = set(requests.data.values())
+        expect(owners <= self._clients.keys(), "requests are known by their user", f"by {owners}")
         account.listed("row", state["rows"])
         account.saved(state["checking"], state["savings"], OPENING_BALANCE)
         account.holds("preferences", preferences)
