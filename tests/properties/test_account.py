@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -15,11 +16,12 @@ from isomodel.oracles import judge
 from isomodel.schedulers.fifo import Default
 from isomodel.search.execute import execute
 from isomodel.targets.declare import observe, operation, spec_of
-from isomodel.targets.factory.account import SAVINGS, Account, has_arrived, refusal_is_due
+from isomodel.targets.factory.account import SAVINGS, Account, Client, has_arrived, refusal_is_due
 from isomodel.targets.factory.backends import Event
 from isomodel.targets.factory.contexts import UserExecutionContext
 from isomodel.targets.factory.described import described
 from isomodel.targets.factory.errors import RateLimited, SessionBusy
+from isomodel.targets.factory.memory import MemoryDatabase, MemoryTransport
 from isomodel.values.execution import Execution
 from isomodel.values.facts import Broken, Fact
 from isomodel.values.scenario import Operation, Scenario
@@ -31,10 +33,10 @@ def broken() -> Iterator[list[str]]:
     found: list[str] = []
 
     def note(fact: Fact) -> None:
-        assert isinstance(fact, Broken)
-        found.append(fact.promise)
+        if isinstance(fact, Broken):
+            found.append(fact.promise)
 
-    before = enter(SimpleNamespace(note=note))
+    before = enter(SimpleNamespace(note=note, io=lambda *_: asyncio.sleep(0)))
     try:
         yield found
     finally:
@@ -194,6 +196,47 @@ def test_a_child_is_like_its_parent_and_leaves_it_intact(broken: list[str]) -> N
     child = context.create_child()
     described(child)  # one that is deeper
     assert len(broken) == 1
+
+
+def test_what_is_over_leaves_no_agent_and_no_session_beyond_its_time(broken: list[str]) -> None:
+    alive = SimpleNamespace(agents=SimpleNamespace(alive=0))
+    layer: Any = SimpleNamespace(
+        workspaces={"alice": alive}, limits=SimpleNamespace(context_ttl=30.0)
+    )
+    client, session = Client("alice"), Mock(closed=False)
+    client.settled(layer, 0.0)
+    client.sessions = {session: 5.0}
+    client.settled(layer, 35.0)
+    assert broken == []
+    client.settled(layer, 36.0)
+    alive.agents.alive = 1
+    session.closed = True
+    client.settled(layer, 36.0)
+    assert broken == ["a session ends in time", "a run that is over leaves no agent"]
+
+
+@pytest.mark.asyncio
+async def test_a_client_is_sent_what_it_can_take(broken: list[str]) -> None:
+    client = MemoryTransport("alice", "c1", [])
+    await client.open()
+    await client.drain()
+    client.write([])
+    assert broken == []
+    client.write([])
+    hasty = MemoryTransport("alice", "c2", [])
+    await hasty.drain()
+    hasty.write([])
+    assert broken == ["a client is sent what it can take"] * 2
+
+
+@pytest.mark.asyncio
+async def test_a_connection_is_opened_before_it_is_used(broken: list[str]) -> None:
+    connection = MemoryDatabase().connection()
+    await connection.ping()
+    await connection.rows("alice")
+    assert broken == []
+    await MemoryDatabase().connection().rows("alice")
+    assert broken == ["a connection is opened before it is used"]
 
 
 class Shelf:

@@ -8,7 +8,7 @@ from typing import Any
 from isomodel.engine.world import acting_as, io, note, watch
 from isomodel.targets.factory.backends import Audit, Backends, Event, Identity
 from isomodel.targets.factory.errors import DatabaseError, StoreError, ToolFailed, TransportLost
-from isomodel.values.facts import Began, Connected, Delivered, Disconnected, Ended, Wrote
+from isomodel.values.facts import Began, Broken, Connected, Delivered, Disconnected, Ended, Wrote
 
 OPENING_BALANCE = 3
 
@@ -20,19 +20,26 @@ class MemoryTransport:
         self.user = user
         self.connection = connection
         self.closed = False
+        self.opened = False
+        self._ready = False
         self._inbox = inbox
         note(Connected(user, connection))
 
     async def open(self) -> None:
         """Finish the handshake."""
         await io("handshake", fails=TransportLost)
+        self.opened = True
 
     async def drain(self) -> None:
         """Wait until the client can take more."""
         await io("send", fails=TransportLost)
+        self._ready = True
 
     def write(self, batch: Sequence[tuple[str, Event]]) -> None:
         """Put the events into the user's inbox."""
+        if not (self.opened and self._ready):
+            note(Broken("a client is sent what it can take", f"{self.connection} was not ready"))
+        self._ready = False
         for delivery, event in batch:
             note(Delivered(delivery, self.user, self.connection))
             self._inbox.append(event)
@@ -69,11 +76,13 @@ class MemoryConnection:
         self.closed = False
         self.transaction = ""
         self._database = database
+        self._connected = False
         self._inserted: list[tuple[str, str]] = []
         self._added: list[tuple[str, str, int]] = []
 
     async def ping(self) -> None:
         """Connect, or check that the connection lives."""
+        self._connected = True
         await self._statement("connect")
 
     def begin(self, transaction: str) -> None:
@@ -122,6 +131,8 @@ class MemoryConnection:
             self.transaction = ""
 
     async def _statement(self, name: str) -> None:
+        if not self._connected:
+            note(Broken("a connection is opened before it is used", f"{name} came first"))
         await io(name, fails=DatabaseError)
         if self.closed:
             raise DatabaseError("the connection was closed")

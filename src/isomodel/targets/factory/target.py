@@ -172,9 +172,13 @@ class FactoryLayer:
     async def create_context(self, user: str, user_id: str, tag: Secret) -> dict[str, Any]:
         """Open a context under this id ("me" for one's own), and one within it."""
         name, conversation = user if user_id == "me" else user_id, self._client(user).conversation
+        connection = next(iter(self.layer.connections.connections(user)), None)
         try:
             context = await self.layer.contexts.open(
-                name, conversation, metadata={"tags": [tag], "notes": {"kept": [{"by": tag}]}}
+                name,
+                conversation,
+                connection,
+                metadata={"tags": [tag], "notes": {"kept": [{"by": tag}]}},
             )
         except errors.InvalidId as error:
             expect(user_id != "me", "who is valid is not refused", str(error))
@@ -182,8 +186,9 @@ class FactoryLayer:
         try:
             seen = described(context)
             given = {"tags": (*TAGS, tag), "notes": {"kept": ({"by": tag},)}}
-            opened = seen["user"], seen["conversation"], seen["parent"]
-            wanted = name, conversation, given
+            connected = context.websocket_connection_id
+            opened = seen["user"], seen["conversation"], seen["parent"], connected
+            wanted = name, conversation, given, connection or ""
             expect(opened == wanted, "a context is what was asked for", f"it is {opened}")
             return seen
         finally:
@@ -404,6 +409,7 @@ class FactoryLayer:
             with self._limited_connections(user):
                 connections.check_room(user)
             transport = self._transport(user)
+            transport.opened = True  # of a client that came before
             connections.register_connection(user, transport.connection, transport)
             note(Issued("connection", transport.connection))
 
