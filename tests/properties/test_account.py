@@ -16,11 +16,18 @@ from isomodel.oracles import judge
 from isomodel.schedulers.fifo import Default
 from isomodel.search.execute import execute
 from isomodel.targets.declare import observe, operation, spec_of
-from isomodel.targets.factory.account import SAVINGS, Account, Client, has_arrived, refusal_is_due
+from isomodel.targets.factory.account import (
+    RUN_BEFORE,
+    SAVINGS,
+    Account,
+    has_arrived,
+    refusal_is_due,
+)
 from isomodel.targets.factory.backends import Event
+from isomodel.targets.factory.client import Client
 from isomodel.targets.factory.contexts import UserExecutionContext
 from isomodel.targets.factory.described import described
-from isomodel.targets.factory.errors import RateLimited, SessionBusy
+from isomodel.targets.factory.errors import ContextExpired, RateLimited, SessionBusy, SessionClosed
 from isomodel.targets.factory.memory import MemoryDatabase, MemoryTransport
 from isomodel.values.execution import Execution
 from isomodel.values.facts import Broken, Fact
@@ -213,6 +220,42 @@ def test_what_is_over_leaves_no_agent_and_no_session_beyond_its_time(broken: lis
     session.closed = True
     client.settled(layer, 36.0)
     assert broken == ["a session ends in time", "a run that is over leaves no agent"]
+
+
+def test_a_context_lives_as_long_as_its_request_unless_its_user_leaves(broken: list[str]) -> None:
+    account = Account()
+    with account.writing(RUN_BEFORE, "task"):
+        pass
+    staying = account.staying()
+    with contextlib.suppress(ContextExpired), staying:
+        account.left()
+        raise ContextExpired
+    account.holds(RUN_BEFORE, None)
+    assert broken == []
+    failing(account.staying(), ContextExpired())
+    assert broken == ["a context lives as long as its request"]
+
+
+@pytest.mark.asyncio
+async def test_an_open_session_serves_one_statement_at_a_time(broken: list[str]) -> None:
+    client = Client("alice")
+
+    def session(since: float) -> Any:
+        opened = Mock(id=f"session {len(client.sessions)}")
+        client.sessions[opened] = asyncio.get_running_loop().time() + since
+        return opened
+
+    closed, failed, expired, open_ = (session(since) for since in (0.0, 0.0, -30.0, 0.0))
+    client.gives_up(closed)
+    failing(client.using(failed, 30.0), OSError())
+    for each in (closed, failed, expired):
+        failing(client.using(each, 30.0), SessionClosed())
+    with client.using(open_, 30.0):
+        failing(client.using(open_, 30.0), SessionBusy())
+    assert broken == []
+    failing(client.using(open_, 30.0), SessionBusy())
+    failing(client.using(open_, 30.0), SessionClosed())
+    assert broken == ["only what is too much is refused", "an open session serves"]
 
 
 @pytest.mark.asyncio

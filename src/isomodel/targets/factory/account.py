@@ -12,13 +12,13 @@ from contextlib import contextmanager
 
 from isomodel.engine.world import note
 from isomodel.targets.factory.backends import Event
-from isomodel.targets.factory.errors import RateLimited
+from isomodel.targets.factory.errors import ContextExpired, RateLimited
 from isomodel.targets.factory.events import Channel
-from isomodel.targets.factory.layer import Layer
-from isomodel.targets.factory.sessions import Session
 from isomodel.values.facts import Broken
 
 SAVINGS = "savings", ""
+RUN_BEFORE = "the run before"
+"""What is kept between requests, until the user leaves."""
 
 
 def expect(kept: bool, promise: str, why: str) -> None:
@@ -38,6 +38,7 @@ class Account:
         self._under_way: Counter[str] = Counter()
         self._calls: list[float] = []
         self._conversations: dict[str, str] = {}
+        self._departures = 0
 
     # What was written
 
@@ -130,8 +131,21 @@ class Account:
         return sum(time > after for time in self._calls)
 
     def left(self) -> None:
-        """The user leaves: its limits begin anew."""
+        """The user leaves: its limits begin anew, and so may what is kept between its requests."""
         self._calls.clear()
+        self._departures += 1
+        self._may_hold.setdefault(RUN_BEFORE, [None]).append(None)
+
+    @contextmanager
+    def staying(self) -> Iterator[None]:
+        """A request, whose context lives while the user does not leave."""
+        departures = self._departures
+        try:
+            yield
+        except ContextExpired as error:
+            left = self._departures > departures
+            expect(left, "a context lives as long as its request", str(error))
+            raise
 
     # Who it is
 
@@ -146,27 +160,6 @@ class Account:
             self._conversations[new] = self._conversations[old]
 
 
-class Client:
-    """What a user keeps at home: what arrived, its token, its open sessions, and its account."""
-
-    def __init__(self, user: str) -> None:
-        self.user = user
-        self.conversation = f"home-of-{user}"
-        self.inbox: list[Event] = []
-        self.token: str | None = None
-        self.sessions: dict[Session, float] = {}
-        self.account = Account()
-
-    def settled(self, layer: Layer, now: float) -> None:
-        """What holds when nothing of the user is under way any more."""
-        workspace = layer.workspaces.get(self.user)
-        alive = 0 if workspace is None else workspace.agents.alive
-        expect(not alive, "a run that is over leaves no agent", f"{alive} left")
-        for session, since in self.sessions.items():
-            over = now - since > layer.limits.context_ttl
-            expect(session.closed or not over, "a session ends in time", "it is still open")
-
-
 def refusal_is_due(used: int, most: int, error: Exception) -> None:
     """A user was refused something of which it uses so many, where so many are allowed."""
     name = type(error).__name__
@@ -175,11 +168,12 @@ def refusal_is_due(used: int, most: int, error: Exception) -> None:
 
 def has_arrived(
     inbox: Sequence[Event], kind: str, text: str, times: int, before: Sequence[Channel]
-) -> None:
+) -> int:
     """Events sent so many times, over the channels ``before``, have arrived over those still open.
 
-    An event for several channels arrives over each.
+    An event for several channels arrives over each. Returns how many must have arrived at least.
     """
     least = times * sum(not channel.closed for channel in before)
     arrived = sum(event.kind == kind and text in event.payload for event in inbox)
     expect(arrived >= least, "what was sent has arrived", f"{kind}: {arrived} of {least}")
+    return least

@@ -13,17 +13,24 @@ from hypothesis import strategies as st
 from isomodel.engine.world import note
 from isomodel.targets.declare import Resource, Secret, observe, operation
 from isomodel.targets.factory import errors
-from isomodel.targets.factory.account import SAVINGS, Client, expect, has_arrived, refusal_is_due
+from isomodel.targets.factory.account import (
+    RUN_BEFORE,
+    SAVINGS,
+    expect,
+    has_arrived,
+    refusal_is_due,
+)
+from isomodel.targets.factory.client import Client
 from isomodel.targets.factory.contexts import TAGS
 from isomodel.targets.factory.defects import DEFECTS
 from isomodel.targets.factory.described import described
 from isomodel.targets.factory.errors import (
     PoolExhausted,
-    SessionBusy,
     TooManyAgents,
     TooManyConnections,
 )
 from isomodel.targets.factory.layer import Layer, Parts
+from isomodel.targets.factory.leftover import leftovers_of
 from isomodel.targets.factory.memory import (
     OPENING_BALANCE,
     MemoryDatabase,
@@ -79,8 +86,14 @@ class FactoryLayer:
         self._ensure_connected(user)
         client, before = self._client(user), self.layer.connections.channels(user)
         most = self.layer.limits.agents_per_user
-        with client.account.one_of("runs", most, TooManyAgents):
+        account = client.account
+        with (
+            account.one_of("runs", most, TooManyAgents),
+            account.writing(RUN_BEFORE, task),
+            account.staying(),
+        ):
             result = await self.layer.run_agent(user, client.conversation, task)
+            account.holds(RUN_BEFORE, result["previous"] or None)
         found = f"search({task})"
         seen = result["answer"], result["tools"], result["prompt"]
         wanted = f"research: {found}", [f"search: {found}"], PROMPT
@@ -93,8 +106,10 @@ class FactoryLayer:
         """Send a message to one's own clients, so many times in a row."""
         self._ensure_connected(user)
         client, before = self._client(user), self.layer.connections.channels(user)
-        taken = await self.layer.send(user, client.conversation, message, times)
-        has_arrived(client.inbox, "message", message, times, before)
+        with client.account.staying():
+            taken = await self.layer.send(user, client.conversation, message, times)
+        least = has_arrived(client.inbox, "message", message, times, before)
+        expect(taken >= least, "what arrives is counted", f"{taken} of {least}")
         return taken
 
     @operation
@@ -130,37 +145,39 @@ class FactoryLayer:
     async def open_session(self, user: str) -> Session:
         """Open a database session."""
         client = self._client(user)
-        session = await self.layer.open_session(user, client.conversation)
+        with client.account.staying():
+            session = await self.layer.open_session(user, client.conversation)
         client.sessions[session] = asyncio.get_running_loop().time()
         return session
 
     @operation
     async def write(self, user: str, session: Session, text: Secret) -> None:
         """Add a row."""
-        account = self._client(user).account
-        with account.adding("row", text), account.one_of(session.id, 1, SessionBusy):
+        client, ttl = self._client(user), self.layer.limits.context_ttl
+        with client.account.adding("row", text), client.using(session, ttl):
             await self.layer.sessions.use(session).write(text)
 
     @operation
     async def query(self, user: str, session: Session) -> list[str]:
         """Read one's rows."""
-        account = self._client(user).account
-        sure = account.added()
-        with account.one_of(session.id, 1, SessionBusy):
+        client, ttl = self._client(user), self.layer.limits.context_ttl
+        sure = client.account.added()
+        with client.using(session, ttl):
             rows = await self.layer.sessions.use(session).query()
-        account.listed("row", rows, sure)
+        client.account.listed("row", rows, sure)
         return rows
 
     @operation(ends="session")
     async def close_session(self, user: str, session: Session) -> None:
         """Close the session."""
+        self._client(user).gives_up(session)
         self.layer.close_session(session)
 
     @operation(atomic=True, amount=st.sampled_from((1, 2, 9)))
     async def transfer(self, user: str, amount: int) -> int:
         """Move money to one's savings, or nothing."""
         client = self._client(user)
-        with client.account.adding(*SAVINGS, amount):
+        with client.account.adding(*SAVINGS, amount), client.account.staying():
             return await self.layer.transfer(user, client.conversation, amount)
 
     # Contexts and time
@@ -236,6 +253,7 @@ class FactoryLayer:
         client = self._client(user)
         client.token = None
         client.account.left()
+        client.gives_up(*client.sessions)
         await self.layer.leave(user)
         return "logged out"
 
@@ -365,27 +383,7 @@ class FactoryLayer:
 
     def leftovers(self) -> list[Leftover]:
         """What should be gone once all users have left."""
-        return list(self._leftovers())
-
-    def _leftovers(self) -> Iterator[Leftover]:
-        layer = self.layer
-        for user in layer.connections.users():
-            yield Leftover("connection", "in the routing table", user)
-        for context in layer.contexts.live.values():
-            yield Leftover("context", "still live", context.user_id)
-        for session in layer.sessions.open.values():
-            yield Leftover("session", "still open", session.user_id)
-        for _ in layer.pool.slots.taken:
-            yield Leftover("slot", "of the connection pool")
-        for user in layer.workspaces:
-            yield Leftover("workspace", "still kept", user)
-        for user in layer.rates.users():
-            yield Leftover("rate limit", "entry still kept", user)
-        for user in layer.profiles.users():
-            yield Leftover("profile", "still cached", user)
-        for transport in self._transports:
-            if not transport.closed:
-                yield Leftover("transport", "still open", transport.user)
+        return list(leftovers_of(self.layer, self._transports))
 
     def _client(self, user: str) -> Client:
         found = self._clients.get(user)
