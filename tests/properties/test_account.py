@@ -180,18 +180,13 @@ def test_a_conversation_goes_on_after_a_refresh(broken: list[str]) -> None:
     assert len(broken) == 1
 
 
-def test_what_was_sent_has_arrived_over_each_channel_that_was_open_throughout(
-    broken: list[str],
-) -> None:
+def test_what_was_sent_has_arrived(broken: list[str]) -> None:
     inbox = [Event("e", "message", "", "hello")] * 2
-    live: Any = SimpleNamespace(closed=False)
-    gone: Any = SimpleNamespace(closed=True)
-    has_arrived(inbox, "message", "hello", 2, [live])
-    has_arrived(inbox, "message", "hello", 1, [live, live])
-    has_arrived(inbox, "message", "other", 1, [gone])
+    has_arrived(inbox, "message", "hello", 2)
+    has_arrived(inbox, "message", "other", 0)
     assert broken == []
-    has_arrived(inbox, "message", "hello", 2, [live, live])
-    has_arrived(inbox, "message", "other", 1, [live])
+    has_arrived(inbox, "message", "hello", 3)
+    has_arrived(inbox, "other", "hello", 1)
     assert len(broken) == 2
 
 
@@ -205,11 +200,18 @@ def test_a_child_is_like_its_parent_and_leaves_it_intact(broken: list[str]) -> N
     assert len(broken) == 1
 
 
-def test_what_is_over_leaves_no_agent_and_no_session_beyond_its_time(broken: list[str]) -> None:
-    alive = SimpleNamespace(agents=SimpleNamespace(alive=0))
+def test_what_is_over_leaves_no_agent_no_context_and_no_session_beyond_its_time(
+    broken: list[str],
+) -> None:
+    alive, live = SimpleNamespace(agents=SimpleNamespace(alive=0)), {}
     layer: Any = SimpleNamespace(
-        workspaces={"alice": alive}, limits=SimpleNamespace(context_ttl=30.0)
+        workspaces={"alice": alive},
+        limits=SimpleNamespace(context_ttl=30.0),
+        contexts=SimpleNamespace(live=live),
+        sessions=SimpleNamespace(open={"r1": None}),
     )
+    live["r1"] = SimpleNamespace(user_id="alice", request_id="r1")
+    live["r2"] = SimpleNamespace(user_id="bob", request_id="r2")
     client, session = Client("alice"), Mock(closed=False)
     client.settled(layer, 0.0)
     client.sessions = {session: 5.0}
@@ -219,7 +221,14 @@ def test_what_is_over_leaves_no_agent_and_no_session_beyond_its_time(broken: lis
     alive.agents.alive = 1
     session.closed = True
     client.settled(layer, 36.0)
-    assert broken == ["a session ends in time", "a run that is over leaves no agent"]
+    live["r3"] = SimpleNamespace(user_id="alice", request_id="r3")
+    alive.agents.alive = 0
+    client.settled(layer, 36.0)
+    assert broken == [
+        "a session ends in time",
+        "a run that is over leaves no agent",
+        "a request that is over leaves no context",
+    ]
 
 
 def test_a_context_lives_as_long_as_its_request_unless_its_user_leaves(broken: list[str]) -> None:
@@ -270,6 +279,9 @@ async def test_a_client_is_sent_what_it_can_take(broken: list[str]) -> None:
     await hasty.drain()
     hasty.write([])
     assert broken == ["a client is sent what it can take"] * 2
+    client.close()
+    await client.drain()
+    assert broken[2:] == ["nobody waits for a client that is gone"]
 
 
 @pytest.mark.asyncio
@@ -277,7 +289,12 @@ async def test_a_connection_is_opened_before_it_is_used(broken: list[str]) -> No
     connection = MemoryDatabase().connection()
     await connection.ping()
     await connection.rows("alice")
+    connection.begin("t1")
+    await connection.insert("alice", "text")
+    await connection.commit()
     assert broken == []
+    await connection.add("alice", "savings", 1)
+    assert broken.pop() == "changes are made in transactions"
     await MemoryDatabase().connection().rows("alice")
     assert broken == ["a connection is opened before it is used"]
 

@@ -50,6 +50,9 @@ class Client:
         workspace = layer.workspaces.get(self.user)
         alive = 0 if workspace is None else workspace.agents.alive
         expect(not alive, "a run that is over leaves no agent", f"{alive} left")
+        contexts = [each for each in layer.contexts.live.values() if each.user_id == self.user]
+        over = [each for each in contexts if each.request_id not in layer.sessions.open]
+        expect(not over, "a request that is over leaves no context", f"{len(over)} left")
         for session, since in self.sessions.items():
-            over = now - since > layer.limits.context_ttl
-            expect(session.closed or not over, "a session ends in time", "it is still open")
+            late = now - since > layer.limits.context_ttl
+            expect(session.closed or not late, "a session ends in time", "it is still open")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from isomodel.targets.factory.layer import Layer
-from isomodel.targets.factory.memory import MemoryTransport
+from isomodel.targets.factory.memory import MemoryDatabase, MemoryTokens, MemoryTransport
 from isomodel.values.execution import Leftover
 
 
@@ -19,6 +19,13 @@ def leftovers_of(layer: Layer, transports: Sequence[MemoryTransport]) -> Iterato
         yield Leftover("session", "still open", session.user_id)
     for _ in layer.pool.slots.taken:
         yield Leftover("slot", "of the connection pool")
+    database, tokens = layer.backends.database, layer.backends.tokens
+    assert isinstance(database, MemoryDatabase)
+    assert isinstance(tokens, MemoryTokens)
+    if sum(not each.closed for each in database.connections) > layer.pool.idle:
+        yield Leftover("database connection", "open, and not in the pool")
+    for identity in tokens.known.values():
+        yield Leftover("token", "still valid", identity.user)
     for user in layer.workspaces:
         yield Leftover("workspace", "still kept", user)
     for user in layer.rates.users():

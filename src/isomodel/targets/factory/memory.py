@@ -8,7 +8,17 @@ from typing import Any
 from isomodel.engine.world import acting_as, io, note, watch
 from isomodel.targets.factory.backends import Audit, Backends, Event, Identity
 from isomodel.targets.factory.errors import DatabaseError, StoreError, ToolFailed, TransportLost
-from isomodel.values.facts import Began, Broken, Connected, Delivered, Disconnected, Ended, Wrote
+from isomodel.values.facts import (
+    Began,
+    Broken,
+    Connected,
+    Delivered,
+    Disconnected,
+    Ended,
+    Issued,
+    Used,
+    Wrote,
+)
 
 OPENING_BALANCE = 3
 
@@ -33,6 +43,8 @@ class MemoryTransport:
     async def drain(self) -> None:
         """Wait until the client can take more."""
         await io("send", fails=TransportLost)
+        if self.closed:
+            note(Broken("nobody waits for a client that is gone", f"{self.connection} is closed"))
         self._ready = True
 
     def write(self, batch: Sequence[tuple[str, Event]]) -> None:
@@ -52,16 +64,21 @@ class MemoryTransport:
 
 
 class MemoryDatabase:
-    """Rows and accounts, by user."""
+    """Rows and accounts, by user; ``most`` connections may be open at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 2) -> None:
+        self.most = most
+        self.connections: list[MemoryConnection] = []
         self.rows: dict[str, tuple[str, ...]] = {}
         self.accounts: dict[tuple[str, str], int] = {}
         self.connects_with: type[MemoryConnection] = MemoryConnection
 
     def connection(self) -> MemoryConnection:
         """Return a new connection."""
-        return self.connects_with(self)
+        self.connections = [each for each in self.connections if not each.closed]
+        self.connections.append(self.connects_with(self))
+        note(Used("connections of the database", len(self.connections), self.most))
+        return self.connections[-1]
 
     def balance(self, user: str, account: str) -> int:
         """Return the committed balance."""
@@ -88,17 +105,18 @@ class MemoryConnection:
     def begin(self, transaction: str) -> None:
         """Open a transaction."""
         self.transaction = transaction
+        note(Issued("transaction", transaction))
         note(Began(transaction))
 
     async def insert(self, user: str, text: str) -> None:
         """Add a row of this user."""
-        await self._statement("insert")
+        await self._change("insert")
         self._inserted.append((user, text))
         note(Wrote(self.transaction, text, user))
 
     async def add(self, user: str, account: str, amount: int) -> int:
         """Change an account and return its new balance."""
-        await self._statement("update")
+        await self._change("update")
         self._added.append((user, account, amount))
         note(Wrote(self.transaction, f"{account} {amount:+d}", user))
         pending = sum(n for who, where, n in self._added if (who, where) == (user, account))
@@ -136,6 +154,11 @@ class MemoryConnection:
         await io(name, fails=DatabaseError)
         if self.closed:
             raise DatabaseError("the connection was closed")
+
+    async def _change(self, name: str) -> None:
+        if not self.transaction:
+            note(Broken("changes are made in transactions", f"{name} outside any"))
+        await self._statement(name)
 
     def _forget(self) -> None:
         self._inserted.clear()

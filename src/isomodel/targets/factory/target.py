@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 from uuid import uuid4
 
@@ -84,7 +84,7 @@ class FactoryLayer:
     async def run_agent(self, user: str, task: Secret) -> dict[str, Any]:
         """Let the agents work on a task."""
         self._ensure_connected(user)
-        client, before = self._client(user), self.layer.connections.channels(user)
+        client, before = self._client(user), self.layer.connections.connections(user)
         most = self.layer.limits.agents_per_user
         account = client.account
         with (
@@ -98,17 +98,18 @@ class FactoryLayer:
         seen = result["answer"], result["tools"], result["prompt"]
         wanted = f"research: {found}", [f"search: {found}"], PROMPT
         expect(seen == wanted, "a run is about its own task", f"it found {seen}")
-        has_arrived(client.inbox, "agent_completed", task, 1, before)
+        has_arrived(client.inbox, "agent_completed", task, self._stayed(user, before))
         return result
 
     @operation(times=st.sampled_from((1, 2, 4)))
     async def send(self, user: str, message: Secret, times: int) -> int:
         """Send a message to one's own clients, so many times in a row."""
         self._ensure_connected(user)
-        client, before = self._client(user), self.layer.connections.channels(user)
+        client, before = self._client(user), self.layer.connections.connections(user)
         with client.account.staying():
             taken = await self.layer.send(user, client.conversation, message, times)
-        least = has_arrived(client.inbox, "message", message, times, before)
+        least = times * self._stayed(user, before)
+        has_arrived(client.inbox, "message", message, least)
         expect(taken >= least, "what arrives is counted", f"{taken} of {least}")
         return taken
 
@@ -267,8 +268,14 @@ class FactoryLayer:
 
     @operation(owner=st.sampled_from(("alice", "bob")))
     async def load(self, user: str, owner: str) -> str | None:
-        """Read what this user saved about itself, which only its owner may."""
-        return await self.layer.state.load(user, owner, owner)
+        """Read, or else try to write, what this user saved about itself: only its owner may."""
+        if owner != user:
+            with suppress(errors.AccessDenied):
+                await self.layer.state.save(user, owner, owner, "changed by a stranger")
+                expect(False, "only its owner writes what was saved", f"{owner} is not {user}")
+        found = await self.layer.state.load(user, owner, owner)
+        expect(owner == user, "only its owner reads what was saved", f"{owner} is not {user}")
+        return found
 
     @operation
     async def prefer(self, user: str, taste: Secret) -> str | None:
@@ -390,6 +397,10 @@ class FactoryLayer:
         if found is None:
             found = self._clients[user] = Client(user)
         return found
+
+    def _stayed(self, user: str, before: Sequence[str]) -> int:
+        """How many of these connections still live; ids of connections are never used twice."""
+        return len({*before} & {*self.layer.connections.connections(user)})
 
     @contextmanager
     def _limited_connections(self, user: str) -> Iterator[None]:
