@@ -35,13 +35,14 @@ MODULES = (
 )
 """The layer itself: no back ends, no target, no defects."""
 
-SEQUENCE, TESTS = Trial("sequence"), Trial("tests")
+SEQUENCE, SWEEP, MEET = Trial("sequence"), Trial("sweep"), Trial("meet")
+TESTS = Trial("tests")
 SHORT, LONG = Trial("hunt", 200), Trial("hunt", 800, seed=1)
-TRIALS = (SEQUENCE, SHORT, LONG, TESTS)
-QUICK = (SEQUENCE, Trial("hunt", 60), TESTS)
+TRIALS = (SEQUENCE, SWEEP, SHORT, MEET, LONG, TESTS)
+QUICK = (SEQUENCE, SWEEP, Trial("hunt", 60), TESTS)
 """What a mutant passes through until something notices it."""
 
-DOUBTED = (SEQUENCE, SHORT, TESTS)
+DOUBTED = (SEQUENCE, SWEEP, SHORT, MEET, TESTS)
 """The same for one that is said to be equivalent: whatever notices it proves that wrong."""
 
 SAMPLE = 16

@@ -6,17 +6,19 @@ never waits, and one of memory if it never stops growing.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import itertools
 import os
 import random
 import re
 import resource
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import ModuleType
@@ -29,7 +31,7 @@ from benchmarks.mutator import Mutant
 from isomodel.oracles import INVARIANTS
 from isomodel.oracles.liveness import LIVENESS
 from isomodel.schedulers.fifo import Default
-from isomodel.search.execute import execute, session
+from isomodel.search.execute import execute, replay, session
 from isomodel.search.explore import Budget, Explorer
 from isomodel.search.generate import Generator
 from isomodel.search.judge import Judge
@@ -39,9 +41,15 @@ from isomodel.targets.resolve import BUILTIN
 from isomodel.values.errors import IsomodelError
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Scenario
+from isomodel.values.schedule import STRIKES, Fault, FaultKind, Schedule, Switch
 
 SCENARIOS = 120
 """Scenarios that are run one operation after another, before any hunt."""
+
+STRUCK_BY: tuple[FaultKind, ...] = ("cancel", "fail", "timeout")
+"""What operations are struck by, one at a time, at each of their steps."""
+
+MOST_STEPS = 40
 
 SECONDS = 10
 """CPU time for one execution and its judgement: a mutant that loops without ever waiting is
@@ -54,7 +62,7 @@ TESTS = Path(__file__).parents[1] / "tests" / "properties" / "test_factory_layer
 PACKAGE = factory.__name__
 IDS = re.compile(r"[0-9a-f]{16,}")
 
-How = Literal["sequence", "hunt", "tests"]
+How = Literal["sequence", "sweep", "meet", "hunt", "tests"]
 Seen = Mapping[str, Any]
 Expected = Sequence[tuple[Scenario, Seen]]
 
@@ -109,8 +117,8 @@ def expected_of(spec: TargetSpec) -> Expected:
         return [(each, seen_in(_in_sequence(spec, each))) for each in sequences(spec)]
 
 
-def _in_sequence(spec: TargetSpec, scenario: Scenario) -> Execution:
-    return execute(spec, scenario, Default(), fidelity="stock")
+def _in_sequence(spec: TargetSpec, scenario: Scenario, faults: tuple[Fault, ...] = ()) -> Execution:
+    return execute(spec, scenario, Default(), fidelity="stock", faults=faults)
 
 
 class _Loader(importlib.abc.SourceLoader):
@@ -171,6 +179,10 @@ def attempt(mutant: Mutant, trial: Trial, expected: Expected) -> Notice:
         with session():
             if trial.how == "sequence":
                 return _sequence(spec, expected)
+            if trial.how == "sweep":
+                return _sweep(spec)
+            if trial.how == "meet":
+                return _meet(spec)
             if trial.how == "hunt":
                 return _hunt(spec, trial)
         return _own_tests()
@@ -199,6 +211,87 @@ def _sequence(spec: TargetSpec, expected: Expected) -> Notice:
         if differ:
             differs = differs or number
     return Notice(RESULTS if differs else "", differs or len(expected))
+
+
+def _sweep(spec: TargetSpec) -> Notice:
+    """What the oracles notice where each kind of operation is struck by each single fault.
+
+    At each of its steps in turn, with others of its kind after it and for another user.
+    """
+    judge = Judge(spec)
+    executions = 0
+    for scenario, label in struck(spec):
+        for kind in STRUCK_BY:
+            for at in range(MOST_STEPS):
+                _more_time()
+                executions += 1
+                fault = Fault(kind, label, at + (kind in STRIKES))
+
+                def again(scenario: Scenario = scenario, fault: Fault = fault) -> Execution:
+                    return _in_sequence(spec, scenario, (fault,))
+
+                execution = again()
+                notice = _judged(judge, execution, again, executions)
+                if notice.by:
+                    return notice
+                if not execution.fired:
+                    break
+    return Notice("", executions)
+
+
+def struck(spec: TargetSpec) -> Iterator[tuple[Scenario, str]]:
+    """For each kind of operation, a scenario with it, and the first operation of that kind."""
+    generator = Generator(spec, users=2)
+    for name in generator.names:
+        for number in range(100):
+            scenario = generator.scenario(random.Random(number), (name,))
+            mine = [each for each in scenario.operations if each.name == name]
+            alone = not any(each.beside for each in scenario.operations)
+            if alone and len({each.user for each in mine}) > 1 and mine[1].user == mine[0].user:
+                yield scenario, mine[0].label
+                break
+
+
+def _meet(spec: TargetSpec) -> Notice:
+    """What the oracles notice where an operation begins after each step of another one.
+
+    All pairs of kinds, of one user and of two.
+    """
+    judge = Judge(spec)
+    executions = 0
+    for scenario, first, second in meetings(spec):
+        for step in range(1, MOST_STEPS):
+            _more_time()
+            executions += 1
+            choices = (Switch(first, step, f"{second} start 0"),)
+            again = functools.partial(replay, spec, scenario, Schedule("stock", choices))
+            execution = again()
+            notice = _judged(judge, execution, again, executions)
+            if notice.by:
+                return notice
+            if execution.diverged:
+                break
+    return Notice("", executions)
+
+
+def meetings(spec: TargetSpec) -> Iterator[tuple[Scenario, str, str]]:
+    """For each pair of kinds, scenarios where they meet, and the labels of the two.
+
+    The second stands beside the first, or is another user's; both do the first one, too, after it.
+    """
+    generator = Generator(spec)
+    for number, (one, other) in enumerate(itertools.product(generator.names, repeat=2)):
+        draw = random.Random(number)
+        *before, first, second = generator.program("alice", (one, other), draw)
+        others = generator.program("bob", (one,), draw)
+        if not spec.operations[other].makes and {"made": first.label} not in second.args.values():
+            beside = msgspec.structs.replace(second, beside=True)
+            operations = (*before, first, beside, *others)
+            yield Scenario(operations, number), first.label, second.label
+        program = generator.program("alice", (one, one), draw)
+        others = generator.program("bob", (other,), draw)
+        first = next(each for each in program if each.name == one)
+        yield Scenario((*program, *others), number), first.label, others[0].label
 
 
 def _judged(
