@@ -6,6 +6,7 @@ never waits, and one of memory if it never stops growing.
 
 from __future__ import annotations
 
+import faulthandler
 import functools
 import importlib
 import importlib.abc
@@ -337,6 +338,7 @@ def _more_time() -> None:
 
 def child(send: Connection, mutant: Mutant, trial: Trial, expected: Expected) -> None:
     """A trial in a process of its own, which sends its notice."""
+    faulthandler.disable()  # the end of this process is a notice, and no news
     signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     _more_time()
