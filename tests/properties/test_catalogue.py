@@ -144,7 +144,10 @@ STORIES: dict[str, dict[str, str]] = {
         "promise": "alice.overdraw alice+transfer",
         "rollback": "alice.overdraw bob.transfer bob.overdraw",
     },
-    "iso-47": {"": "alice.open_session alice.close_session bob.transfer"},
+    "iso-47": {
+        "": "alice.open_session alice.close_session bob.transfer",
+        "promise": "alice.open_session alice.close_session alice.open_session",
+    },
     "iso-48": {"": "alice.run_agent bob.run_agent"},
     "iso-49": {
         "liveness": "alice.transfer alice+transfer",
