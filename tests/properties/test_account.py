@@ -242,7 +242,14 @@ def test_a_context_lives_as_long_as_its_request_unless_its_user_leaves(broken: l
     account.holds(RUN_BEFORE, None)
     assert broken == []
     failing(account.staying(), ContextExpired())
-    assert broken == ["a context lives as long as its request"]
+    assert broken.pop() == "a context lives as long as its request"
+    account.recorded(0)
+    with account.staying():
+        pass
+    account.recorded(1)
+    assert broken == []
+    account.recorded(0)
+    assert broken == ["requests are recorded"]
 
 
 @pytest.mark.asyncio

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from isomodel.targets.factory.agents import AgentFactory
 from isomodel.targets.factory.backends import Audit, Event
 from isomodel.targets.factory.contexts import TAGS, UserExecutionContext, is_valid_id
 from isomodel.targets.factory.errors import (
@@ -36,7 +37,7 @@ from isomodel.targets.factory.layer import Layer, Limits, Parts
 from isomodel.targets.factory.logs import RequestLog
 from isomodel.targets.factory.memory import MemoryLog, MemoryTransport, memory_backends
 from isomodel.targets.factory.target import FactoryLayer
-from isomodel.targets.factory.tools import ToolGuide
+from isomodel.targets.factory.tools import ToolDispatcherFactory, ToolGuide
 from isomodel.values.facts import Dropped
 
 pytestmark = pytest.mark.timeout(60)
@@ -710,3 +711,44 @@ async def test_a_connection_that_does_not_open_is_dropped() -> None:
         await system.pool.acquire()
     assert made.closed
     assert (system.pool.idle, system.pool.slots.taken) == (0, set())
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_begun_for_a_context_that_has_ended() -> None:
+    system, begun = layer(), []
+
+    class Noting:
+        async def load(self, name: str) -> str:
+            begun.append(name)
+            return name
+
+        async def call(self, name: str, argument: str) -> str:
+            begun.append(name)
+            return name
+
+    context = UserExecutionContext.create_for_user("alice", HOME, "r")
+    agents = AgentFactory("alice", Noting(), Audit())
+    tools = ToolDispatcherFactory(Noting()).create_for_user(context)
+    emitter = system.connections.create_emitter(context)
+    context.lifetime.end()
+    for call in (
+        agents.create_agent("triage", context),
+        tools.execute_tool("search", "x"),
+        emitter.message("hello"),
+    ):
+        with pytest.raises(ContextExpired):
+            await call
+    assert begun == []
+
+
+@pytest.mark.asyncio
+async def test_users_are_known_while_they_have_a_connection_or_open_one() -> None:
+    system = layer()
+    client = Slow("alice", "t1", [])
+    opening = asyncio.create_task(system.connections.connect("alice", "t1", client))
+    await asyncio.sleep(0)
+    assert system.connections.users() == ["alice"]
+    await opening
+    assert system.connections.users() == ["alice"]
+    system.connections.disconnect_all("alice")
+    assert system.connections.users() == []

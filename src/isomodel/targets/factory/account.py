@@ -38,6 +38,7 @@ class Account:
         self._calls: list[float] = []
         self._conversations: dict[str, str] = {}
         self._departures = 0
+        self._requests = 0
 
     # What was written
 
@@ -145,6 +146,12 @@ class Account:
             left = self._departures > departures
             expect(left, "a context lives as long as its request", str(error))
             raise
+        self._requests += 1
+
+    def recorded(self, requests: int) -> None:
+        """So many requests of the user have been recorded."""
+        served = self._requests
+        expect(requests >= served, "requests are recorded", f"{requests} of {served}")
 
     # Who it is
 

@@ -98,6 +98,7 @@ class FactoryLayer:
         seen = result["answer"], result["tools"], result["prompt"]
         wanted = f"research: {found}", [f"search: {found}"], PROMPT
         expect(seen == wanted, "a run is about its own task", f"it found {seen}")
+        expect(result["run"] > 0, "finished runs are counted", "this one is not")
         has_arrived(client.inbox, "agent_completed", task, self._stayed(user, before))
         return result
 
@@ -309,8 +310,7 @@ class FactoryLayer:
         client.settled(self.layer, asyncio.get_running_loop().time())
         requests = self.layer.backends.requests
         assert isinstance(requests, MemoryKeyValue)
-        owners = set(requests.data.values())
-        expect(owners <= self._clients.keys(), "requests are known by their user", f"by {owners}")
+        account.recorded(list(requests.data.values()).count(user))
         account.listed("row", state["rows"])
         account.saved(state["checking"], state["savings"], OPENING_BALANCE)
         account.holds("preferences", preferences)
