@@ -36,14 +36,10 @@ MODULES = (
 """The layer itself: no back ends, no target, no defects."""
 
 SEQUENCE, SWEEP, MEET = Trial("sequence"), Trial("sweep"), Trial("meet")
-TESTS = Trial("tests")
-SHORT, LONG = Trial("hunt", 200), Trial("hunt", 800, seed=1)
-TRIALS = (SEQUENCE, SWEEP, SHORT, MEET, LONG, TESTS)
-QUICK = (SEQUENCE, SWEEP, Trial("hunt", 60), TESTS)
-"""What a mutant passes through until something notices it."""
-
-DOUBTED = (SEQUENCE, SWEEP, SHORT, MEET, TESTS)
-"""The same for one that is said to be equivalent: whatever notices it proves that wrong."""
+SHORT, LONG, TESTS = Trial("hunt", 200), Trial("hunt", 800, seed=1), Trial("tests")
+TRIALS = (SEQUENCE, SWEEP, MEET, SHORT, LONG, TESTS)
+QUICK = (SEQUENCE, SWEEP, SHORT, TESTS)
+"""What a mutant passes through until an oracle notices it, from cheap to dear."""
 
 SAMPLE = 16
 """A quick run takes one mutant in so many."""
@@ -53,28 +49,22 @@ GOAL = 95.0
 ALONE = "noninterference and no invariant"
 INVARIANT = "an invariant"
 STUCK = "a hang, a crash or an endless loop"
+ORACLES = (ALONE, INVARIANT, STUCK, trials.NO_VERDICT)
+"""The notices that need no layer to compare with, and no tests."""
+
 KEPT = Path(".isomodel") / "mutants.jsonl"
 
 
 class Fate(msgspec.Struct, frozen=True):
-    """What became of a mutant: ``notice`` is empty if nothing noticed it.
-
-    ``hunted``: what a short hunt makes of one that only the results of a sequence gave away.
-    """
+    """What became of a mutant: ``notice`` is empty if nothing noticed it."""
 
     mutant: Mutant
     notice: Notice
-    hunted: Notice | None = None
 
     @property
     def equivalent(self) -> str:
         """Why it is no defect, where it is none."""
         return "" if self.notice.by else EQUIVALENT.get(self.mutant.name, "")
-
-    @property
-    def noticed(self) -> Notice:
-        """The notice of an oracle, where there is one, before that of the results."""
-        return self.hunted if self.hunted is not None and self.hunted.by else self.notice
 
 
 class Kept:
@@ -131,23 +121,20 @@ def control() -> Mutant:
 
 
 def notices(
-    jobs: Sequence[tuple[Mutant, Trial]], expected: Expected, deadline: float | None = None
+    jobs: Sequence[tuple[Mutant, Trial]], expected: Expected
 ) -> Iterator[tuple[Mutant, Trial, Notice]]:
-    """What comes of each of these trials, as it is known; begins none after the deadline."""
+    """What comes of each of these trials, as it is known."""
     fork = multiprocessing.get_context("fork")
     waiting = list(reversed(jobs))
     running: dict[Connection, tuple[Mutant, Trial, Any]] = {}
     while waiting or running:
-        over = deadline is not None and time.monotonic() > deadline
-        while waiting and not over and len(running) < _idle():
+        while waiting and len(running) < _idle():
             mutant, trial = waiting.pop()
             receive, send = fork.Pipe(duplex=False)
             process = fork.Process(target=trials.child, args=(send, mutant, trial, expected))
             process.start()
             send.close()
             running[receive] = mutant, trial, process
-        if not running:
-            return
         for ready in wait(list(running)):
             assert isinstance(ready, Connection)
             mutant, trial, process = running.pop(ready)
@@ -167,64 +154,54 @@ def _idle() -> int:
 
 
 def fates(
-    chosen: Sequence[Mutant], stages: Sequence[Trial], kept: Kept, seconds: float | None = None
+    chosen: Sequence[Mutant], stages: Sequence[Trial], kept: Kept, expected: Expected
 ) -> list[Fate]:
-    """What becomes of these mutants; those that there was no time to try are left out."""
-    deadline = None if seconds is None else time.monotonic() + seconds
-    expected = trials.expected_of(resolve(BUILTIN[0]))
-
-    def look(some: Sequence[Mutant], trial: Trial) -> None:
-        jobs = [(each, trial) for each in some if kept.get(each, trial) is None]
-        for mutant, tried, notice in notices(jobs, expected, deadline):
-            kept.add(mutant, tried, notice)
-
-    for trial in stages:
-        look([control()], trial)
-        if by := _by(control(), trial, kept):
-            raise AssertionError(f"the layer as it is is taken for a mutant, by {by}")
+    """What becomes of these mutants. Raises AssertionError if the layer as it is gets noticed."""
+    as_it_is = control()
     left = list(chosen)
     for trial in stages:
-        look([each for each in left if trial in _due(each, stages)], trial)
-        left = [each for each in left if not _by(each, trial, kept)]
-    only_results = [each for each in chosen if _by(each, SEQUENCE, kept) == trials.RESULTS]
-    if seconds is None:
-        look(only_results, SHORT)
-    found = [_fate(each, stages, kept) for each in chosen]
-    return [each for each in found if each is not None]
+        due = [as_it_is, *(each for each in left if _is_due(each, trial, kept))]
+        jobs = [(each, trial) for each in due if kept.get(each, trial) is None]
+        for mutant, tried, notice in notices(jobs, expected):
+            kept.add(mutant, tried, notice)
+        if by := noticed(as_it_is, stages, kept).by:
+            raise AssertionError(f"the layer as it is is taken for a mutant, by {by}")
+        left = [each for each in left if group(noticed(each, stages, kept).by) not in ORACLES]
+    return [Fate(each, noticed(each, stages, kept)) for each in chosen]
 
 
-def _due(mutant: Mutant, stages: Sequence[Trial]) -> Sequence[Trial]:
-    if mutant.name not in EQUIVALENT:
-        return stages
-    return [each for each in stages if each in DOUBTED or stages == QUICK]
+def _is_due(mutant: Mutant, trial: Trial, kept: Kept) -> bool:
+    """Whether to try it: what other results gave away needs no tests, nor a long hunt.
+
+    Nor does one that is said to be equivalent, which the other trials doubt.
+    """
+    by_results = bool(noticed(mutant, (SEQUENCE,), kept).by)
+    if trial == LONG:
+        return not by_results and mutant.name not in EQUIVALENT
+    return trial != TESTS or not by_results
 
 
-def _by(mutant: Mutant, trial: Trial, kept: Kept) -> str:
-    notice = kept.get(mutant, trial)
-    return notice.by if notice is not None else ""
-
-
-def _fate(mutant: Mutant, stages: Sequence[Trial], kept: Kept) -> Fate | None:
-    """What came of its trials; None if one of them was not made that had to be."""
-    executions = 0
-    for trial in _due(mutant, stages):
-        notice = kept.get(mutant, trial)
-        if notice is None:
-            return None
-        if notice.by:
-            hunted = kept.get(mutant, SHORT) if notice.by == trials.RESULTS else None
-            return Fate(mutant, notice, hunted)
-        executions += notice.executions
-    return Fate(mutant, Notice(executions=executions))
+def noticed(mutant: Mutant, stages: Sequence[Trial], kept: Kept) -> Notice:
+    """The first notice of an oracle, or else of anything."""
+    made = [notice for trial in stages if (notice := kept.get(mutant, trial)) is not None]
+    by = [notice for notice in made if notice.by]
+    by_oracles = [notice for notice in by if group(notice.by) in ORACLES]
+    nothing = Notice(executions=sum(notice.executions for notice in made))
+    return next(iter((*by_oracles, *by)), nothing)
 
 
 def run(quick: bool) -> Report:
     """The score, by what noticed them, and the survivors."""
     every = all_mutants()
+    expected = trials.expected_of(resolve(BUILTIN[0]))
+    found: list[Fate] = []
     if quick:
-        found = fates(every[::SAMPLE], QUICK, Kept(None), QUICK_SECONDS)
+        began, kept = time.monotonic(), Kept(None)
+        for mutant in every[::SAMPLE]:
+            if time.monotonic() - began < QUICK_SECONDS:
+                found += fates([mutant], QUICK, kept, expected)
     else:
-        found = fates(every, TRIALS, Kept(KEPT))
+        found = fates(every, TRIALS, Kept(KEPT), expected)
     sample = f"{len(found)} of {len(every)} mutants"
     return Report("mutants", quick, sample, tuple(_rows(found)))
 
@@ -233,14 +210,14 @@ def _rows(found: Sequence[Fate]) -> Iterator[Row]:
     equivalent = [fate for fate in found if fate.equivalent]
     counted = [fate for fate in found if not fate.equivalent]
     survivors = [fate for fate in counted if not fate.notice.by]
-    groups = Counter(group(fate.noticed.by) for fate in counted)
+    groups = Counter(group(fate.notice.by) for fate in counted)
     most = max(1, len(counted))
-    oracles = sum(groups[name] for name in (ALONE, INVARIANT, STUCK, trials.NO_VERDICT))
+    oracles = sum(groups[name] for name in ORACLES)
     yield at_least("mutants noticed", 100 * (most - len(survivors)) / most, GOAL, "%")
     yield figure("by the oracles, without results and tests", 100 * oracles / most, "%")
     yield figure("mutants", len(found))
     yield figure("equivalent, as benchmarks/equivalent.py explains", len(equivalent))
-    for name in (ALONE, INVARIANT, STUCK, trials.NO_VERDICT, trials.RESULTS, trials.OWN_TESTS):
+    for name in (*ORACLES, trials.RESULTS, trials.OWN_TESTS):
         yield figure(f"noticed by {name}", groups[name], "mutants", note=_detail(counted, name))
     for fate in survivors:
         line = f"line {fate.mutant.line}"
@@ -259,7 +236,7 @@ def group(by: str) -> str:
 
 def _detail(counted: Sequence[Fate], name: str) -> str:
     """Which of this group noticed how many, and how many of them noninterference notices, too."""
-    mine = [fate.noticed for fate in counted if group(fate.noticed.by) == name]
+    mine = [fate.notice for fate in counted if group(fate.notice.by) == name]
     by = Counter(notice.by for notice in mine)
     detail = ", ".join(f"{what} {number}" for what, number in by.most_common()) if by else ""
     if name == INVARIANT:
