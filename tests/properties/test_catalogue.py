@@ -158,7 +158,7 @@ STORIES: dict[str, dict[str, str]] = {
         "no leaked secret": "alice.open_session alice.write bob.overdraw",
         "noninterference": "alice.transfer bob.overdraw",
     },
-    "iso-52": {"": "alice.reconnect alice.send"},
+    "iso-52": {"": "alice.reconnect alice.send", "promise": "alice.run_agent alice+reconnect"},
 }
 """For each defect and property ("" for the others) the operations; "+" starts one beside."""
 LONG = ("iso-48",)

@@ -171,7 +171,7 @@ OF_THE_FLOW = (
         "iso-52",
         "a hand-over is cancelled when half of it is done",
         "a connection is handed over before the handshake of the new transport",
-        {"event order": OWN_FAULT},
+        {"event order": OWN_FAULT, "promise": OWN_RACE},
         broken_connections.hand_over_first,
     ),
 )
