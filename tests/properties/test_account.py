@@ -27,7 +27,13 @@ from isomodel.targets.factory.backends import Event
 from isomodel.targets.factory.client import Client
 from isomodel.targets.factory.contexts import UserExecutionContext
 from isomodel.targets.factory.described import described
-from isomodel.targets.factory.errors import ContextExpired, RateLimited, SessionBusy, SessionClosed
+from isomodel.targets.factory.errors import (
+    ContextExpired,
+    Overdrawn,
+    RateLimited,
+    SessionBusy,
+    SessionClosed,
+)
 from isomodel.targets.factory.memory import MemoryDatabase, MemoryTransport
 from isomodel.values.execution import Execution
 from isomodel.values.facts import Broken, Fact
@@ -99,6 +105,18 @@ def test_money_is_neither_made_nor_lost_and_is_where_it_was_moved_to(broken: lis
     account.saved(1, 3, 3)
     account.saved(2, 1, 3)
     assert broken == ["no money is made or lost", "what was added is there once"]
+
+
+def test_what_is_there_can_be_moved(broken: list[str]) -> None:
+    account = Account()
+    with account.moving(2, 3):
+        failing(account.moving(2, 3), Overdrawn())
+    assert broken == []
+    account = Account()
+    with account.moving(2, 3):
+        pass
+    failing(account.moving(1, 3), Overdrawn())
+    assert broken == ["what is there can be moved"]
 
 
 def test_after_a_write_that_no_other_overlapped_nothing_else_is_read(broken: list[str]) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from isomodel.engine.world import note
 from isomodel.targets.factory.backends import Event
-from isomodel.targets.factory.errors import ContextExpired, RateLimited
+from isomodel.targets.factory.errors import ContextExpired, Overdrawn, RateLimited
 from isomodel.values.facts import Broken
 
 SAVINGS = "savings", ""
@@ -67,6 +67,17 @@ class Account:
         total = checking + savings
         expect(total == opening, "no money is made or lost", f"{opening} became {total}")
         self._counted(SAVINGS, savings, self._done)
+
+    @contextmanager
+    def moving(self, amount: int, opening: int) -> Iterator[None]:
+        """Move so much to the savings: refused where so much is not there, only then."""
+        with self.adding(*SAVINGS, amount):
+            try:
+                yield
+            except Overdrawn:
+                most = self._done[SAVINGS] + self._maybe[SAVINGS]
+                expect(most > opening, "what is there can be moved", f"{most} of {opening}")
+                raise
 
     def _counted(
         self, key: tuple[str, str], number: int, sure: Mapping[tuple[str, str], int]

@@ -15,7 +15,6 @@ from isomodel.targets.declare import Resource, Secret, observe, operation
 from isomodel.targets.factory import errors
 from isomodel.targets.factory.account import (
     RUN_BEFORE,
-    SAVINGS,
     expect,
     has_arrived,
     refusal_is_due,
@@ -90,6 +89,7 @@ class FactoryLayer:
         with (
             account.one_of("runs", most, TooManyAgents),
             account.writing(RUN_BEFORE, task),
+            account.adding("line", f"ran {task}"),
             account.staying(),
         ):
             result = await self.layer.run_agent(user, client.conversation, task)
@@ -107,7 +107,8 @@ class FactoryLayer:
         """Send a message to one's own clients, so many times in a row."""
         self._ensure_connected(user)
         client, before = self._client(user), self.layer.connections.connections(user)
-        with client.account.staying():
+        account = client.account
+        with account.staying(), account.adding("line", f"sent {message}"):
             taken = await self.layer.send(user, client.conversation, message, times)
         least = times * self._stayed(user, before)
         has_arrived(client.inbox, "message", message, least)
@@ -179,7 +180,7 @@ class FactoryLayer:
     async def transfer(self, user: str, amount: int) -> int:
         """Move money to one's savings, or nothing."""
         client = self._client(user)
-        with client.account.adding(*SAVINGS, amount), client.account.staying():
+        with client.account.moving(amount, OPENING_BALANCE), client.account.staying():
             return await self.layer.transfer(user, client.conversation, amount)
 
     # Contexts and time
@@ -323,7 +324,9 @@ class FactoryLayer:
         """The lines of the log about the user."""
         log = self.layer.backends.log
         assert isinstance(log, MemoryLog)
-        return list(log.lines.get(user, ()))
+        lines = list(log.lines.get(user, ()))
+        self._client(user).account.listed("line", lines)
+        return lines
 
     @observe
     async def tracked(self, user: str) -> list[str]:
