@@ -35,12 +35,12 @@ _control = Control()
 def session() -> Iterator[None]:
     """Many executions in a row: control installed once, and a garbage collector that stays cheap.
 
-    What exists now is frozen, so that collections cost what the executions made and not what
-    the process has imported. Collections happen between executions, never inside one, where a
-    finaliser would run at an uncontrolled moment.
+    What exists now is frozen, old garbage included, so that collections cost what the executions
+    made and not what the process has imported. Collections happen between executions, never
+    inside one, where a finaliser would run at an uncontrolled moment.
     """
     enabled = gc.isenabled()
-    gc.collect()
+    gc.collect(1)
     gc.freeze()
     gc.disable()
     try:

@@ -26,6 +26,7 @@ from isomodel.engine.handle import Handle, Pending, Post, TaskStep, Timer
 from isomodel.engine.owner import OWNER, WAKEUP_TYPE, Actor, ControlledTask
 from isomodel.engine.portable import PortableLoop
 from isomodel.engine.protocol import KINDS, Option, Scheduler
+from isomodel.engine.tracking.reach import makes_no_difference
 from isomodel.engine.tracking.sink import (
     EVERYTHING,
     MADE,
@@ -307,6 +308,8 @@ class TrackedLoop(PortableLoop):
         for task in self._new:
             self._look_through(task)
         self._new.clear()
+        while self._ready and makes_no_difference(self._ready[0].callback):
+            super()._run_handle(self._ready.popleft())
         if self._ready:
             sink.forget_all()
         touched = self.tracked.turn("")
