@@ -7,7 +7,6 @@ never waits, and one of memory if it never stops growing.
 from __future__ import annotations
 
 import faulthandler
-import functools
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -29,10 +28,12 @@ import msgspec
 import pytest
 
 from benchmarks.mutator import Mutant
+from isomodel.engine.owner import Actor
+from isomodel.engine.protocol import Option, default
 from isomodel.oracles import INVARIANTS
 from isomodel.oracles.liveness import LIVENESS
 from isomodel.schedulers.fifo import Default
-from isomodel.search.execute import execute, replay, session
+from isomodel.search.execute import execute, session
 from isomodel.search.explore import Budget, Explorer
 from isomodel.search.generate import Generator
 from isomodel.search.judge import Judge
@@ -42,7 +43,7 @@ from isomodel.targets.resolve import BUILTIN
 from isomodel.values.errors import IsomodelError
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Scenario
-from isomodel.values.schedule import STRIKES, Fault, FaultKind, Schedule, Switch
+from isomodel.values.schedule import STRIKES, Fault, FaultKind
 
 SCENARIOS = 120
 """Scenarios that are run one operation after another, before any hunt."""
@@ -264,15 +265,47 @@ def _meet(spec: TargetSpec) -> Notice:
         for step in range(1, MOST_STEPS):
             _more_time()
             executions += 1
-            choices = (Switch(first, step, f"{second} start 0"),)
-            again = functools.partial(replay, spec, scenario, Schedule("stock", choices))
-            execution = again()
+            meeting = Meeting(first, second, step)
+
+            def again(scenario: Scenario = scenario, meeting: Meeting = meeting) -> Execution:
+                return execute(spec, scenario, meeting.anew(), fidelity="stock")
+
+            execution = execute(spec, scenario, meeting, fidelity="stock")
             notice = _judged(judge, execution, again, executions)
             if notice.by:
                 return notice
-            if execution.diverged:
+            if not meeting.met:
                 break
     return Notice("", executions)
+
+
+class Meeting:
+    """The default rule, but for the second operation: it begins after that step of the first."""
+
+    def __init__(self, first: str, second: str, step: int) -> None:
+        self.met = False
+        self._first = first
+        self._second = second
+        self._step = step
+        self._taken = 0
+
+    def anew(self) -> Meeting:
+        """The same for another execution."""
+        return Meeting(self._first, self._second, self._step)
+
+    def choose(self, options: Sequence[Option], last: Actor) -> int:
+        """The beginning of the second when it is due, until then anything but that."""
+        if last.name == self._first:
+            self._taken = last.steps
+        keys = [option.key for option in options]
+        start = f"{self._second} start 0"
+        if self.met or start not in keys:
+            return default(options, last)
+        others = [option for option in options if option.key != start]
+        self.met = self._taken >= self._step
+        if self.met or all(option.kind == "timer" for option in others):
+            return keys.index(start)
+        return options.index(others[default(others, last)])
 
 
 def meetings(spec: TargetSpec) -> Iterator[tuple[Scenario, str, str]]:
