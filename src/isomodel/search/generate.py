@@ -163,6 +163,13 @@ class Generator:
             self._add(program, user, draw.choice(self._names), draw)
         return msgspec.structs.replace(scenario, operations=tuple(others + program))
 
+    def program(self, user: str, kinds: Sequence[str], draw: random.Random) -> list[Operation]:
+        """Operations of these kinds one after another, with the makers of what they need."""
+        program: list[Operation] = []
+        for name in kinds:
+            self._add(program, user, name, draw, 0.0)
+        return program
+
     def _program(
         self, user: str, kinds: Sequence[str], draw: random.Random, beside: float
     ) -> list[Operation]:
