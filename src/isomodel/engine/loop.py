@@ -19,7 +19,7 @@ import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
-from isomodel.engine import anyio_scopes, anyio_threads
+from isomodel.engine import anyio_backend
 from isomodel.engine.core import Blocked, OutOfSteps
 from isomodel.engine.network import Network
 from isomodel.engine.owner import OWNER, Owner, Serving, name_for
@@ -109,8 +109,7 @@ class ControlledLoop(Tasks):
 
     def _adopt_anyio(self) -> None:
         """What anyio would do outside the loop's control, it does under it."""
-        anyio_threads.adopt()
-        anyio_scopes.adopt()
+        anyio_backend.adopt()
 
     def run(self, main: Coroutine[Any, Any, Any]) -> Any:
         """Run ``main`` to its end; returns its result or raises what it raised.

@@ -56,7 +56,7 @@ class Run(RunWorld):
         armed: tuple[str, ...] = (),
         forced: Mapping[str, Refusal] | None = None,
         clocks: Mapping[str, Sequence[float]] | None = None,
-        given_up: Mapping[str, Any] | None = None,
+        given_up: Mapping[str, tuple[str, Any]] | None = None,
     ) -> None:
         self.spec = spec
         self.scenario = scenario
@@ -263,7 +263,7 @@ class Run(RunWorld):
         if arguments is None:
             return "fail", {"error": "NoHandle", "message": "its maker did not succeed"}
         if operation.label in self._given_up:
-            return "info", self._given_up[operation.label]
+            return self._given_up[operation.label]
         try:
             method = getattr(self.target, operation.name)
             call = self._calling(method, operation.user, **arguments)

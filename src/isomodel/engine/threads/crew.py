@@ -36,17 +36,21 @@ from isomodel.engine.threads.members import (
 )
 from isomodel.engine.threads.turns import FAIR, Turns
 from isomodel.engine.threads.where import here_is, place_of
-from isomodel.tracking.hooks import recording
+from isomodel.tracking.active import recording
 from isomodel.values.execution import Issue
 
-STUBBORN = 1_000
-"""How often a thread may refuse to end before it is left alone."""
+STUBBORN = 10_000
+"""How many points a thread may come to, when it has been told to end, before it is left alone."""
+
+_left_alone: list[Any] = []
+"""Greenlets that do not end; freeing them would tell them so again, and go on for ever."""
 
 
 class Crew(Turns):
     """The threads of one execution, made fresh for each.
 
-    ``errors`` has what threads have raised that nobody caught, with their names.
+    ``errors`` has what threads have raised that nobody caught, with their names; ``stubborn``
+    where those are that swallowed whatever was to end them.
     """
 
     def __init__(self, scheduler: Scheduler, *, max_steps: int = 20_000) -> None:
@@ -58,8 +62,9 @@ class Crew(Turns):
         self.os_thread = get_ident()
         self.threads: dict[str, ControlledThread] = {}
         self.errors: list[tuple[str, BaseException]] = []
+        self.stubborn: list[str] = []
         self.uncontrolled: list[Issue] = []
-        self.holders: dict[int, ControlledThread] = {}
+        self.holders: dict[int, tuple[Any, ControlledThread]] = {}
         self.reentrant: dict[int, tuple[Any, Any]] = {}
         self.plain: dict[int, object] = {}
         self.ends: dict[int, str] = {}
@@ -88,6 +93,8 @@ class Crew(Turns):
         for name, error in self.errors:
             if name == "main":
                 raise error
+        for where in self.stubborn:
+            raise Alarm(where)
 
     @contextlib.contextmanager
     def under_way(self) -> Iterator[None]:
@@ -156,11 +163,11 @@ class Crew(Turns):
         except BaseException as error:
             self.failed(thread, error)
         finally:
+            thread.locals.end()
             for action in thread.on_end:
                 action()
             if thread in self.runnable:
                 self.runnable.remove(thread)
-            thread.locals.forget()
             self.wake(thread)
             self.current = None
 
@@ -182,6 +189,7 @@ class Crew(Turns):
     def end_one(self, thread: ControlledThread) -> None:
         """End this thread, wherever it is."""
         ending, self.ending = self.ending, True
+        self._refusals = 0
         while not thread.greenlet.dead and self._refusals < STUBBORN:
             self._refusals += 1
             self.current = thread
@@ -193,12 +201,30 @@ class Crew(Turns):
         self.current = None
         self.ending = ending
 
+    def _refuses(self) -> None:
+        """The running thread has been told to end, and has come to a point."""
+        self._refusals += 1
+        if self._refusals < STUBBORN:
+            return
+        thread = self.current
+        assert thread is not None
+        self.stubborn.append(
+            f"{thread.name} swallows what is to end it, at {self.place(thread)}: let exceptions "
+            "through that are no Exception"
+        )
+        thread.locals.leave()
+        _left_alone.append(self._greenlets.getcurrent())
+        self._hub.switch()
+
     # Points
 
     def point(self) -> None:
         """Before something that another thread could notice: anyone may run first."""
         thread = self.current
-        if thread is None or self.quiet or self.ending:
+        if thread is None or self.quiet:
+            return
+        if self.ending:
+            self._refuses()
             return
         self.steps += 1
         if self.steps > self.max_steps:
@@ -250,7 +276,7 @@ class Crew(Turns):
         thread = self.current
         assert thread is not None
         if self.ending:
-            self._refusals += 1
+            self._refuses()
             raise Ended
         thread.awaits, thread.why, thread.timed_out = thing, why, False
         self._wait_for(thread, thing, until)
@@ -340,9 +366,9 @@ class Crew(Turns):
         return here_is() if thread is self.current else place_of(thread.paused)
 
     def _held_by(self, thread: ControlledThread) -> str:
-        holder = self.holders.get(id(thread.awaits))
-        if holder is None or id(thread.awaits) in self.ends:
+        if thread.why != LOCKED or id(thread.awaits) not in self.holders:
             return ""
+        _, holder = self.holders[id(thread.awaits)]
         return " held by itself" if holder is thread else f" held by {holder.name}"
 
     def _stuck(self) -> BaseException:

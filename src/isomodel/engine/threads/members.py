@@ -47,10 +47,12 @@ class ControlledThread:
 
     ``since`` is when its last wait ended. ``awaits`` is what it is blocked on, ``why`` that in
     words, ``timed_out`` whether its time limit ended the last wait. ``paused`` is where it goes on.
+    ``alone``: its next step is known to touch nothing that others do.
     """
 
     __slots__ = (
         "actor",
+        "alone",
         "awaits",
         "daemon",
         "greenlet",
@@ -79,6 +81,7 @@ class ControlledThread:
         self.priority = -1.0
         self.ident = ident
         self.daemon = False
+        self.alone = False
         self.since = now
         self.greenlet: Any = None
         self.paused: Any = None
