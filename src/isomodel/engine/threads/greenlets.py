@@ -37,16 +37,16 @@ class Workers:
 
     def __init__(self, hub: Any) -> None:
         self._hub = hub
-        self._make = load().greenlet
+        self._greenlets = load()
         self._free: list[Any] = []
 
     def take(self, body: Callable[[], object]) -> Any:
         """One that will run this when it is switched to, and then come back to the hub."""
-        if not self._free:
-            worker = self._make(lambda: self._serve(worker), self._hub)
-        else:
+        if self._free:
             worker = self._free.pop()
             worker.gr_context = None
+        else:
+            worker = self._greenlets.greenlet(self._serve, self._hub)
         worker.body = body
         return worker
 
@@ -55,7 +55,8 @@ class Workers:
         worker.body = None
         self._free.append(worker)
 
-    def _serve(self, worker: Any) -> None:
+    def _serve(self) -> None:
+        worker = self._greenlets.getcurrent()
         while True:
             worker.body()
             worker.body = None
