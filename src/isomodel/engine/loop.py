@@ -24,6 +24,7 @@ from isomodel.engine.core import Blocked, OutOfSteps
 from isomodel.engine.network import Network
 from isomodel.engine.owner import OWNER, Owner, Serving, name_for
 from isomodel.engine.refusals import NotSimulated
+from isomodel.engine.runtime import IN_CALLBACK
 from isomodel.engine.tasks import Tasks
 from isomodel.values.execution import Issue
 from isomodel.values.facts import Fact
@@ -242,7 +243,7 @@ class ControlledLoop(Tasks):
 
     def _failed(self, callback: Any, error: BaseException) -> None:
         self.call_exception_handler(
-            {"message": f"Exception in callback {_name(callback)}", "exception": error}
+            {"message": f"{IN_CALLBACK}{_name(callback)}", "exception": error}
         )
 
     # Asynchronous generators

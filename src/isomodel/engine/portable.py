@@ -10,6 +10,7 @@ asyncio happens to run tasks can fail here and not there; findings are labelled 
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 from typing import Any
 
@@ -43,6 +44,21 @@ class PortableLoop(PortableCore, ControlledLoop):  # type: ignore[misc]
             step.owner = step.actor.owner
         self._nameless.clear()
 
+    def comes_first(self, task: asyncio.Task[Any]) -> None:
+        """Whoever runs now is about to cancel ``task``, which learns of it before anyone else acts
+        on the one who runs: ``helpers`` tells why."""
+        helper = self._actor(task)
+        self._behind.append((self.last, helper, helper.steps))
+
+    def _offered_steps(self) -> list[TaskStep]:
+        """The steps that may come next, without those whose turn is after another's."""
+        if not self._behind:
+            return self._steps
+        self._behind = [each for each in self._behind if each[1].steps == each[2]]
+        ready = {id(step.actor) for step in self._steps}
+        behind = {id(last) for last, helper, _ in self._behind if id(helper) in ready}
+        return [step for step in self._steps if id(step.actor) not in behind]
+
     def _others(self) -> list[Any]:
         """What may happen instead of a step."""
         options = self._options()
@@ -52,7 +68,7 @@ class PortableLoop(PortableCore, ControlledLoop):  # type: ignore[misc]
 
     def _fair_options(self) -> list[Any]:
         """The options, without those that have had their turn often enough while others wait."""
-        steps = self._steps
+        steps = self._offered_steps()
         if self._turns > 5 * FAIR and (others := self._options()):
             return others
         options = [*steps, *self._others()]

@@ -70,8 +70,8 @@ class Alone(msgspec.Struct, frozen=True):
     """Justified refusals of declared resources, by the key of the request."""
     clocks: dict[str, tuple[float, ...]] = {}
     """The time at each of the part's own steps."""
-    given_up: dict[str, Any] = {}
-    """Operations that are given up before they begin, with what their user saw."""
+    given_up: dict[str, tuple[str, Any]] = {}
+    """Operations that are given up before they begin: outcome and value that their user saw."""
 
 
 def execute(

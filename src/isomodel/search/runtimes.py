@@ -47,10 +47,12 @@ def prepared(spec: TargetSpec) -> contextlib.AbstractContextManager[None]:
 
 
 def tracker_of(spec: TargetSpec) -> Tracker:
-    """What sees the accesses of the target's code: on threads only its author's, at its points."""
-    if spec.runtime != "threads":
-        return Tracker((spec.cls,))
-    return _tracker(inspect.unwrap(spec.cls))
+    """What sees the accesses of the target's code: on threads only its author's, at its points.
+
+    It begins at the target's own class: what wraps it (a worker's sign of life) is ours.
+    """
+    cls = inspect.unwrap(spec.cls)
+    return _tracker(cls) if spec.runtime == "threads" else Tracker((cls,))
 
 
 def _trio() -> Mapping[Fidelity, Making]:

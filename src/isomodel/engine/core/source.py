@@ -10,7 +10,7 @@ runs less often than once a step belongs in the modules around it.
 from __future__ import annotations
 
 import asyncio
-from asyncio import Future, _get_running_loop, _set_running_loop
+from asyncio import _get_running_loop, _set_running_loop
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextvars import Context, ContextVar, copy_context
@@ -40,6 +40,7 @@ __all__ = [
     "Handle",
     "Jump",
     "Latency",
+    "NumberedFuture",
     "Numbers",
     "OutOfSteps",
     "Owner",
@@ -200,6 +201,28 @@ class ControlledTask(asyncio.Task[Any]):
 ControlledTask.__name__ = ControlledTask.__qualname__ = "Task"  # as its texts call it
 
 
+class NumberedFuture(asyncio.Future[Any]):
+    """A stock (C) future with a hash that stays the same: sets of it have one order, too.
+
+    It gets its number when its hash is first asked for, which few futures ever are.
+    """
+
+    __slots__ = ("number",)
+    number: int
+
+    def __hash__(self) -> int:
+        try:
+            return self.number
+        except AttributeError:
+            core: Any = self.get_loop()
+            core.hashed += 1
+            self.number = core.hashed
+            return self.number
+
+
+NumberedFuture.__name__ = NumberedFuture.__qualname__ = "Future"
+
+
 def _task_callback_types() -> tuple[type, type, str]:
     """The types of the callbacks by which a C task takes its first and its later steps.
 
@@ -245,8 +268,8 @@ _step_type, _wakeup_type, _wakeup_name, _task_type = (
     ControlledTask,
 )
 _owner_of, _set_owner, _copy_context = OWNER.get, OWNER.set, copy_context
-_new_future, _arrival, _step_taken, _kinds = Future, Arrival, Step, KINDS
-_is_done, _set_result = Future.done, Future.set_result
+_new_future, _arrival, _step_taken, _kinds = NumberedFuture, Arrival, Step, KINDS
+_is_done, _set_result = NumberedFuture.done, NumberedFuture.set_result
 _new_task: Any = ControlledTask.__new__
 _init_task: Any = ControlledTask.__init__
 
@@ -630,6 +653,7 @@ class Core:
         "_timers",
         "errors",
         "fired",
+        "hashed",
         "idles",
         "last",
         "log",
@@ -655,6 +679,7 @@ class Core:
         self.now = 0.0
         self.steps = 0
         self.idles = 0
+        self.hashed = 0
         self.uncontrolled: list[Issue] = []
         self.errors: list[str] = []
         self.log: Any = [] if record else None
@@ -1175,12 +1200,21 @@ def _time_of(timer: Timer) -> float:
 class PortableCore(Core):
     """Drives a loop on which any task may take the next step."""
 
-    __slots__ = ("_nameless", "_stepped", "_steps", "_turns", "_turns_of_last", "_waiting_steps")
+    __slots__ = (
+        "_behind",
+        "_nameless",
+        "_stepped",
+        "_steps",
+        "_turns",
+        "_turns_of_last",
+        "_waiting_steps",
+    )
 
     def __init__(self, scheduler: Any, **options: Any) -> None:
         Core.__init__(self, scheduler, **options)
         self._steps: list[TaskStep] = []
         self._nameless: list[TaskStep] = []
+        self._behind: list[tuple[Actor, Actor, int]] = []
         self._turns = 0
         self._turns_of_last = 0
         self._stepped = False
@@ -1253,6 +1287,8 @@ class PortableCore(Core):
         if self._stepped:
             self._waiting_steps = len(steps)
             self._stepped = False
+        if self._behind:
+            steps = loop._offered_steps()
         self._turns += 1
         if self._ready or self._turns > FAIR or self._turns_of_last > FAIR:
             options = loop._fair_options()
