@@ -207,6 +207,14 @@ class Arrivals(Core):
 
     # Timers
 
+    def _set_timer(self, timer: Timer, when: float) -> None:
+        """Have it happen at this time, or next if that is no later than now."""
+        if when <= self.now and self.overdue_comes_next:
+            timer.time = when
+            self._overdue.append(timer)
+        else:
+            self._push(timer, when)
+
     def _push(self, timer: Timer, when: float) -> None:
         self._serial += 1
         timer.time = when

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import functools
 import weakref
 from collections.abc import Callable, Coroutine, Iterator
@@ -30,8 +29,6 @@ from isomodel.values.facts import Fact
 from isomodel.values.scenario import SERVER
 
 __all__ = ["Blocked", "ControlledLoop", "NotSimulated", "OutOfSteps"]
-
-copy_context = contextvars.copy_context
 
 
 class ControlledLoop(Tasks):

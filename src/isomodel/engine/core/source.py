@@ -375,10 +375,12 @@ class Pending(Handle):
 
     ``owner``, ``kind`` and ``number`` make its key. ``actor`` is the task that began it.
     ``future`` is what it completes: once that is done (its waiter was cancelled), it never
-    happens. ``priority`` is for the scheduler, below 0 at first.
+    happens. ``priority`` is for the scheduler, below 0 at first. ``known_as`` takes
+    the place of a kind in the key, where that is not all that it depends on.
     """
 
     __slots__ = ("actor", "future", "kind", "number", "owner", "priority")
+    known_as = ""
 
     def __init__(
         self,
@@ -404,7 +406,7 @@ class Pending(Handle):
     @property
     def key(self) -> str:
         """The stable name of this option: whose, of which kind, which of them."""
-        return f"{self.owner.label} {self.kind} {self.number}"
+        return f"{self.owner.label} {self.known_as or self.kind} {self.number}"
 
     def is_off(self) -> bool:
         """Whether it can never happen any more."""
@@ -415,11 +417,7 @@ class Jump(Pending):
     """A jump of the clock. It comes like a cancellation: at once, if the schedule says no more."""
 
     __slots__ = ()
-
-    @property
-    def key(self) -> str:
-        """Whose timer it is that makes it possible."""
-        return f"{self.owner.label} jump {self.number}"
+    known_as = "jump"
 
 
 class Post(Pending):
@@ -436,12 +434,8 @@ class Timer(Pending):
     """
 
     __slots__ = ("time",)
+    known_as = "timer"
     time: float
-
-    @property
-    def key(self) -> str:
-        """The same, due or not."""
-        return f"{self.owner.label} timer {self.number}"
 
     def when(self) -> float:
         """The virtual time at which it is due, in seconds."""
@@ -449,14 +443,13 @@ class Timer(Pending):
 
 
 class Latency(Timer):
-    """A timer after which an arrival is possible: nothing of the program's own."""
+    """A timer after which an arrival is possible: nothing of the program's own.
+
+    It has a name of its own, so that the program's timers keep their numbers without it.
+    """
 
     __slots__ = ()
-
-    @property
-    def key(self) -> str:
-        """Apart from the program's timers, which keep their numbers without it."""
-        return f"{self.owner.label} latency {self.number}"
+    known_as = "latency"
 
 
 class TaskStep(Handle):
@@ -789,6 +782,12 @@ class Core:
             options += self._offered_timers()
         return options
 
+    def _later_options(self) -> list[Any]:
+        """What may still join once a timer has: further timers, and what threads send."""
+        options: list[Any] = [*self._live_posts()] if self._posts else []
+        options += self._offered_timers()
+        return [option for option in options if type(option) is not Latency]
+
     def _live_posts(self) -> list[Post]:
         for handle in self._posts[:]:
             while handle.callback is None:
@@ -904,9 +903,7 @@ class Core:
         self._record_in_trace(handle)
 
     def _record_in_trace(self, handle: Pending) -> None:
-        kind = "timer" if isinstance(handle, Timer) else handle.kind
-        if type(handle) is Jump:
-            kind = "jump"
+        kind = handle.known_as or handle.kind
         owner: Owner = handle.owner
         self.trace.append(_step_taken(self.now, owner.label, f"{kind} {handle.number}"))
 
@@ -1151,12 +1148,6 @@ class StockCore(Core):
             if ready and self._patient and not (self._cancels or self._is_due()):
                 break
         ready.extend(overdue)
-
-    def _later_options(self) -> list[Any]:
-        """What may still join once a timer has: further timers, and what threads send."""
-        options: list[Any] = [*self._live_posts()] if self._posts else []
-        options += self._offered_timers()
-        return [option for option in options if type(option) is not Latency]
 
     def _take_overdue(self) -> list[Timer]:
         overdue = [timer for timer in self._overdue if timer.callback is not None]
