@@ -44,10 +44,7 @@ class Arrivals(Core):
 
     @scheduler.setter
     def scheduler(self, scheduler: Scheduler) -> None:
-        self._scheduler = scheduler
-        impatient = self._every_choice or self._asks_always
-        self._patient = not impatient and getattr(scheduler, "patient", False)
-        self._pick = getattr(scheduler, "pick", self._choose)
+        self._obey(scheduler)
 
     @property
     def asks_always(self) -> bool:
@@ -58,7 +55,7 @@ class Arrivals(Core):
     @asks_always.setter
     def asks_always(self, always: bool) -> None:
         self._asks_always = always
-        self.scheduler = self._scheduler
+        self._obey(self._scheduler)
 
     # Arrivals
 

@@ -1,5 +1,7 @@
 # The types that Cython gives to what source.py declares: attributes in C, and nothing else.
 
+cimport cython
+
 cdef class Part:
     cdef public object name
     cdef public long steps, events
@@ -30,13 +32,15 @@ cdef class Handle:
     cdef public tuple args
     cdef public object context
 
-cdef class Pending(Handle):
+cdef class Candidate(Handle):
     cdef public Actor actor
     cdef public Owner owner
-    cdef public object kind, future
-    cdef public long number
+    cdef public object kind
     cdef public double priority
 
+cdef class Pending(Candidate):
+    cdef public object future
+    cdef public long number
 
 cdef class Jump(Pending):
     pass
@@ -50,10 +54,8 @@ cdef class Timer(Pending):
 cdef class Latency(Timer):
     pass
 
-cdef class TaskStep(Handle):
-    cdef public object actor, owner
-    cdef public object kind
-    cdef public double priority
+cdef class TaskStep(Candidate):
+    pass
 
 cdef class GoOn:
     cdef public object kind
@@ -64,7 +66,8 @@ cdef class Core:
     cdef public list _arrivals, _posts, _timers, _overdue, _cancels
     cdef public set _planned
     cdef public bint _asks_always, _every_choice, _patient, _running
-    cdef public object _pick, _ready, _scheduler, _task_factory
+    cdef public object _ready, _scheduler, _shortcut, _task_factory
+    cdef public RandomWalk _walk
     cdef public list errors, fired, uncontrolled
     cdef public object log, trace
     cdef public dict met, _actors, _boundaries, _cancel_handles
@@ -89,6 +92,8 @@ cdef dict _short_names
 cdef class Made:
     cdef public list references
     cdef public long enough
+    cdef public long long number
+    cpdef add(self, core)
 
 cdef Made _made
 cdef object _complete, _is_done, _set_result, _io_of_core, _kinds, _new_future, _arrival, _step_taken, _new_task, _init_task
@@ -103,6 +108,20 @@ cdef Here _here
 
 cdef class Numbers:
     cdef public unsigned long long state
+
+cdef class RandomWalk:
+    cdef public Numbers _numbers
+    cdef public double _haste, _join
+    cdef public bint _latencies, patient
+
+cdef double _unit(Numbers numbers)
+cdef long _below(Numbers numbers, long end)
+cdef double _priority(Numbers numbers)
+@cython.locals(index=long, best=long, most=double, priority=double, candidate=Candidate)
+cdef long _highest(Numbers numbers, options)
+cdef long _walked(RandomWalk self, options)
+cdef obey(Core core, scheduler)
+cdef long _picked(Core core, list options) except? -1
 
 cdef stepping(callback)
 cdef run(Handle handle)

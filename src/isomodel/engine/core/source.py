@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextvars import Context, ContextVar, copy_context
 from heapq import heapify, heappop
-from itertools import count
 from sys import get_asyncgen_hooks, modules, set_asyncgen_hooks
 from threading import get_ident
 from typing import Any
@@ -26,7 +25,11 @@ from isomodel.values.schedule import OF_IO, Fault
 from isomodel.values.trace import Step
 
 __all__ = [
+    "DUE",
     "FAIR",
+    "HASTE",
+    "JOIN",
+    "JOIN_OF_FAULTS",
     "KINDS",
     "OWNER",
     "STEP_TYPE",
@@ -34,6 +37,7 @@ __all__ = [
     "WAKEUP_TYPE",
     "Actor",
     "Blocked",
+    "Candidate",
     "ControlledTask",
     "Core",
     "GoOn",
@@ -47,6 +51,7 @@ __all__ = [
     "Pending",
     "PortableCore",
     "Post",
+    "RandomWalk",
     "StockCore",
     "TaskStep",
     "Timer",
@@ -316,28 +321,118 @@ class Numbers:
 
     def unit(self) -> float:
         """A number from [0, 1)."""
-        self.state = (self.state * _MULTIPLIER + _INCREMENT) & _WORD
-        return (self.state >> 11) * _UNIT
+        return _unit(self)
 
     def below(self, end: int) -> int:
         """An integer from 0 to ``end - 1``, which is at least 0."""
-        return int(self.unit() * end)
+        return _below(self, end)
 
     def any_of(self, options: Any) -> int:
         """The index of any of these options, all equally likely."""
-        return int(self.unit() * len(options))
+        return _below(self, len(options))
 
     def highest(self, options: Any) -> int:
         """The index of the option of the highest priority; one that has none yet is given one."""
-        best, highest = 0, -1.0
-        for index, option in enumerate(options):
+        return _highest(self, options)
+
+
+def _unit(numbers: Numbers) -> float:
+    """A number from [0, 1)."""
+    numbers.state = (numbers.state * _MULTIPLIER + _INCREMENT) & _WORD
+    return (numbers.state >> 11) * _UNIT
+
+
+def _below(numbers: Numbers, end: Any) -> int:
+    """An integer from 0 to ``end - 1``, which is at least 0."""
+    return int(_unit(numbers) * end)
+
+
+def _highest(numbers: Numbers, options: Any) -> int:
+    """The index of the option of the highest priority; one that has none yet is given one."""
+    best = index = 0
+    most = -1.0
+    for option in options:
+        if isinstance(option, Candidate):
+            candidate: Candidate = option
+            priority = candidate.priority
+            if priority < 0:
+                priority = candidate.priority = _priority(numbers)
+        else:  # one that is no event loop's, as a thread is
             priority = option.priority
             if priority < 0:
-                self.state = (self.state * _MULTIPLIER + _INCREMENT) & _WORD
-                priority = option.priority = float(self.state)
-            if priority > highest:
-                best, highest = index, priority
-        return best
+                priority = option.priority = _priority(numbers)
+        if priority > most:
+            best, most = index, priority
+        index += 1
+    return best
+
+
+def _priority(numbers: Numbers) -> float:
+    numbers.state = (numbers.state * _MULTIPLIER + _INCREMENT) & _WORD
+    return float(numbers.state)
+
+
+WALKS = ("latencies",) * 9 + ("uniform",)
+
+JOIN = (0.0,) * 11 + (0.3,)
+"""Probability that something more arrives while work is ready; one of these an execution.
+
+Usually arrivals come one by one; but what only breaks when two share a tick needs company.
+"""
+
+JOIN_OF_FAULTS = (0.0, 0.3)
+"""The same where a cancellation is planned: those matter most in the tick of a hand-over."""
+
+HASTE = (0.02, 0.02, 0.1, 0.3)
+"""Probability that time passes although something else could happen; one an execution."""
+
+DUE = 0.5
+"""Probability that a timer that is due comes at once, while work is ready."""
+
+
+class RandomWalk:
+    """A scheduler for one execution, a pure function of ``seed``; see ``schedulers.random``.
+
+    ``company`` says that arrivals shall share a tick more often.
+    """
+
+    __slots__ = ("_haste", "_join", "_latencies", "_numbers", "patient")
+
+    def __init__(self, seed: int, *, company: bool = False) -> None:
+        self._numbers = numbers = Numbers(seed)
+        joins = JOIN_OF_FAULTS if company else JOIN
+        self._latencies = WALKS[_below(numbers, len(WALKS))] == "latencies"
+        self._join = joins[_below(numbers, len(joins))]
+        self._haste = HASTE[_below(numbers, len(HASTE))]
+        self.patient = not self._join
+
+    def pick(self, options: Any) -> int:
+        """One of these steps and arrivals, by this execution's walk."""
+        return _walked(self, options)
+
+    def choose(self, options: Any, last: Any) -> int:
+        """One option, by this execution's walk; the timer comes last and has its own odds."""
+        first, end = 0, len(options)
+        if options[0].kind == "go on":
+            if options[-1].kind == "due" and _unit(self._numbers) < DUE:
+                return end - 1
+            if self.patient or _unit(self._numbers) >= self._join:
+                return 0
+            first = 1
+        if options[-1].kind == "timer":
+            if _unit(self._numbers) < self._haste:
+                return end - 1
+            end -= 1
+            if end <= first:
+                return 0
+        return first + _walked(self, options[first:end])
+
+
+def _walked(self: RandomWalk, options: Any) -> int:
+    """One of these steps and arrivals, by this execution's walk."""
+    if self._latencies:
+        return _highest(self._numbers, options)
+    return _below(self._numbers, len(options))
 
 
 # What waits
@@ -370,16 +465,24 @@ class Handle:
         return self.context
 
 
-class Pending(Handle):
+class Candidate(Handle):
+    """What may be next: an arrival, or a task's step. ``priority`` is for the scheduler, below 0
+    at first.
+    """
+
+    __slots__ = ("actor", "kind", "owner", "priority")
+
+
+class Pending(Candidate):
     """An option: something that may arrive from outside.
 
     ``owner``, ``kind`` and ``number`` make its key. ``actor`` is the task that began it.
     ``future`` is what it completes: once that is done (its waiter was cancelled), it never
-    happens. ``priority`` is for the scheduler, below 0 at first. ``known_as`` takes
-    the place of a kind in the key, where that is not all that it depends on.
+    happens. ``known_as`` takes the place of a kind in the key, where that is not all that it
+    depends on.
     """
 
-    __slots__ = ("actor", "future", "kind", "number", "owner", "priority")
+    __slots__ = ("future", "number")
     known_as = ""
 
     def __init__(
@@ -452,13 +555,13 @@ class Latency(Timer):
     known_as = "latency"
 
 
-class TaskStep(Handle):
+class TaskStep(Candidate):
     """An option: the next step of a task, where any task may be next.
 
     It is queued while its task is still being made, so ``actor`` and ``owner`` may come later.
     """
 
-    __slots__ = ("actor", "kind", "owner", "priority")
+    __slots__ = ()
 
     def __init__(
         self, callback: Any, args: tuple[Any, ...], context: Context | None, actor: Any, owner: Any
@@ -528,7 +631,8 @@ def enter(world: Any) -> Any:
     """Make ``world`` the current execution; returns the one before it, to be entered again."""
     before = _here.world
     _here.world = world
-    _here.core = world if getattr(type(world), "io", None) is _io_of_core else None
+    own = world is not None and getattr(type(world), "io", None) is _io_of_core
+    _here.core = world if own else None
     return before
 
 
@@ -557,21 +661,22 @@ def io(
 # The loop
 
 
-_loops = count()
-"""Numbers the loops of this process, so that tasks of two of them have different hashes."""
-
-
 class Made:
-    """Weak references to the cores of this process, in the order in which they were made."""
+    """Weak references to the cores of this process, in the order in which they were made.
 
-    __slots__ = ("enough", "references")
+    ``number`` counts them, so that tasks of two of them have different hashes.
+    """
+
+    __slots__ = ("enough", "number", "references")
 
     def __init__(self) -> None:
         self.references: list[Any] = []
         self.enough = 50
+        self.number = -1
 
     def add(self, core: Any) -> None:
         """Remember it; forgets those that are gone, each time they may have doubled."""
+        self.number += 1
         if len(self.references) > self.enough:
             self.references = [each for each in self.references if each() is not None]
             self.enough = 50 + 2 * len(self.references)
@@ -612,15 +717,16 @@ class Core:
         "_number",
         "_overdue",
         "_patient",
-        "_pick",
         "_planned",
         "_posts",
         "_ready",
         "_running",
         "_scheduler",
+        "_shortcut",
         "_task_factory",
         "_thread",
         "_timers",
+        "_walk",
         "errors",
         "fired",
         "idles",
@@ -659,9 +765,7 @@ class Core:
         self.met: dict[Fault, None] = {}
         self._every_choice = every_choice
         self._asks_always = False
-        self._scheduler: Any = scheduler
-        self._patient = not every_choice and getattr(scheduler, "patient", False)
-        self._pick = getattr(scheduler, "pick", None) or self._choose
+        obey(self, scheduler)
         self._planned: set[Fault] = set()
         self._cancels: list[Fault] = []
         if faults:
@@ -680,7 +784,7 @@ class Core:
         self._cancel_handles: dict[Fault, Pending] = {}
         self._boundaries: dict[Fault, Any] = {}
         # only the low bits of a hash decide the order of a set, and collisions look higher
-        self._number = next(_loops) % 2**20 << 40
+        self._number = (_made.number & 0xFFFFF) << 40
 
     def call_soon(
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
@@ -816,6 +920,12 @@ class Core:
         """Whether a timer's time has come, because another one was set to the same time."""
         return bool(self._timers) and self._timers[0][0] <= self.now
 
+    def _obey(self, scheduler: Any) -> None:
+        obey(self, scheduler)
+
+    def _pick(self, options: list[Any]) -> int:
+        return _picked(self, options)
+
     def _choose(self, options: list[Any]) -> int:
         if len(options) == 1 and not self._every_choice and not self._asks_always:
             return 0
@@ -927,6 +1037,30 @@ class Core:
 _io_of_core = Core.io
 
 # What runs often and no class above overrides: functions, which the compiled form calls directly
+
+
+def obey(core: Core, scheduler: Any) -> None:
+    """From now on this one decides what happens next."""
+    core._scheduler = scheduler
+    if type(scheduler) is RandomWalk:
+        core._walk = scheduler
+        core._shortcut = None
+        patient = core._walk.patient
+    else:
+        core._walk = None
+        core._shortcut = getattr(scheduler, "pick", None)
+        patient = getattr(scheduler, "patient", False)
+    core._patient = patient and not (core._every_choice or core._asks_always)
+
+
+def _picked(core: Core, options: list[Any]) -> int:
+    """The scheduler's choice where all options are steps and arrivals."""
+    loop: Any = core
+    if core._walk is not None:
+        return _walked(core._walk, options)
+    if core._shortcut is not None:
+        return core._shortcut(options)  # type: ignore[no-any-return]
+    return loop._choose(options)  # type: ignore[no-any-return]
 
 
 def new_actor(core: Core, name: str, owner: Owner) -> Actor:
@@ -1095,7 +1229,7 @@ class StockCore(Core):
         """
         arrivals = live(self._arrivals)
         if len(arrivals) > 1:
-            option: Pending = arrivals.pop(self._pick(arrivals))
+            option: Pending = arrivals.pop(_picked(self, arrivals))
         elif arrivals:
             option = arrivals.pop()
         else:
@@ -1252,7 +1386,7 @@ class PortableCore(Core):
         else:
             options = [*steps, *live(self._arrivals)]
             if len(options) > 1:
-                happens(self, options[self._pick(options)])
+                happens(self, options[_picked(self, options)])
                 return
         if not options:
             if self._ready or loop._threads_sent():
