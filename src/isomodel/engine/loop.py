@@ -15,13 +15,13 @@ import asyncio
 import contextlib
 import functools
 import weakref
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from isomodel.engine import anyio_scopes, anyio_threads
 from isomodel.engine.core import Blocked, OutOfSteps
 from isomodel.engine.network import Network
-from isomodel.engine.owner import OWNER, Owner, Serving, name_for
+from isomodel.engine.owner import OWNER, Owner, Serving
 from isomodel.engine.refusals import NotSimulated
 from isomodel.engine.tasks import Tasks
 from isomodel.values.execution import Issue
@@ -47,7 +47,6 @@ class ControlledLoop(Tasks):
     slow_callback_duration = 0.1
 
     _exception_handler: Any = None
-    _closed = False
     _stopping: bool | None = None
 
     @functools.cached_property
@@ -107,21 +106,6 @@ class ControlledLoop(Tasks):
         """What anyio would do outside the loop's control, it does under it."""
         anyio_threads.adopt()
         anyio_scopes.adopt()
-
-    def run(self, main: Coroutine[Any, Any, Any]) -> Any:
-        """Run ``main`` to its end; returns its result or raises what it raised.
-
-        Raises Blocked when nothing can ever happen again, OutOfSteps past ``max_steps``.
-        """
-        outside = self._enter()
-        try:
-            actor = self._new_actor(name_for(main), self.root)
-            actor.owner.root = True  # each task it starts is on its own, as operations are
-            task = self._make(main, actor, actor.name, actor.owner.context, {})
-            self.drive(task.done)
-            return task.result()
-        finally:
-            self._leave(*outside)
 
     def settle(self) -> None:
         """Let everything happen that can without time passing."""

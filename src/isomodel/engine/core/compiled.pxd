@@ -65,7 +65,7 @@ cdef class GoOn:
 cdef class Core:
     cdef public list _arrivals, _posts, _timers, _overdue, _cancels
     cdef public set _planned
-    cdef public bint _asks_always, _every_choice, _patient, _running
+    cdef public bint _asks_always, _every_choice, _patient, _running, _closed
     cdef public object _ready, _scheduler, _shortcut, _task_factory
     cdef public RandomWalk _walk
     cdef public list errors, fired, uncontrolled
@@ -100,6 +100,11 @@ cdef object _complete, _is_done, _set_result, _io_of_core, _kinds, _new_future, 
 cdef unsigned long long _WORD, _MULTIPLIER, _INCREMENT, _GOLDEN, _FIRST_MIX, _SECOND_MIX
 cdef double _UNIT
 
+cdef class UnderControl:
+    cdef public object seed, now, owner, advance, outer, expected
+    cdef public long long thread
+    cdef public dict issues, _draws
+
 cdef class Here:
     cdef public object world
     cdef public Core core
@@ -123,8 +128,10 @@ cdef long _walked(RandomWalk self, options)
 cdef obey(Core core, scheduler)
 cdef long _picked(Core core, list options) except? -1
 
+cdef context_of(Owner owner)
+cpdef str name_for(coroutine)
 cdef stepping(callback)
-cdef run(Handle handle)
+cdef _called(Handle handle)
 cdef Actor new_actor(Core core, str name, Owner owner)
 cdef Actor enlist(Core core, str name, Owner owner)
 cdef make(Core core, coro, Actor actor, name, context, dict options)

@@ -55,6 +55,7 @@ __all__ = [
     "StockCore",
     "TaskStep",
     "Timer",
+    "UnderControl",
     "complete",
     "enter",
     "fail",
@@ -132,9 +133,7 @@ class Owner:
     @property
     def context(self) -> Context:
         """A new context, in which this owner runs and nothing else is set."""
-        context = Context()
-        context.run(OWNER.set, self)
-        return context
+        return context_of(self)
 
     def count(self, kind: str) -> int:
         """The number of this one among those of its kind, from 0."""
@@ -152,6 +151,13 @@ class Owner:
     def heir(self) -> Owner | None:
         """Whose the tasks are that it begins now; None if each is on its own."""
         return None if self.root else self
+
+
+def context_of(owner: Owner) -> Any:
+    """A new context, in which this owner runs and nothing else is set."""
+    context = Context()
+    context.run(_set_owner, owner)
+    return context
 
 
 _short_names: dict[str, str] = {}
@@ -278,7 +284,7 @@ def stepping(callback: Any) -> Any:
     return None
 
 
-def run(handle: Handle) -> None:
+def _called(handle: Handle) -> None:
     """Call what waited, in its context."""
     callback, args, context = handle.callback, handle.args, handle.context
     count = len(args)
@@ -349,9 +355,9 @@ def _below(numbers: Numbers, end: Any) -> int:
 
 def _highest(numbers: Numbers, options: Any) -> int:
     """The index of the option of the highest priority; one that has none yet is given one."""
-    best = index = 0
+    best = 0
     most = -1.0
-    for option in options:
+    for index, option in enumerate(options):
         if isinstance(option, Candidate):
             candidate: Candidate = option
             priority = candidate.priority
@@ -363,7 +369,6 @@ def _highest(numbers: Numbers, options: Any) -> int:
                 priority = option.priority = _priority(numbers)
         if priority > most:
             best, most = index, priority
-        index += 1
     return best
 
 
@@ -611,6 +616,35 @@ def fail(future: asyncio.Future[None], error: BaseException) -> None:
 # The execution under way
 
 
+class UnderControl:
+    """What an execution has under control, and who asks for it (see ``engine.sources.Sources``)."""
+
+    __slots__ = (
+        "_draws",
+        "advance",
+        "expected",
+        "issues",
+        "now",
+        "outer",
+        "owner",
+        "seed",
+        "thread",
+    )
+
+    def __init__(
+        self, seed: Any, now: Any, owner: Any, advance: Any, outer: Any, expected: Any
+    ) -> None:
+        self.seed = seed
+        self.now = now
+        self.owner = owner
+        self.advance = advance
+        self.outer = outer
+        self.expected = expected
+        self.thread = get_ident()
+        self.issues: dict[tuple[str, str, int], Issue] = {}
+        self._draws: dict[str, Any] = {}
+
+
 class Here:
     """Holds the controlled execution under way in this process, if any.
 
@@ -712,6 +746,7 @@ class Core:
         "_boundaries",
         "_cancel_handles",
         "_cancels",
+        "_closed",
         "_every_choice",
         "_go_on",
         "_number",
@@ -758,7 +793,7 @@ class Core:
         self.errors: list[str] = []
         self.log: Any = [] if record else None
         self.trace: Any = [] if record else None
-        self._running = False
+        self._running = self._closed = False
         self.root = Owner("", "", Part(""), True)
         self.last = Actor("", self.root)
         self.fired: list[Fault] = []
@@ -969,7 +1004,7 @@ class Core:
         loop: Any = self
         callback = handle.callback
         try:
-            run(handle)
+            _called(handle)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
@@ -1004,6 +1039,22 @@ class Core:
     def drive(self, done: Callable[[], bool]) -> None:
         """Run until ``done()``; raises Blocked or OutOfSteps."""
         raise NotImplementedError
+
+    def run(self, main: Any) -> Any:
+        """Run ``main`` to its end; returns its result or raises what it raised.
+
+        Raises Blocked when nothing can ever happen again, OutOfSteps past ``max_steps``.
+        """
+        loop: Any = self
+        outside = loop._enter()
+        try:
+            actor = new_actor(self, name_for(main), self.root)
+            actor.owner.root = True  # each task it starts is on its own, as operations are
+            task = make(self, main, actor, actor.name, context_of(actor.owner), None)
+            loop.drive(task.done)
+            return task.result()
+        finally:
+            loop._leave(*outside)
 
     # Records
 
@@ -1214,7 +1265,7 @@ class StockCore(Core):
                     elif recording:
                         self._count(handle)
                 try:
-                    run(handle)
+                    _called(handle)
                 except (KeyboardInterrupt, SystemExit):
                     raise
                 except BaseException as error:
