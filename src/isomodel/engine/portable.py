@@ -27,6 +27,13 @@ class PortableLoop(PortableCore, FairTurns, ControlledLoop):  # type: ignore[mis
 
     overdue_comes_next = False
 
+    plain = True
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        own = ("_next", "_choose", "_take", "_run_handle")
+        cls.plain = all(getattr(cls, name) is getattr(PortableLoop, name) for name in own)
+
     def _queue_foreign(self, step: TaskStep) -> TaskStep:
         """Make it an option whose actor is not known yet: its task is still being made."""
         self._steps.append(step)

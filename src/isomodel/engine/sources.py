@@ -7,6 +7,7 @@ import os
 import random
 import sys
 from _thread import get_ident
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -57,6 +58,13 @@ class Sources(UnderControl):
     """
 
     __slots__ = ()
+    _draws: dict[str, Draws]
+    advance: Callable[[float], None] | None
+    expected: frozenset[str]
+    now: Callable[[], float]
+    outer: Sources | None
+    owner: Callable[[], str]
+    seed: int
 
     def wall(self) -> float:
         """The virtual time of day, in Unix seconds."""

@@ -26,6 +26,7 @@ cdef class Actor:
     cdef public long steps
     cdef public long long number
 
+@cython.freelist(64)
 cdef class Handle:
     cdef object __weakref__
     cdef public object callback
@@ -65,7 +66,7 @@ cdef class GoOn:
 cdef class Core:
     cdef public list _arrivals, _posts, _timers, _overdue, _cancels
     cdef public set _planned
-    cdef public bint _asks_always, _every_choice, _patient, _running, _closed
+    cdef public bint _asks_always, _every_choice, _patient, _running, _closed, _plain
     cdef public object _ready, _scheduler, _shortcut, _task_factory
     cdef public RandomWalk _walk
     cdef public list errors, fired, uncontrolled
@@ -87,6 +88,8 @@ cdef class PortableCore(Core):
     cdef public long _turns, _turns_of_last, _waiting_steps
 
 cdef object _step_type, _wakeup_type, _wakeup_name, _task_type
+cdef object _new_context, _new_queue, _new_reference, _ident, _loop_now, _be_loop
+cdef object _hooks_now, _set_hooks, _modules, _actorless
 cdef object _owner_of, _set_owner, _copy_context
 cdef dict _short_names
 cdef class Made:
@@ -137,5 +140,10 @@ cdef Actor enlist(Core core, str name, Owner owner)
 cdef make(Core core, coro, Actor actor, name, context, dict options)
 cdef list[Pending] live(list[Pending] arrivals)
 cdef begin_io(Core core, future, name, double latency, fails)
+cdef bint admit_one(Core core) except -1
+cdef run_handle(Core core, Handle handle)
+cdef complete_at_once(Core core, Pending arrival)
+cdef choose_next(PortableCore core)
 cdef happens(PortableCore core, option)
+cdef happens_alone(PortableCore core, long place)
 cdef begin_step(PortableCore core, TaskStep step)

@@ -133,7 +133,7 @@ class Owner:
     @property
     def context(self) -> Context:
         """A new context, in which this owner runs and nothing else is set."""
-        return context_of(self)
+        return context_of(self)  # type: ignore[no-any-return]
 
     def count(self, kind: str) -> int:
         """The number of this one among those of its kind, from 0."""
@@ -155,7 +155,7 @@ class Owner:
 
 def context_of(owner: Owner) -> Any:
     """A new context, in which this owner runs and nothing else is set."""
-    context = Context()
+    context: Any = _new_context()
     context.run(_set_owner, owner)
     return context
 
@@ -195,7 +195,7 @@ class Actor:
         self.owner = owner
         self.number = number
         self.steps = 0
-        self.reference: Callable[[], Any] = _no_task
+        self.reference: Callable[[], Any] = _actorless
 
 
 class ControlledTask(asyncio.Task[Any]):
@@ -258,6 +258,10 @@ _step_type, _wakeup_type, _wakeup_name, _task_type = (
 _owner_of, _set_owner, _copy_context = OWNER.get, OWNER.set, copy_context
 _new_future, _arrival, _step_taken, _kinds = Future, Arrival, Step, KINDS
 _is_done, _set_result = Future.done, Future.set_result
+_new_context, _new_queue, _new_reference, _ident = Context, deque, ref, get_ident
+_loop_now, _be_loop = _get_running_loop, _set_running_loop
+_hooks_now, _set_hooks, _modules = get_asyncgen_hooks, set_asyncgen_hooks, modules
+_actorless = _no_task
 _new_task: Any = ControlledTask.__new__
 _init_task: Any = ControlledTask.__init__
 
@@ -476,6 +480,7 @@ class Candidate(Handle):
     """
 
     __slots__ = ("actor", "kind", "owner", "priority")
+    priority: float
 
 
 class Pending(Candidate):
@@ -640,7 +645,7 @@ class UnderControl:
         self.advance = advance
         self.outer = outer
         self.expected = expected
-        self.thread = get_ident()
+        self.thread = _ident()
         self.issues: dict[tuple[str, str, int], Issue] = {}
         self._draws: dict[str, Any] = {}
 
@@ -714,7 +719,7 @@ class Made:
         if len(self.references) > self.enough:
             self.references = [each for each in self.references if each() is not None]
             self.enough = 50 + 2 * len(self.references)
-        self.references.append(ref(core))
+        self.references.append(_new_reference(core))
 
 
 _made = Made()
@@ -737,7 +742,11 @@ def registering(add: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 class Core:
-    """What a loop holds, and what it does at every step; the rest is in the classes above it."""
+    """What a loop holds, and what it does at every step; the rest is in the classes above it.
+
+    Where a class above says that it is ``plain``, it does nothing else at a choice nor at what is
+    chosen, and its methods for these are not looked up.
+    """
 
     __slots__ = (
         "_actors",
@@ -752,6 +761,7 @@ class Core:
         "_number",
         "_overdue",
         "_patient",
+        "_plain",
         "_planned",
         "_posts",
         "_ready",
@@ -775,6 +785,10 @@ class Core:
         "trace",
         "uncontrolled",
     )
+    _patient: bool
+    _scheduler: Any
+    _shortcut: Any
+    _walk: RandomWalk | None
 
     def __init__(
         self,
@@ -801,18 +815,19 @@ class Core:
         self._every_choice = every_choice
         self._asks_always = False
         obey(self, scheduler)
+        self._plain: bool = getattr(self, "plain", False)
         self._planned: set[Fault] = set()
         self._cancels: list[Fault] = []
         if faults:
             self._planned.update(fault for fault in faults if fault.kind in OF_IO)
             self._cancels.extend(fault for fault in faults if fault.kind not in OF_IO)
-        self._ready: deque[Any] = deque()
+        self._ready: deque[Any] = _new_queue()
         self._arrivals: list[Pending] = []
         self._posts: list[Post] = []
         self._go_on: GoOn = GoOn(self.root)
         self._timers: list[tuple[float, int, Timer]] = []
         self._overdue: list[Timer] = []
-        self._thread = get_ident()
+        self._thread = _ident()
         _made.add(self)
         self._task_factory: Any = None
         self._actors: dict[str, Actor] = {}
@@ -1001,40 +1016,37 @@ class Core:
             heapify(timers)
 
     def _run_handle(self, handle: Handle) -> None:
-        loop: Any = self
-        callback = handle.callback
-        try:
-            _called(handle)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:
-            loop._failed(callback, error)
+        run_handle(self, handle)
 
     def _enter(self) -> tuple[Any, Any]:
         """Become the running loop, whose asynchronous generators are its own; what was before."""
         loop: Any = self
-        outside = _get_running_loop(), get_asyncgen_hooks()
-        set_asyncgen_hooks(loop._asyncgen_begins, loop._asyncgen_dropped)
-        _set_running_loop(loop)
+        outside = _loop_now(), _hooks_now()
+        _set_hooks(loop._asyncgen_begins, loop._asyncgen_dropped)
+        _be_loop(loop)
         self._running = True
-        if "anyio" in modules:  # whose back end is imported by its first call, too late
+        if "anyio" in _modules:  # whose back end is imported by its first call, too late
             loop._adopt_anyio()
         return outside
 
     def _leave(self, loop: Any, hooks: Any) -> None:
         self._running = False
-        _set_running_loop(loop)
-        set_asyncgen_hooks(*hooks)
+        _be_loop(loop)
+        _set_hooks(*hooks)
 
     def _forget(self) -> None:
         """Drop all that is pending."""
-        self._ready.clear()
-        self._arrivals.clear()
-        self._posts.clear()
-        self._timers.clear()
-        self._overdue.clear()
-        self._cancel_handles.clear()
-        self._boundaries.clear()
+        for pending in (
+            self._ready,
+            self._arrivals,
+            self._posts,
+            self._timers,
+            self._overdue,
+            self._cancel_handles,
+            self._boundaries,
+        ):
+            if pending:
+                pending.clear()
 
     def drive(self, done: Callable[[], bool]) -> None:
         """Run until ``done()``; raises Blocked or OutOfSteps."""
@@ -1150,7 +1162,7 @@ def make(
     """The task that is this actor."""
     task: Any = _new_task(_task_type)
     task.actor = actor
-    actor.reference = ref(task)
+    actor.reference = _new_reference(task)
     if options:
         _init_task(task, coro, loop=core, name=name, context=context, **options)
     else:
@@ -1174,6 +1186,51 @@ def live(arrivals: list[Pending]) -> list[Pending]:
         return arrivals
     arrivals[:] = [handle for handle in arrivals if not handle.is_off()]
     return arrivals
+
+
+def run_handle(core: Core, handle: Handle) -> None:
+    """Call what waited; what it raises is the exception handler's."""
+    loop: Any = core
+    callback = handle.callback
+    try:
+        _called(handle)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        loop._failed(callback, error)
+
+
+def complete_at_once(core: Core, arrival: Pending) -> None:
+    """What running this live arrival of simulated I/O would do, where it would be run next."""
+    if core.log is not None:
+        arrival.owner.part.events += 1
+    future: Any = arrival.args[0]
+    if type(future) is _new_future:
+        _set_result(future, None)
+    else:
+        future.set_result(None)
+
+
+def admit_one(core: Core) -> bool:
+    """What ``_poll`` does where only arrivals are pending and one of them is enough.
+
+    Simulated I/O, which would be alone in its iteration, happens at once.
+    """
+    arrivals = live(core._arrivals)
+    count = len(arrivals)
+    if not count:
+        return False
+    place = _picked(core, arrivals) if count > 1 else 0
+    option: Pending = arrivals[place]
+    del arrivals[place]
+    if core.log is not None:
+        core._record(option)
+    if option.callback is _complete:
+        core.steps += 1
+        complete_at_once(core, option)
+    else:
+        core._ready.append(option)
+    return True
 
 
 def begin_io(
@@ -1220,16 +1277,17 @@ class StockCore(Core):
         loop: Any = self
         ready, arrivals, posts = self._ready, self._arrivals, self._posts
         timers, overdue, cancels = self._timers, self._overdue, self._cancels
-        patient = self._patient
+        patient, plain = self._patient, self._plain
         recording = self.log is not None
         turns, fair = 0, FAIR
+        following = ready.popleft
         while not done():
             if not ready:
                 self.idles += 1
                 turns = 0
                 if not patient or timers or posts or cancels or overdue:
                     self._poll()
-                elif arrivals and self._admit_one() and not ready:
+                elif arrivals and (admit_one(self) if plain else loop._admit_one()) and not ready:
                     continue
                 if not ready:
                     if loop._threads_sent():
@@ -1247,7 +1305,7 @@ class StockCore(Core):
                 raise OutOfSteps
             while batch:
                 batch -= 1
-                handle: Handle = ready.popleft()
+                handle: Handle = following()
                 callback = handle.callback
                 if callback is None:
                     continue
@@ -1274,31 +1332,7 @@ class StockCore(Core):
                     loop._admit_posts()
 
     def _admit_one(self) -> bool:
-        """What ``_poll`` does where only arrivals are pending and one of them is enough.
-
-        Simulated I/O, which would be alone in its iteration, happens at once.
-        """
-        arrivals = live(self._arrivals)
-        if len(arrivals) > 1:
-            option: Pending = arrivals.pop(_picked(self, arrivals))
-        elif arrivals:
-            option = arrivals.pop()
-        else:
-            return False
-        if self.log is not None:
-            self._record(option)
-        if option.callback is _complete:
-            self.steps += 1
-            if self.log is not None:
-                option.owner.part.events += 1
-            future: Any = option.args[0]
-            if type(future) is _new_future:
-                _set_result(future, None)
-            else:
-                future.set_result(None)
-        else:
-            self._ready.append(option)
-        return True
+        return admit_one(self)
 
     def _poll(self, *, hurried: bool = False) -> None:
         """Let arrivals join this iteration, one question each, until nothing more shall.
@@ -1351,7 +1385,14 @@ def _time_of(timer: Timer) -> float:
 class PortableCore(Core):
     """Drives a loop on which any task may take the next step."""
 
-    __slots__ = ("_nameless", "_stepped", "_steps", "_turns", "_turns_of_last", "_waiting_steps")
+    __slots__ = (
+        "_nameless",
+        "_stepped",
+        "_steps",
+        "_turns",
+        "_turns_of_last",
+        "_waiting_steps",
+    )
 
     def __init__(self, scheduler: Any, **options: Any) -> None:
         Core.__init__(self, scheduler, **options)
@@ -1400,6 +1441,7 @@ class PortableCore(Core):
 
     def drive(self, done: Callable[[], bool]) -> None:
         """Run until ``done()``; raises Blocked or OutOfSteps."""
+        loop: Any = self
         ready = self._ready
         recording = self.log is not None
         batch = len(ready)
@@ -1408,7 +1450,10 @@ class PortableCore(Core):
             if self.steps > self.max_steps:
                 raise OutOfSteps
             if not batch:
-                self._next()
+                if self._plain:
+                    choose_next(self)
+                else:
+                    loop._next()
                 batch = len(ready)
                 continue
             batch -= 1
@@ -1416,45 +1461,81 @@ class PortableCore(Core):
             if handle.callback is not None:
                 if recording:
                     self._count(handle)
-                self._run_handle(handle)
+                if self._plain:
+                    run_handle(self, handle)
+                else:
+                    loop._run_handle(handle)
 
     def _next(self) -> None:
-        """The next step of some task, or an arrival, or neither while callbacks are ready."""
-        loop: Any = self
-        steps = self._steps
-        if not steps:
-            self.idles += not self._ready
-        elif self._nameless:
-            loop._find_actors()
-        if self._stepped:
-            self._waiting_steps = len(steps)
-            self._stepped = False
-        self._turns += 1
-        if self._ready or self._turns > FAIR or self._turns_of_last > FAIR:
-            options = loop._fair_options()
-        elif self._timers or self._posts or self._cancels:
-            options = [*steps, *loop._others()]
-        else:
-            options = [*steps, *live(self._arrivals)]
-            if len(options) > 1:
-                happens(self, options[_picked(self, options)])
-                return
-        if not options:
-            if self._ready or loop._threads_sent():
-                return
-            raise Blocked("; ".join(loop.waiting()))
-        happens(self, options[self._choose(options)])
+        choose_next(self)
+
+
+def choose_next(core: PortableCore) -> None:
+    """The next step of some task, or an arrival, or neither while callbacks are ready."""
+    loop: Any = core
+    steps = core._steps
+    if not steps:
+        core.idles += not core._ready
+    elif core._nameless:
+        loop._find_actors()
+    if core._stepped:
+        core._waiting_steps = len(steps)
+        core._stepped = False
+    core._turns += 1
+    if core._ready or core._turns > FAIR or core._turns_of_last > FAIR:
+        options = loop._fair_options()
+    elif core._timers or core._posts or core._cancels:
+        options = steps + loop._others()
+    else:
+        options = steps + live(core._arrivals)
+        count = len(options)
+        if count > 1 or (count and core._plain and not (core._every_choice or core._asks_always)):
+            place = _picked(core, options) if count > 1 else 0
+            if core._plain:
+                happens_alone(core, place)
+            else:
+                happens(core, options[place])
+            return
+    if not options:
+        if core._ready or loop._threads_sent():
+            return
+        raise Blocked("; ".join(loop.waiting()))
+    happens(core, options[loop._choose(options)])
 
 
 def happens(core: PortableCore, option: Any) -> None:
     """Let the option that was chosen happen."""
+    loop: Any = core
     if type(option) is TaskStep:
         core._steps.remove(option)
         begin_step(core, option)
-        core._run_handle(option)
+        loop._run_handle(option)
     elif option is not core._go_on:
         core._turns = 0
-        core._take(option)
+        loop._take(option)
+
+
+def happens_alone(core: PortableCore, place: Any) -> None:
+    """The same for one of the steps or arrivals, where nothing is ready before it.
+
+    Simulated I/O, which would be run next, happens at once.
+    """
+    waiting = len(core._steps)
+    if place < waiting:
+        step: TaskStep = core._steps.pop(place)
+        begin_step(core, step)
+        run_handle(core, step)
+        return
+    core._turns = 0
+    arrival: Pending = core._arrivals[place - waiting]
+    if arrival.callback is not _complete or core.steps >= core.max_steps:
+        core._take(arrival)
+        return
+    del core._arrivals[place - waiting]
+    if core.log is not None:
+        core._record(arrival)
+    core.steps += 1
+    complete_at_once(core, arrival)
 
 
 def begin_step(core: PortableCore, step: TaskStep) -> None:
