@@ -123,14 +123,15 @@ class Control:
         ``advance`` with its seconds instead of sleeping. ``expected`` names sources that the
         engine itself controls, and that are not reported.
         """
-        if not _process.users:
+        process = _process
+        if not process.users:
             raise RuntimeError("the control is not installed: call install() first")
         outer = here.sources
         if outer is not None and outer.thread != get_ident():
             raise RuntimeError("an execution is under way in another thread: run them in turn")
-        if len(sys.modules) != _process.patches.seen:
-            _process.scan()
-        _process.escapes.begin()
+        if len(sys.modules) != process.patches.seen:
+            process.scan()
+        process.escapes.begin()
         here.sources = Sources(seed, now, owner, advance, outer, expected)
 
     def end(self) -> tuple[Issue, ...]:
