@@ -53,7 +53,8 @@ class Workers:
     def give_back(self, worker: Any) -> None:
         """One that has not begun what it was to run, and will not."""
         worker.body = None
-        self._free.append(worker)
+        if len(self._free) < KEPT:
+            self._free.append(worker)
 
     def _serve(self) -> None:
         worker = self._greenlets.getcurrent()
