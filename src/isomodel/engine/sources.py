@@ -31,6 +31,8 @@ class Draws:
         """How many ids that contain a time were made."""
         self.numpy: Any = None
         """numpy's own kind of stream, where the program uses it."""
+        self.addresses: Any = None
+        """What ``id()`` has told in this execution; kept by the owner without a name."""
         self._of = (seed, owner)
 
     @cached_property
@@ -72,11 +74,15 @@ class Sources(UnderControl):
 
     def draws(self) -> Draws:
         """The streams of the operation that runs now."""
-        owner = self.owner()
+        return self.draws_of(self.owner())
+
+    def draws_of(self, owner: str) -> Draws:
+        """The streams of this operation, "" for what belongs to none."""
         try:
-            return self._draws[owner]
+            draws: Draws = self._draws[owner]
         except KeyError:
-            return self._draws.setdefault(owner, Draws(self.seed, owner))
+            draws = self._draws.setdefault(owner, Draws(self.seed, owner))
+        return draws
 
     def report(self, source: str) -> None:
         """Note the use of an uncontrolled ``source`` at the program's line, once a line."""
