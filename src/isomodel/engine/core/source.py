@@ -10,7 +10,7 @@ runs less often than once a step belongs in the modules around it.
 from __future__ import annotations
 
 import asyncio
-from asyncio import _get_running_loop, _set_running_loop
+from asyncio import Future, _get_running_loop, _set_running_loop
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextvars import Context, ContextVar, copy_context
@@ -215,7 +215,8 @@ ControlledTask.__name__ = ControlledTask.__qualname__ = "Task"  # as its texts c
 class NumberedFuture(asyncio.Future[Any]):
     """A stock (C) future with a hash that stays the same: sets of it have one order, too.
 
-    It gets its number when its hash is first asked for, which few futures ever are.
+    It gets its number when its hash is first asked for, which few futures ever are. Simulated I/O
+    has plain ones, for which asyncio's C code knows a shorter way: who awaits it has no set of it.
     """
 
     __slots__ = ("number",)
@@ -279,8 +280,8 @@ _step_type, _wakeup_type, _wakeup_name, _task_type = (
     ControlledTask,
 )
 _owner_of, _set_owner, _copy_context = OWNER.get, OWNER.set, copy_context
-_new_future, _arrival, _step_taken, _kinds = NumberedFuture, Arrival, Step, KINDS
-_is_done, _set_result = NumberedFuture.done, NumberedFuture.set_result
+_new_future, _arrival, _step_taken, _kinds = Future, Arrival, Step, KINDS
+_is_done, _set_result = Future.done, Future.set_result
 _new_context, _new_queue, _new_reference, _ident = Context, deque, ref, get_ident
 _loop_now, _be_loop = _get_running_loop, _set_running_loop
 _hooks_now, _set_hooks, _modules = get_asyncgen_hooks, set_asyncgen_hooks, modules
@@ -920,7 +921,7 @@ class Core:
         return pending
 
     def create_future(self) -> asyncio.Future[Any]:
-        return _new_future(loop=self)  # type: ignore[arg-type]
+        return NumberedFuture(loop=self)  # type: ignore[arg-type]
 
     def time(self) -> float:
         return self.now
