@@ -21,7 +21,7 @@ run: .venv/ready-run
 	$(BIN)/isomodel hunt
 
 test: .venv/ready-dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n auto -m "not slow"
 
 lint: .venv/ready-dev
 	$(BIN)/ruff check .

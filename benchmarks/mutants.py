@@ -1,46 +1,33 @@
 """Mutants: wrong versions of the factory layer, made mechanically; how many are noticed.
 
-First a few executions in which every operation comes one after another, whose results are held
-against those of the layer as it is; then a hunt with one default setting, by all properties; at
-last, for what neither noticed, the layer's own tests. Survivors are listed. Each mutant runs in a
-process of its own.
+Each passes through trials, from cheap to dear, until one notices it: operations one after another,
+a short hunt, a long one, the layer's own tests. What came of a trial is kept on disk, for as long
+as nothing of isomodel and of the tests changes, so that a run of hours can be interrupted.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.abc
-import importlib.machinery
-import importlib.util
+import hashlib
 import multiprocessing
 import os
-import random
-import re
-import resource
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import msgspec
-import pytest
 
+import isomodel
+from benchmarks import trials
 from benchmarks.equivalent import EQUIVALENT
 from benchmarks.mutator import Mutant, mutants
 from benchmarks.rows import Report, Row, at_least, figure
-from isomodel.schedulers.fifo import Default
-from isomodel.search.execute import execute, session
-from isomodel.search.explore import Budget, Explorer
-from isomodel.search.generate import Generator
+from benchmarks.trials import Expected, Notice, Trial
+from isomodel.oracles.noninterference import NAME as NONINTERFERENCE
 from isomodel.targets import factory
-from isomodel.targets.declare import TargetSpec, spec_of
 from isomodel.targets.resolve import BUILTIN, resolve
-from isomodel.values.errors import IsomodelError
-from isomodel.values.scenario import Scenario
 
 MODULES = (
     *("contexts", "agents", "tools", "events", "sessions", "identity", "state"),
@@ -48,40 +35,73 @@ MODULES = (
 )
 """The layer itself: no back ends, no target, no defects."""
 
-EXECUTIONS, FEW = 1_500, 300
-"""Executions of the hunt for one mutant; the same for a quick run."""
+SEQUENCE, SWEEP, MEET = Trial("sequence"), Trial("sweep"), Trial("meet")
+SHORT, LONG, TESTS = Trial("hunt", 200), Trial("hunt", 800, seed=1), Trial("tests")
+TRIALS = (SEQUENCE, SWEEP, MEET, SHORT, LONG, TESTS)
+QUICK = (SEQUENCE, SWEEP, SHORT, TESTS)
+"""What a mutant passes through until an oracle notices it, from cheap to dear."""
 
 SAMPLE = 16
 """A quick run takes one mutant in so many."""
 
-SMOKE = 40
-"""Scenarios that are run one operation after another, before any hunt."""
-
-TESTS = Path(__file__).parents[1] / "tests" / "properties" / "test_factory_layer.py"
-TESTED = "the layer's own tests only"
-
-CPU_SECONDS = 120
-"""CPU time for one mutant: one that loops without ever waiting is noticed by that."""
-
-WORKERS = 2
+QUICK_SECONDS = 40.0
 GOAL = 95.0
-PACKAGE = factory.__name__
-IDS = re.compile(r"[0-9a-f]{16,}")
+ALONE = "noninterference and no invariant"
+INVARIANT = "an invariant"
+STUCK = "a hang, a crash or an endless loop"
+ORACLES = (ALONE, INVARIANT, STUCK, trials.NO_VERDICT)
+"""The notices that need no layer to compare with, and no tests."""
 
-Seen = Mapping[str, Any]
+KEPT = Path(".isomodel") / "mutants.jsonl"
 
 
 class Fate(msgspec.Struct, frozen=True):
-    """What became of a mutant: ``by`` is empty if nothing noticed it."""
+    """What became of a mutant: ``notice`` is empty if nothing noticed it."""
 
     mutant: Mutant
-    by: str
-    executions: int = 0
+    notice: Notice
 
     @property
     def equivalent(self) -> str:
         """Why it is no defect, where it is none."""
-        return "" if self.by else EQUIVALENT.get(self.mutant.name, "")
+        return "" if self.notice.by else EQUIVALENT.get(self.mutant.name, "")
+
+
+class Kept:
+    """What came of earlier trials, by what was tried; in a file, if there is to be one."""
+
+    def __init__(self, place: Path | None) -> None:
+        self._place = place
+        self._digest = _digest()
+        self._known: dict[str, Notice] = {}
+        if place is not None and place.exists():
+            for line in place.read_bytes().splitlines():
+                key, notice = msgspec.json.decode(line, type=tuple[str, Notice])
+                self._known[key] = notice
+
+    def get(self, mutant: Mutant, trial: Trial) -> Notice | None:
+        """What came of it, if it was tried."""
+        return self._known.get(self._key(mutant, trial))
+
+    def add(self, mutant: Mutant, trial: Trial, notice: Notice) -> None:
+        """Keep what came of a trial."""
+        key = self._key(mutant, trial)
+        self._known[key] = notice
+        if self._place is not None:
+            self._place.parent.mkdir(parents=True, exist_ok=True)
+            with self._place.open("ab") as file:
+                file.write(msgspec.json.encode((key, notice)) + b"\n")
+
+    def _key(self, mutant: Mutant, trial: Trial) -> str:
+        return f"{self._digest} {trial.how} {trial.executions} {trial.seed} {mutant.name}"
+
+
+def _digest() -> str:
+    """Of all that decides what a trial shows: isomodel itself, and the layer's own tests."""
+    root = Path(isomodel.__file__).parent
+    sources = [*sorted(root.rglob("*.py")), trials.TESTS, Path(trials.__file__)]
+    text = b"".join(each.read_bytes() for each in sources)
+    return hashlib.sha256(text).hexdigest()[:16]
 
 
 def all_mutants() -> list[Mutant]:
@@ -94,169 +114,132 @@ def all_mutants() -> list[Mutant]:
     ]
 
 
-def scenarios(spec: TargetSpec) -> list[Scenario]:
-    """What is run one after another: all kinds of operations, many times."""
-    generator = Generator(spec)
-    return [generator.scenario(random.Random(number)) for number in range(SMOKE)]
+def control() -> Mutant:
+    """The layer as it is, in a mutant's place: where anything notices it, no figure holds."""
+    source = (Path(factory.__file__).parent / "layer.py").read_text()
+    return Mutant("layer", "nothing changed", 0, source)
 
 
-def results(spec: TargetSpec, scenario: Scenario) -> Seen:
-    """What each user sees, ids by order of appearance."""
-    known: dict[str, str] = {}
-
-    def name(match: re.Match[str]) -> str:
-        return known.setdefault(match.group(), f"id-{len(known)}")
-
-    execution = execute(spec, scenario, Default(), fidelity="stock")
-    text = msgspec.json.encode((execution.ended, execution.observations)).decode()
-    seen: Seen = {"seen": IDS.sub(name, text), "error": execution.error}
-    return seen
-
-
-class _Loader(importlib.abc.SourceLoader):
-    """Loads a mutated module under the name of the real one."""
-
-    def __init__(self, place: str, source: str) -> None:
-        self._place = place
-        self._source = source
-
-    def get_filename(self, fullname: str) -> str:
-        """Where the real one is."""
-        return self._place
-
-    def get_data(self, path: str) -> bytes:
-        """The mutated source."""
-        return self._source.encode()
-
-    def path_stats(self, path: str) -> Mapping[str, Any]:
-        """No byte code may be kept."""
-        raise OSError
-
-    def set_data(self, path: str, data: bytes) -> None:
-        """Keep nothing."""
+def notices(
+    jobs: Sequence[tuple[Mutant, Trial]], expected: Expected
+) -> Iterator[tuple[Mutant, Trial, Notice]]:
+    """What comes of each of these trials, as it is known."""
+    fork = multiprocessing.get_context("fork")
+    waiting = list(reversed(jobs))
+    running: dict[Connection, tuple[Mutant, Trial, Any]] = {}
+    while waiting or running:
+        while waiting and len(running) < _idle():
+            mutant, trial = waiting.pop()
+            receive, send = fork.Pipe(duplex=False)
+            process = fork.Process(target=trials.child, args=(send, mutant, trial, expected))
+            process.start()
+            send.close()
+            running[receive] = mutant, trial, process
+        for ready in wait(list(running)):
+            assert isinstance(ready, Connection)
+            mutant, trial, process = running.pop(ready)
+            try:
+                yield mutant, trial, msgspec.msgpack.decode(ready.recv_bytes(), type=Notice)
+            except EOFError:
+                why = "it used up its time or its memory, or ended its process"
+                yield mutant, trial, Notice(trials.LOOP, why=why)
+            ready.close()
+            process.join()
 
 
-class _Finder(importlib.abc.MetaPathFinder):
-    """Finds the mutated module in place of the real one."""
-
-    def __init__(self, name: str, source: str) -> None:
-        self._name = name
-        self._source = source
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """The mutant's, if it is asked for."""
-        if fullname != self._name or path is None:
-            return None
-        place = str(Path(path[0]) / f"{fullname.rpartition('.')[2]}.py")
-        loader = _Loader(place, self._source)
-        return importlib.util.spec_from_file_location(fullname, place, loader=loader)
-
-
-def load(mutant: Mutant) -> TargetSpec:
-    """The factory layer as a target, with this mutant in it: for a process that ends soon."""
-    for name in [name for name in sys.modules if name.startswith(PACKAGE + ".")]:
-        del sys.modules[name]
-    module = mutant.name.partition(".")[0]
-    sys.meta_path.insert(0, _Finder(f"{PACKAGE}.{module}", mutant.source))
-    target = importlib.import_module(f"{PACKAGE}.target")
-    return spec_of(target.FactoryLayer, BUILTIN[0])
-
-
-def judge(mutant: Mutant, expected: Sequence[tuple[Scenario, Seen]], executions: int) -> Fate:
-    """Run it and see whether anything notices."""
-    try:
-        spec = load(mutant)
-        with session():
-            for number, (scenario, seen) in enumerate(expected):
-                if results(spec, scenario) != seen:
-                    return Fate(mutant, "results", number + 1)
-            outcome = Explorer(spec).hunt(Budget(executions))
-    except IsomodelError:
-        return Fate(mutant, "start")
-    if outcome.finding is not None:
-        return Fate(mutant, outcome.finding.property, outcome.verdict.executions)
-    if outcome.verdict.status == "unknown":
-        return Fate(mutant, "unknown", outcome.verdict.executions)
-    return Fate(mutant, _tested(), outcome.verdict.executions)
-
-
-def _tested() -> str:
-    """Whether the layer's own tests, on the ordinary event loop, notice what the hunt did not."""
-    silent = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silent, 1)
-    os.dup2(silent, 2)
-    code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", str(TESTS)])
-    return "" if code == pytest.ExitCode.OK else TESTED
-
-
-def _child(
-    send: Connection, mutant: Mutant, expected: Sequence[tuple[Scenario, Seen]], executions: int
-) -> None:
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-    try:
-        fate = judge(mutant, expected, executions)
-    except Exception as error:
-        fate = Fate(mutant, f"crash: {type(error).__name__}")
-    send.send_bytes(msgspec.msgpack.encode((fate.by, fate.executions)))
+def _idle() -> int:
+    """Processes at a time: as many as there are cores where nobody else works, or else one."""
+    cores = os.cpu_count() or 1
+    return cores if os.getloadavg()[0] < cores else 1
 
 
 def fates(
-    chosen: Sequence[Mutant], executions: int, seconds: float | None = None
-) -> Iterator[Fate]:
-    """What becomes of each of these mutants, as it is known; ends after so many seconds."""
-    spec = resolve(BUILTIN[0])
-    with session():
-        expected = [(scenario, results(spec, scenario)) for scenario in scenarios(spec)]
-    fork = multiprocessing.get_context("fork")
-    began = time.monotonic()
-    waiting = list(reversed(chosen))
-    running: dict[Connection, tuple[Mutant, Any]] = {}
-    while waiting or running:
-        over = seconds is not None and time.monotonic() - began > seconds
-        while waiting and not over and len(running) < WORKERS:
-            mutant = waiting.pop()
-            receive, send = fork.Pipe(duplex=False)
-            child = fork.Process(target=_child, args=(send, mutant, expected, executions))
-            child.start()
-            send.close()
-            running[receive] = mutant, child
-        if not running:
-            return
-        for ready in wait(list(running)):
-            assert isinstance(ready, Connection)
-            mutant, child = running.pop(ready)
-            try:
-                by, count = msgspec.msgpack.decode(ready.recv_bytes(), type=tuple[str, int])
-                yield Fate(mutant, by, count)
-            except EOFError:
-                yield Fate(mutant, "endless loop, or the end of its process")
-            ready.close()
-            child.join()
+    chosen: Sequence[Mutant], stages: Sequence[Trial], kept: Kept, expected: Expected
+) -> list[Fate]:
+    """What becomes of these mutants. Raises AssertionError if the layer as it is gets noticed."""
+    as_it_is = control()
+    left = list(chosen)
+    for trial in stages:
+        due = [as_it_is, *(each for each in left if _is_due(each, trial, kept))]
+        jobs = [(each, trial) for each in due if kept.get(each, trial) is None]
+        for mutant, tried, notice in notices(jobs, expected):
+            kept.add(mutant, tried, notice)
+        if by := noticed(as_it_is, stages, kept).by:
+            raise AssertionError(f"the layer as it is is taken for a mutant, by {by}")
+        left = [each for each in left if group(noticed(each, stages, kept).by) not in ORACLES]
+    return [Fate(each, noticed(each, stages, kept)) for each in chosen]
+
+
+def _is_due(mutant: Mutant, trial: Trial, kept: Kept) -> bool:
+    """Whether to try it: what other results gave away needs no tests, nor a long hunt.
+
+    Nor does one that is said to be equivalent, which the other trials doubt.
+    """
+    by_results = bool(noticed(mutant, (SEQUENCE,), kept).by)
+    if trial == LONG:
+        return not by_results and mutant.name not in EQUIVALENT
+    return trial != TESTS or not by_results
+
+
+def noticed(mutant: Mutant, stages: Sequence[Trial], kept: Kept) -> Notice:
+    """The first notice of an oracle, or else of anything."""
+    made = [notice for trial in stages if (notice := kept.get(mutant, trial)) is not None]
+    by = [notice for notice in made if notice.by]
+    by_oracles = [notice for notice in by if group(notice.by) in ORACLES]
+    nothing = Notice(executions=sum(notice.executions for notice in made))
+    return next(iter((*by_oracles, *by)), nothing)
 
 
 def run(quick: bool) -> Report:
     """The score, by what noticed them, and the survivors."""
     every = all_mutants()
-    chosen = every[::SAMPLE] if quick else every
-    found = list(fates(chosen, FEW if quick else EXECUTIONS, 40 if quick else None))
-    rows = [*_rows(found)]
+    expected = trials.expected_of(resolve(BUILTIN[0]))
+    found: list[Fate] = []
+    if quick:
+        began, kept = time.monotonic(), Kept(None)
+        for mutant in every[::SAMPLE]:
+            if time.monotonic() - began < QUICK_SECONDS:
+                found += fates([mutant], QUICK, kept, expected)
+    else:
+        found = fates(every, TRIALS, Kept(KEPT), expected)
     sample = f"{len(found)} of {len(every)} mutants"
-    return Report("mutants", quick, sample, tuple(rows))
+    return Report("mutants", quick, sample, tuple(_rows(found)))
 
 
 def _rows(found: Sequence[Fate]) -> Iterator[Row]:
     equivalent = [fate for fate in found if fate.equivalent]
-    survivors = [fate for fate in found if not fate.by and not fate.equivalent]
-    counted = len(found) - len(equivalent)
-    killed = counted - len(survivors)
-    yield at_least("mutants noticed", 100 * killed / max(1, counted), GOAL, "%")
+    counted = [fate for fate in found if not fate.equivalent]
+    survivors = [fate for fate in counted if not fate.notice.by]
+    groups = Counter(group(fate.notice.by) for fate in counted)
+    most = max(1, len(counted))
+    oracles = sum(groups[name] for name in ORACLES)
+    yield at_least("mutants noticed", 100 * (most - len(survivors)) / most, GOAL, "%")
+    yield figure("by the oracles, without results and tests", 100 * oracles / most, "%")
     yield figure("mutants", len(found))
-    yield figure("of these equivalent, as docs/mutants.md explains", len(equivalent))
-    by = Counter(fate.by for fate in found if fate.by)
-    for what, number in by.most_common():
-        yield figure(f"noticed by {what}", number, "mutants")
+    yield figure("equivalent, as benchmarks/equivalent.py explains", len(equivalent))
+    for name in (*ORACLES, trials.RESULTS, trials.OWN_TESTS):
+        yield figure(f"noticed by {name}", groups[name], "mutants", note=_detail(counted, name))
     for fate in survivors:
-        line = f"line {fate.mutant.line}: {fate.mutant.was}"
-        yield figure(f"survived: {fate.mutant.name}", fate.executions, "executions", note=line)
+        line = f"line {fate.mutant.line}"
+        executions = fate.notice.executions
+        yield figure(f"survived: {fate.mutant.name}", executions, "executions", note=line)
+
+
+def group(by: str) -> str:
+    """What kind of notice this is; empty for none."""
+    if by in (trials.RESULTS, trials.OWN_TESTS, trials.NO_VERDICT, ""):
+        return by
+    if by == NONINTERFERENCE:
+        return ALONE
+    return INVARIANT if by in trials.INVARIANT_NAMES else STUCK
+
+
+def _detail(counted: Sequence[Fate], name: str) -> str:
+    """Which of this group noticed how many, and how many of them noninterference notices, too."""
+    mine = [fate.notice for fate in counted if group(fate.notice.by) == name]
+    by = Counter(notice.by for notice in mine)
+    detail = ", ".join(f"{what} {number}" for what, number in by.most_common()) if by else ""
+    if name == INVARIANT:
+        too = sum(notice.interferes for notice in mine)
+        detail += f"; noninterference notices {too} of these executions, too"
+    return detail if len(by) > 1 else ""

@@ -11,12 +11,17 @@ from __future__ import annotations
 
 import ast
 import copy
+import textwrap
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import msgspec
 
 COPIES = frozenset({"list", "dict", "set", "tuple", "frozenset", "frozen"})
 """Calls of these make a copy of their only argument."""
+
+WIDTH = 72
+"""Characters of a changed line that name the change."""
 
 COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Lt: ast.LtE,
@@ -33,11 +38,15 @@ COMPARED: dict[type[ast.cmpop], type[ast.cmpop]] = {
 
 
 class Mutant(msgspec.Struct, frozen=True):
-    """One wrong version of a module; ``name`` stays the same while its function does."""
+    """One wrong version of a module.
 
+    ``name`` tells what is changed in which function, by its text: it stays the same while that
+    does, wherever it moves, and is gone when the text is another.
+    """
+
+    module: str
     name: str
     line: int
-    was: str
     source: str
 
 
@@ -45,58 +54,77 @@ Replaced = tuple[str, list[ast.stmt] | ast.expr | ast.ExceptHandler]
 """The kind of a change, and what comes in place of a node."""
 
 
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
 def mutants(source: str, module: str, *, but: str = "") -> Iterator[Mutant]:
     """Every mutant of this source, in the order of its lines.
 
     Statements with ``but`` in them are left as they are.
     """
-    tree = ast.parse(source)
     counts: dict[str, int] = {}
-    for node, where in list(_located(tree, but)):
+    for node, where, function in list(_located(ast.parse(source), but)):
         for kind, new in _changes(node):
-            changed = _Replacing(new).visit(copy.deepcopy(_marked(tree, node)))
-            text = ast.unparse(ast.fix_missing_locations(changed))
-            name = f"{module}.{where}: {kind}"
+            name = f"{module}.{where}: {kind}: {_shown(source, node)}"
             counts[name] = counts.get(name, 0) + 1
             numbered = name if counts[name] == 1 else f"{name} #{counts[name]}"
-            was = (ast.get_source_segment(source, node) or "").partition("\n")[0]
-            yield Mutant(numbered, getattr(node, "lineno", 0), was, text)
+            text = _changed(source, function, node, new)
+            yield Mutant(module, numbered, getattr(node, "lineno", 0), text)
 
 
-def _located(tree: ast.Module, but: str) -> Iterator[tuple[ast.AST, str]]:
-    """Every node inside a function, with the qualified name of the function."""
+def _changed(source: str, function: Function, node: ast.AST, new: list[ast.stmt] | ast.AST) -> str:
+    """The source with this node of the function exchanged, and all else where it was."""
+    changed = _Replacing(new).visit(copy.deepcopy(_marked(function, node)))
+    text = ast.unparse(ast.fix_missing_locations(changed))
+    first = min([function.lineno, *(each.lineno for each in function.decorator_list)]) - 1
+    lines = source.splitlines()
+    before, after = lines[:first], lines[function.end_lineno :]
+    return "\n".join([*before, textwrap.indent(text, " " * function.col_offset), *after, ""])
 
-    def walk(node: ast.AST, path: tuple[str, ...], inside: bool) -> Iterator[tuple[ast.AST, str]]:
+
+def _shown(source: str, node: ast.AST) -> str:
+    """The first line of this node's text, or its beginning; a constant with the line around it."""
+    line, _, more = (ast.get_source_segment(source, node) or "").partition("\n")
+    if isinstance(node, ast.Constant):
+        line = f"{line} in {source.splitlines()[node.lineno - 1].strip()}"
+    return f"{line[:WIDTH]} ..." if more or len(line) > WIDTH else line
+
+
+def _located(tree: ast.Module, but: str) -> Iterator[tuple[ast.AST, str, Function]]:
+    """Every node inside a function, with the qualified name of the function, and the outermost."""
+
+    def walk(
+        node: ast.AST, path: tuple[str, ...], function: Function | None
+    ) -> Iterator[tuple[ast.AST, str, Function]]:
         for child in ast.iter_child_nodes(node):
             if but and isinstance(child, ast.Expr) and but in ast.unparse(child):
                 continue
             if isinstance(child, ast.ClassDef):
-                yield from walk(child, (*path, child.name), False)
+                yield from walk(child, (*path, child.name), None)
             elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
                 name = (*path, child.name)
-                body = ast.Module(child.body, [])
-                yield from walk(body, name, True)
-            elif inside:
-                yield child, ".".join(path)
-                yield from walk(child, path, True)
+                yield from walk(ast.Module(child.body, []), name, function or child)
+            elif function is not None:
+                yield child, ".".join(path), function
+                yield from walk(child, path, function)
 
-    yield from walk(tree, (), False)
+    yield from walk(tree, (), None)
 
 
-def _marked(tree: ast.Module, node: ast.AST) -> ast.Module:
-    for each in ast.walk(tree):
+def _marked(function: Function, node: ast.AST) -> Function:
+    for each in ast.walk(function):
         each.__dict__.pop("chosen", None)
     node.__dict__["chosen"] = True
-    return tree
+    return function
 
 
 class _Replacing(ast.NodeTransformer):
     """Puts something else in the place of the chosen node of a copied tree."""
 
-    def __init__(self, new: list[ast.stmt] | ast.expr | ast.ExceptHandler) -> None:
+    def __init__(self, new: list[ast.stmt] | ast.AST) -> None:
         self._new = new
 
-    def visit(self, node: ast.AST) -> ast.AST | list[ast.stmt]:
+    def visit(self, node: ast.AST) -> Any:
         """The new node for the chosen one."""
         if node.__dict__.get("chosen"):
             return self._new

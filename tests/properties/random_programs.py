@@ -30,9 +30,11 @@ class Cell:
 TOUCHES = ("add", "read", "put", "get", "walk", "push", "pop", "join", "size", "bare", "count")
 WAITS = ("io", "io", "yield", "sleep", "short")
 BLOCKS = ("lock", "lock", "event", "queue", "semaphore", "timeout", "cancel", "spawn", "condition")
+TIMED = ("timeout", "timeout", "event", "condition", "lock", "cancel", "spawn", "shield", "queue")
+SHIELDS = ("shield", "shield", "lock", "event", "timeout", "cancel")
 
 
-def draw(seed: int, *, blocking: bool = True) -> list[list[Any]]:
+def draw(seed: int, *, blocking: bool = True, blocks: Sequence[str] = BLOCKS) -> list[list[Any]]:
     """Two or three tasks of a few actions each."""
     source = random.Random(seed)
     tasks = []
@@ -46,7 +48,7 @@ def draw(seed: int, *, blocking: bool = True) -> list[list[Any]]:
                 actions.append(("wait", source.choice(WAITS)))
             if kind > 0.6 and blocking:
                 inner = ("touch", source.choice(TOUCHES), source.choice("ab"))
-                actions.append((source.choice(BLOCKS), inner, source.random() < 0.5))
+                actions.append((source.choice(blocks), inner, source.random() < 0.5))
         tasks.append(actions)
     return tasks
 
@@ -99,6 +101,10 @@ def program(spec: list[list[Any]], grouped: bool) -> Any:
             else:
                 await asyncio.sleep(1.0 if how == "sleep" else 0.5)
 
+        async def after(long: bool, me: int, log: list[Any], action: Any) -> None:
+            await wait("sleep" if long else "io")
+            await act(me, log, action)
+
         async def act(me: int, log: list[Any], action: Any) -> None:
             kind = action[0]
             if kind == "touch":
@@ -146,6 +152,12 @@ def program(spec: list[list[Any]], grouped: bool) -> Any:
                 if other is not None and action[2]:
                     log.append(other.cancel())
                 log.append(None if other is None else other.done())
+            elif kind == "shield":
+                try:
+                    async with asyncio.timeout(0.5):
+                        await asyncio.shield(after(action[2], me, log, action[1]))
+                except TimeoutError:
+                    log.append("left behind")
             elif kind == "spawn":
                 child = asyncio.ensure_future(act(me, log, action[1]))
                 if action[2]:

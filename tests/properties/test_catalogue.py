@@ -53,7 +53,7 @@ STORIES: dict[str, dict[str, str]] = {
         "noninterference": "alice.overdraw alice.overdraw bob.transfer",
     },
     "414-03": {"": "alice.open_session"},
-    "414-04": {"rollback": "alice.overdraw", "noninterference": "alice.overdraw bob.transfer"},
+    "414-04": {"": "alice.overdraw bob.transfer", "rollback": "alice.overdraw"},
     "414-05": {"": "alice.run_agent bob.run_agent"},
     "414-06": {"": "alice.create_context"},
     "414-07": {
@@ -64,7 +64,10 @@ STORIES: dict[str, dict[str, str]] = {
         "validation": "alice.create_context alice+create_no_context",
         "noninterference": "alice.create_context bob.create_no_context",
     },
-    "414-09": {"": "alice.run_agent bob.run_agent"},
+    "414-09": {
+        "": "alice.run_agent bob.run_agent",
+        "promise": "alice.run_agent alice.run_agent",
+    },
     "414-10": {"": "alice.send bob.send"},
     "414-11": {"": "alice.run_agent bob.run_agent"},
     "414-12": {
@@ -96,7 +99,10 @@ STORIES: dict[str, dict[str, str]] = {
         "conservation": "alice.send alice.send",
         "noninterference": "alice.open_session bob.open_session",
     },
-    "iso-23": {"": "alice.create_context bob.create_context"},
+    "iso-23": {
+        "": "alice.create_context bob.create_context",
+        "promise": "alice.create_context alice.create_context",
+    },
     "iso-24": {"": "alice.send bob.send"},
     "iso-25": {"": "alice.track bob.track"},
     "iso-26": {"": "alice.track bob.track", "conservation": "alice.track"},
@@ -135,9 +141,13 @@ STORIES: dict[str, dict[str, str]] = {
     "iso-45": {"": "alice.overdraw bob.transfer"},
     "iso-46": {
         "noninterference": "alice.overdraw bob.transfer",
+        "promise": "alice.overdraw alice+transfer",
         "rollback": "alice.overdraw bob.transfer bob.overdraw",
     },
-    "iso-47": {"": "alice.open_session alice.close_session bob.transfer"},
+    "iso-47": {
+        "": "alice.open_session alice.close_session bob.transfer",
+        "promise": "alice.open_session alice.close_session alice.open_session",
+    },
     "iso-48": {"": "alice.run_agent bob.run_agent"},
     "iso-49": {
         "liveness": "alice.transfer alice+transfer",
@@ -148,7 +158,7 @@ STORIES: dict[str, dict[str, str]] = {
         "no leaked secret": "alice.open_session alice.write bob.overdraw",
         "noninterference": "alice.transfer bob.overdraw",
     },
-    "iso-52": {"": "alice.reconnect alice.send"},
+    "iso-52": {"": "alice.reconnect alice.send", "promise": "alice.run_agent alice+reconnect"},
 }
 """For each defect and property ("" for the others) the operations; "+" starts one beside."""
 LONG = ("iso-48",)

@@ -167,6 +167,16 @@ def strange_cancels() -> type:
     return Target
 
 
+def strange_errors() -> type:
+    class Target:
+        errors = "LookupError"
+
+        @operation
+        async def go(self, user: str) -> None: ...
+
+    return Target
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -179,6 +189,7 @@ def strange_cancels() -> type:
         (ends_what_it_is_not_given, "log_out ends 'session' but has no argument of that name"),
         (an_unknown_annotation, "an annotation of go is not known (name 'Nowhere'"),
         (strange_cancels, 'cancels is \'everything\'; write "operations" or "any"'),
+        (strange_errors, "errors is 'LookupError'; write a tuple of exception classes"),
     ],
 )
 def test_what_is_wrong_is_one_line_that_says_what_to_do(

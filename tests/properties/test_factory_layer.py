@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 
+from isomodel.targets.factory.agents import AgentFactory
 from isomodel.targets.factory.backends import Audit, Event
 from isomodel.targets.factory.contexts import TAGS, UserExecutionContext, is_valid_id
 from isomodel.targets.factory.errors import (
     AccessDenied,
     ContextExpired,
+    DatabaseError,
     IllegalEvent,
     InvalidId,
     InvalidToken,
+    LayerError,
     NoConnection,
     Overdrawn,
     PoolExhausted,
@@ -29,11 +32,12 @@ from isomodel.targets.factory.errors import (
     UnknownAgent,
 )
 from isomodel.targets.factory.events import LIFE_CYCLE
+from isomodel.targets.factory.identity import RateLimiter
 from isomodel.targets.factory.layer import Layer, Limits, Parts
 from isomodel.targets.factory.logs import RequestLog
 from isomodel.targets.factory.memory import MemoryLog, MemoryTransport, memory_backends
 from isomodel.targets.factory.target import FactoryLayer
-from isomodel.targets.factory.tools import ToolGuide
+from isomodel.targets.factory.tools import ToolDispatcherFactory, ToolGuide
 from isomodel.values.facts import Dropped
 
 pytestmark = pytest.mark.timeout(60)
@@ -605,3 +609,146 @@ async def test_contexts_have_the_tags_of_all_and_their_own() -> None:
     second = await system.contexts.open("bob", HOME, metadata={"tags": ["b"]})
     assert first.metadata == {"tags": (*TAGS, "a"), "step": 1}
     assert second.metadata == {"tags": (*TAGS, "b")}
+
+
+# What only shows at an edge
+
+
+def test_a_context_keeps_the_connection_it_was_made_for() -> None:
+    made = UserExecutionContext.create_for_user
+    assert made("alice", "s", "r", "c").create_child().websocket_connection_id == "c"
+    assert made("alice", "s", "r").websocket_connection_id == ""
+
+
+def test_a_call_is_forgotten_when_its_window_is_over_and_no_sooner() -> None:
+    now = 0.0
+    limiter = RateLimiter(Audit(), lambda: now, most=1, window=10.0)
+    limiter.check("alice")
+    now = 9.0
+    with pytest.raises(RateLimited):
+        limiter.check("alice")
+    now = 10.0
+    limiter.check("alice")
+    assert limiter.users() == ["alice"]
+    limiter.forget("alice")
+    assert limiter.users() == []
+
+
+@pytest.mark.asyncio
+async def test_a_request_has_one_session_and_a_second_one_costs_no_connection() -> None:
+    system = layer()
+    async with system.request("alice", HOME) as context:
+        await system.sessions.create_session(context.request_id, context=context)
+        with pytest.raises(LayerError):
+            await system.sessions.create_session(context.request_id, context=context)
+        assert len(system.pool.slots.taken) == 1
+    assert not system.pool.slots.taken
+
+
+@pytest.mark.asyncio
+async def test_no_session_is_made_for_a_context_that_ended_meanwhile() -> None:
+    system = layer()
+    context = UserExecutionContext.create_for_user("alice", HOME, "r")
+    context.lifetime.end()
+    with pytest.raises(ContextExpired):
+        await system.sessions.create_session("r", context=context)
+    assert not system.pool.slots.taken
+
+
+@pytest.mark.asyncio
+async def test_a_write_of_unknown_outcome_forgets_what_was_cached() -> None:
+    system = layer()
+    store = system.backends.state
+    put = store.put
+    await system.profiles.prefer("alice", "tea")
+    assert await system.profiles.preferences("alice") == "tea"
+    entry = system.profiles.cached("alice")
+    assert entry is not None
+    assert entry.value == "tea"
+    assert system.profiles.users() == ["alice"]
+
+    async def lost(key: Any, value: Any) -> None:
+        await put(key, value)
+        raise StoreError("the answer was lost")
+
+    store.put = lost  # type: ignore[method-assign]
+    with pytest.raises(StoreError):
+        await system.profiles.prefer("alice", "milk")
+    assert await system.profiles.preferences("alice") == "milk"
+
+
+def test_the_log_is_written_for_nobody_after_a_block_that_failed() -> None:
+    log = MemoryLog()
+    requests = RequestLog(log)
+    with pytest.raises(StoreError), requests.serving("alice"):
+        raise StoreError("lost")
+    requests.write("after")
+    assert log.lines == {"": ("after",)}
+
+
+@pytest.mark.asyncio
+async def test_agents_are_counted_while_they_live() -> None:
+    system = layer()
+    agents = system.workspace("alice").agents
+    context = UserExecutionContext.create_for_user("alice", HOME, "r")
+    agent = await agents.create_agent("triage", context)
+    assert agents.alive == 1
+    agents.retire(agent.id)
+    assert agents.alive == 0
+
+
+@pytest.mark.asyncio
+async def test_a_connection_that_does_not_open_is_dropped() -> None:
+    system = layer()
+    made = system.backends.database.connection()
+
+    async def refuse() -> None:
+        raise DatabaseError("refused")
+
+    made.ping = refuse  # type: ignore[method-assign]
+    system.backends.database.connection = lambda: made  # type: ignore[method-assign]
+    with pytest.raises(DatabaseError):
+        await system.pool.acquire()
+    assert made.closed
+    assert (system.pool.idle, system.pool.slots.taken) == (0, set())
+
+
+@pytest.mark.asyncio
+async def test_nothing_is_begun_for_a_context_that_has_ended() -> None:
+    system, begun = layer(), []
+
+    class Noting:
+        async def load(self, name: str) -> str:
+            begun.append(name)
+            return name
+
+        async def call(self, name: str, argument: str) -> str:
+            begun.append(name)
+            return name
+
+    context = UserExecutionContext.create_for_user("alice", HOME, "r")
+    agents = AgentFactory("alice", Noting(), Audit())
+    tools = ToolDispatcherFactory(Noting()).create_for_user(context)
+    emitter = system.connections.create_emitter(context)
+    context.lifetime.end()
+    for call in (
+        agents.create_agent("triage", context),
+        tools.execute_tool("search", "x"),
+        emitter.message("hello"),
+    ):
+        with pytest.raises(ContextExpired):
+            await call
+    assert begun == []
+
+
+@pytest.mark.asyncio
+async def test_users_are_known_while_they_have_a_connection_or_open_one() -> None:
+    system = layer()
+    client = Slow("alice", "t1", [])
+    opening = asyncio.create_task(system.connections.connect("alice", "t1", client))
+    await asyncio.sleep(0)
+    assert system.connections.users() == ["alice"]
+    await opening
+    assert system.connections.users() == ["alice"]
+    system.connections.disconnect_all("alice")
+    assert system.connections.users() == []

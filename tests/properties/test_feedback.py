@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,12 +13,16 @@ from isomodel.schedulers.held import Event
 from isomodel.search import explore
 from isomodel.search.affinity import Affinity
 from isomodel.search.conflicts import Touch
-from isomodel.search.execute import session
+from isomodel.search.execute import execute, session
 from isomodel.search.explore import FOLLOWING, Budget, Draw, Explorer
+from isomodel.search.extent import Extent
 from isomodel.search.feedback import Feedback, Lead
 from isomodel.search.generate import Generator
-from isomodel.search.journal import Journal
+from isomodel.search.journal import Journal, beating
+from isomodel.search.observe import Observer
+from isomodel.search.runtimes import tracker_of
 from isomodel.targets.declare import TargetSpec, spec_of
+from isomodel.tracking.recorder import Access
 from isomodel.values.scenario import Operation, Scenario
 
 
@@ -64,7 +69,7 @@ def touches(*, same_user: bool = False, write: bool = True) -> list[Touch]:
 
 
 def feedback() -> Feedback:
-    return Feedback(Generator(spec()))
+    return Feedback(Generator(spec()), Extent())
 
 
 def test_a_new_hand_over_between_users_is_gone_on_from_once_it_was_seen() -> None:
@@ -125,7 +130,28 @@ def test_a_long_hunt_follows_up_and_equal_hunts_are_equal() -> None:
     assert policies() == policies()
 
 
-def test_inputs_that_no_index_tells_outlive_the_process(tmp_path: Path) -> None:
+def test_a_hunt_in_a_worker_sees_what_one_without_sees(tmp_path: Path) -> None:
+    own, lent = spec(), beating(spec(), Journal(tmp_path / "journal"))
+    seen: list[tuple[Sequence[Touch], tuple[str, ...]]] = []
+    with session():
+        for each in (own, lent):
+            draw = Draw(0, scenario(), "stock", (), 0)
+            tracker = tracker_of(each)
+            observer = Observer(tracker, draw.scheduler())
+            execute(
+                each,
+                draw.scenario,
+                observer.scheduler,
+                fidelity=draw.fidelity,
+                around=observer.watching,
+            )
+            functions = [function.__qualname__ for function in tracker.functions()]
+            seen.append((observer.touches, tuple(functions)))
+    assert any("notes" in str(touch.label) for touch in seen[0][0])
+    assert seen[0] == seen[1]
+
+
+def test_the_inputs_of_an_execution_outlive_the_process(tmp_path: Path) -> None:
     turned = feedback()
     turned.learn(lead(), touches())
     going_on = turned.reversal(random.Random(0))
@@ -138,6 +164,8 @@ def test_inputs_that_no_index_tells_outlive_the_process(tmp_path: Path) -> None:
     assert msgspec.json.decode(reader.inputs, type=Draw) == draw
     journal.begin(8)
     assert reader.inputs == b""
+    journal.begin(9, bytes(1 << 20))
+    assert (reader.index, reader.inputs) == (9, b""), "too much to keep: nothing, not the old"
 
 
 def three() -> Scenario:
@@ -151,25 +179,65 @@ def test_kinds_that_meet_in_what_one_of_them_writes_are_drawn_together() -> None
     affinity.learn(
         three(),
         [
-            Touch(Event("alice.0", 1), (table, "one"), True),
-            Touch(Event("alice.1", 2), (table, "another"), False),
-            Touch(Event("alice.1/inner", 9), (("start", "Config", 1), "size"), False),
-            Touch(Event("alice.2", 4), (("start", "Config", 1), "size"), False),
+            Access("alice.0", 1, (table, "one"), write=True),
+            Access("alice.1", 2, (table, "another"), write=False),
+            Access("alice.1/inner", 9, (("start", "Config", 1), "size"), write=False),
+            Access("alice.2", 4, (("start", "Config", 1), "size"), write=False),
         ],
     )
     drawn = [affinity.partner("a", "abc", source) for _ in range(300)]
     assert drawn.count("b") > drawn.count("c") > 0
     read = [affinity.partner("b", "abc", source) for _ in range(300)]
     assert read.count("a") > read.count("c"), "what both only read brings nobody together"
-    assert affinity.steps == {"a": 1, "b": 2, "c": 4}
+    assert affinity.seen == {"a": 1, "b": 1, "c": 1}
 
 
-def test_faults_strike_within_the_steps_that_are_known() -> None:
-    generator = Generator(spec())
+def test_that_two_operations_make_a_list_each_does_not_bring_them_together() -> None:
+    affinity, source = Affinity(), random.Random(0)
+    affinity.learn(
+        three(),
+        [
+            Access("alice.0", 1, (("alice.0", "list", "1.1"), "*"), write=True),
+            Access("alice.1", 2, (("alice.1", "list", "1.1"), "*"), write=True),
+            Access("alice.0", 2, (("alice.0", "Channel", "1.2"), "queue"), write=True),
+            Access("alice.2", 2, (("alice.2", "Channel", "1.1"), "queue"), write=False),
+        ],
+    )
+    drawn = [affinity.partner("a", "bc", source) for _ in range(300)]
+    assert drawn.count("c") > 2 * drawn.count("b")
+
+
+def extent() -> Extent:
+    """What one run of the board shows."""
+    known = Extent()
+    with session():
+        draw = Draw(0, scenario(), "stock", (), 0)
+        known.learn(execute(spec(), draw.scenario, draw.scheduler(), fidelity="stock"))
+    return known
+
+
+def test_how_far_operations_go_is_learned_from_their_executions() -> None:
+    reach = extent().of("write")
+    assert reach is not None
+    assert (reach.steps, reach.io, reach.timers) == (2, 1, 0)
+    assert [reach.places(kind) for kind in ("cancel", "fail", "jump")] == [1, 1, 0]
+    assert extent().of("never seen") is None
+    assert extent().may_be_struck("never seen")
+
+
+def test_faults_strike_where_operations_are_known_to_come() -> None:
+    generator, known = Generator(spec()), extent()
     found = [
         fault
-        for seed in range(300)
-        for fault in generator.faults(scenario(), random.Random(seed), 0, {"write": 1, "count": 1})
+        for seed in range(600)
+        for fault in generator.faults(scenario(), random.Random(seed), 0, known)
     ]
-    assert found
-    assert {fault.at for fault in found} == {0, 1}
+    within = [fault for fault in found if fault.at <= 1]
+    blind = [
+        fault
+        for seed in range(600)
+        for fault in generator.faults(scenario(), random.Random(seed), 0)
+        if fault.at <= 1
+    ]
+    assert len(within) > 0.9 * len(found) > len(blind)
+    assert any(fault.at > 1 for fault in found), "what is known may not be all there is"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import pytest
-from random_programs import draw, every_ending, program, shown
+from random_programs import BLOCKS, SHIELDS, TIMED, draw, every_ending, program, shown
 
 from isomodel.engine.control import Control
 from isomodel.engine.portable import PortableLoop
@@ -325,9 +325,11 @@ SEEDS = range(60)
 FEW = 1_500
 
 
-def compared(seed: int, faults: int, loop: Any = PortableLoop) -> tuple[set[str], set[str]] | None:
+def compared(
+    seed: int, faults: int, loop: Any = PortableLoop, blocks: Sequence[str] = BLOCKS
+) -> tuple[set[str], set[str]] | None:
     """What brute force and the proof see; None if brute force would take too long."""
-    spec = draw(seed)
+    spec = draw(seed, blocks=blocks)
     main = program(spec, seed % 3 == 0)
     names: set[str] = set()
     with Control().installed():
@@ -356,6 +358,61 @@ def test_a_proof_with_cancellations_sees_what_brute_force_sees(seed: int) -> Non
     both = compared(seed, 1)
 
     assert both is None or both[0] == both[1]
+
+
+@pytest.mark.parametrize("faults", [0, 1])
+@pytest.mark.parametrize("seed", range(12))
+def test_a_proof_with_shielded_tasks_sees_what_brute_force_sees(seed: int, faults: int) -> None:
+    both = compared(seed, faults, blocks=SHIELDS)
+
+    assert both is None or both[0] == both[1]
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_a_proof_with_many_time_limits_sees_what_brute_force_sees(seed: int) -> None:
+    both = compared(seed, 0, blocks=TIMED)
+
+    assert both is None or both[0] == both[1]
+
+
+def test_when_time_passes_makes_no_difference_to_those_who_do_not_look_at_it() -> None:
+    def main(count: int) -> Main:
+        async def program() -> None:
+            own = Cell()
+
+            async def works() -> None:
+                for step in range(count):
+                    await io("io")
+                    await asyncio.sleep(0)
+                    own.log.append((0, step))
+
+            await asyncio.gather(asyncio.sleep(3), works())
+
+        return program
+
+    assert prove_program(main(2)).executions == prove_program(main(8)).executions
+
+
+def test_whoever_waits_behind_a_shield_leaves_others_independent() -> None:
+    """The callback that ``shield`` leaves for the next transition belongs to none."""
+    own = [Cell(), Cell()]
+
+    async def main() -> None:
+        async def inner() -> None:
+            await io("io")
+            own[0].value += 1
+
+        async def shielded() -> None:
+            await asyncio.shield(inner())
+
+        async def other() -> None:
+            for _ in range(3):
+                await io("io")
+                own[1].value += 1
+
+        await asyncio.gather(shielded(), other())
+
+    assert prove_program(main).executions == 1
 
 
 @pytest.mark.parametrize("order", range(1, 4))

@@ -174,6 +174,7 @@ class Kept:
         self.clients.append(writer)
         with contextlib.suppress(OSError):
             while line := await self.next(reader):
+                writer.write(b"accepted\n")
                 await asyncio.sleep(4)
                 writer.write(b"of " + line)
         self.close(writer)
@@ -190,10 +191,10 @@ class Kept:
     async def use(self, user: str) -> str:
         line = self.take(user) or await asyncio.open_connection("shop", 7)
         line[1].write(f"{user}\n".encode())
-        answer: bytes = await line[0].readline()
+        accepted, answer = await line[0].readline(), await line[0].readline()
         if not answer:
             line[1].close()
-            return "disconnected"
+            return "dropped" if accepted else "disconnected"  # the latter is idle for too long
         self.idle.append((user, line))
         return answer.decode()
 
@@ -261,3 +262,45 @@ def test_a_stale_connection_is_closed_in_order_instead_of_serving_the_request() 
             done = execute(spec_of(Kept), scenario, Default(), fidelity="stock", faults=(fault,))
             seen[at] = [value for _, _, value in done.observations["alice"]][1]
     assert seen == {0: "disconnected", 1: "of alice\n", 2: "of alice\n"}
+
+
+class Counter:
+    """One clerk for all, for whom nobody waits longer than 10 s; nothing of this is declared."""
+
+    def __init__(self) -> None:
+        self.clerk = asyncio.Lock()
+        self.served: dict[str, list[str]] = {}
+
+    @operation
+    async def ask(self, user: str, text: Secret) -> str:
+        await asyncio.wait_for(self.clerk.acquire(), 10)
+        self.served.setdefault(user, []).append(text)
+        await io("answer")
+        self.let_go()
+        return "answered"
+
+    def let_go(self) -> None:
+        self.clerk.release()
+
+    @observe
+    async def answers(self, user: str) -> list[str]:
+        return self.served.get(user, [])
+
+
+class CounterClosesUnseen(Counter):
+    """Who is served third leaves without a word, and the clerk goes on waiting."""
+
+    def let_go(self) -> None:
+        if sum(map(len, self.served.values())) != 3:
+            super().let_go()
+
+
+def test_a_time_limit_on_waiting_for_others_who_are_at_work_is_the_clocks_business() -> None:
+    outcome = hunted(Counter, 400, faults=0)
+    assert outcome.verdict.status == "ok"
+    assert outcome.also_alone
+
+
+def test_a_time_limit_on_waiting_for_who_is_gone_is_found() -> None:
+    outcome = hunted(CounterClosesUnseen, 400, faults=0)
+    assert outcome.verdict.status == "violated"

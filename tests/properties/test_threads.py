@@ -42,6 +42,7 @@ from isomodel.values.errors import BadInput
 from isomodel.values.facts import Total
 from isomodel.values.scenario import Operation, Scenario
 from tests.properties.programs import threaded as programs
+from tests.properties.programs import threaded_ends as ends
 
 BOTH: tuple[Granularity, ...] = ("accesses", "instructions")
 
@@ -116,6 +117,25 @@ def test_two_locks_in_one_order_do_not(granularity: Granularity) -> None:
 def test_a_dict_that_changes_while_a_thread_goes_through_it() -> None:
     outcome = explore(programs.looks_while_it_changes, programs.changes_it)
     assert "changed size during iteration" in outcome.verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("looks", "fails"),
+    [
+        (programs.looks_at_items, True),
+        (programs.looks_at_numbered_values, True),
+        (programs.looks_at_a_copy, False),
+        (programs.numbers_what_is_its_own, False),
+    ],
+)
+@granularities
+def test_views_and_iterators_look_into_their_container_as_they_go(
+    looks: Callable[[Any], object], fails: bool, granularity: Granularity
+) -> None:
+    outcome = explore(
+        looks, programs.changes_the_table, setup=programs.Table, granularity=granularity
+    )
+    assert ("changed size during iteration" in outcome.verdict.reason) is fails
 
 
 def test_a_short_sleep_ends_in_the_middle_of_what_another_does() -> None:
@@ -447,3 +467,55 @@ def test_a_workers_sign_of_life_does_not_hide_the_code_of_a_target() -> None:
     journal: Any = None  # asked for only where an execution begins
 
     assert prepared(beating(spec, journal)) is prepared(spec)
+
+
+# Ends of threads
+
+
+def at_the_end(*bodies: Callable[[Any], object], **options: Any) -> ProgramOutcome:
+    return explore(*bodies, setup=ends.State, **options)
+
+
+@granularities
+def test_finalisers_of_what_a_thread_kept_to_itself_may_wait(granularity: Granularity) -> None:
+    body = ends.keeps_one_to_itself
+    options: Any = {"check": ends.State.two_are_gone, "granularity": granularity}
+    assert at_the_end(body, body, **options).verdict.status == "ok"
+    assert at_the_end(ends.workers_keep_some, granularity=granularity).verdict.status == "ok"
+
+
+@granularities
+def test_finalisers_race_like_any_code(granularity: Granularity) -> None:
+    options: Any = {"check": ends.State.two_are_gone, "granularity": granularity}
+    careless = at_the_end(ends.drops_one_carelessly, ends.drops_one_carelessly, **options)
+    assert careless.verdict.status == "violated"
+    assert at_the_end(ends.drops_one, ends.drops_one, **options).verdict.status == "ok"
+
+
+def test_a_finaliser_that_waits_for_ever_is_a_deadlock_and_ends_in_silence(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    verdict = at_the_end(ends.waits_in_a_finaliser).verdict
+    assert "deadlock" in verdict.reason
+    assert "in __del__" in verdict.reason
+    assert "Ended" not in capsys.readouterr().err
+
+
+@granularities
+def test_a_thread_that_swallows_its_end_is_left_alone_and_named(granularity: Granularity) -> None:
+    verdict = at_the_end(ends.leaves_one_that_swallows, granularity=granularity).verdict
+    assert verdict.status == "unknown"
+    assert "swallows what is to end it, at threaded_ends.py:" in verdict.reason
+    assert "deadlock" in at_the_end(ends.swallows, granularity=granularity).verdict.reason
+
+
+def test_who_waits_for_a_notification_is_not_said_to_hold_a_lock() -> None:
+    reason = at_the_end(ends.waits_for_news).verdict.reason
+    assert "waits_for_news waits to be notified at threaded_ends.py:" in reason
+    assert "held by" not in reason
+
+
+def test_a_thread_begins_with_nothing_of_the_one_before() -> None:
+    """Greenlets are used again: context variables, values of its own and names must not be."""
+    assert at_the_end(ends.looks_for_what_was_left, executions=100).verdict.status == "ok"
+    assert at_the_end(ends.never_begins, executions=30).verdict.status == "ok"

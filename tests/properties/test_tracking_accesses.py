@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from isomodel.tracking import hooks
+from isomodel.tracking.active import activate
 from isomodel.tracking.recorder import Access, Recorder
 from isomodel.tracking.rewrite import compiled
 
@@ -82,11 +83,11 @@ def recorded(before: str, act: str) -> set[tuple[Any, str]]:
         actor.steps += 1
         marks.append(len(recorder))
 
-    before_us = hooks.activate(recorder)
+    before_us = activate(recorder)
     try:
         asyncio.run(names["both"](step))
     finally:
-        hooks.activate(before_us)
+        activate(before_us)
     assert code is not None
     return {(each.label[1], "w" if each.write else "r") for each in recorder.accesses[marks[0] :]}  # type: ignore[index]
 
@@ -189,11 +190,11 @@ def run(source: str, use: Callable[[dict[str, Any]], Any], actor: Any = None) ->
     names, telling, code = namespace(source)
     actor = actor or Actor()
     recorder = Recorder(lambda: actor, telling=telling)
-    before = hooks.activate(recorder)
+    before = activate(recorder)
     try:
         use({**names, "recorder": recorder, "actor": actor, "code": code})
     finally:
-        hooks.activate(before)
+        activate(before)
     return recorder.accesses
 
 
@@ -217,13 +218,13 @@ def test_labels_do_not_depend_on_who_comes_first() -> None:
         names, telling, code = namespace(MAKERS)
         running = actors[order[0]]
         recorder = Recorder(lambda: running, telling=telling)
-        before = hooks.activate(recorder)
+        before = activate(recorder)
         try:
             for name in order:
                 running = actors[name]
                 names["make"]()
         finally:
-            hooks.activate(before)
+            activate(before)
         assert code is not None
         return set(recorder.accesses)
 
@@ -273,11 +274,11 @@ def test_no_label_is_given_to_another_object_after_one_has_died() -> None:
     names, telling, code = namespace(source)
     actor = names["actor"] = Actor()
     recorder = Recorder(lambda: actor, telling=telling)
-    before = hooks.activate(recorder)
+    before = activate(recorder)
     try:
         names["churn"]()
     finally:
-        hooks.activate(before)
+        activate(before)
     assert code is not None
     appended = {each.label for each in recorder.accesses if each.label[1] == "*"}  # type: ignore[index]
     read = {each.label for each in recorder.accesses if each.label[1] == "x"}  # type: ignore[index]
@@ -295,7 +296,7 @@ def test_what_the_program_drops_is_gone_in_the_next_step() -> None:
     recorder = Recorder(lambda: actor, telling=telling)
     other = names["Plain"]()
     gc.disable()
-    before = hooks.activate(recorder)
+    before = activate(recorder)
     try:
         kept = names["keep"]()
         names["touch"](kept[0][0])
@@ -309,7 +310,7 @@ def test_what_the_program_drops_is_gone_in_the_next_step() -> None:
         del temporary
         assert plain() is None
     finally:
-        hooks.activate(before)
+        activate(before)
         gc.enable()
     assert code is not None
 

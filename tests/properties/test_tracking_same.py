@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from isomodel.tracking import hooks
+from isomodel.tracking.active import activate
 from isomodel.tracking.recorder import Recorder
 from isomodel.tracking.rewrite import compiled
 
@@ -33,11 +34,11 @@ class Steps:
 @pytest.fixture(params=["recording", "not recording"])
 def recording(request: pytest.FixtureRequest) -> Iterator[Recorder | None]:
     recorder = Recorder(Steps) if request.param == "recording" else None
-    before = hooks.activate(recorder)
+    before = activate(recorder)
     try:
         yield recorder
     finally:
-        hooks.activate(before)
+        activate(before)
         if recorder is not None:
             recorder.forget()
 
@@ -72,7 +73,7 @@ def log_of(
 
 def test_every_construct_is_evaluated_as_before(recording: Recorder | None) -> None:
     told = log_of(rewritten=True, recorder=recording)
-    hooks.activate(None)
+    activate(None)
     plain = log_of(rewritten=False)
 
     for one, other in zip(plain, told, strict=False):
@@ -320,10 +321,10 @@ def test_the_primitives_of_asyncio_work_alike(sizes: list[int], limit: int) -> N
     names = ("asyncio.locks", "asyncio.queues", "asyncio.taskgroups", "asyncio.timeouts")
     plain = [fresh(name, rewritten=False) for name in names]
     told = [fresh(name, rewritten=True) for name in names]
-    before = hooks.activate(Recorder(Steps))
+    before = activate(Recorder(Steps))
     try:
         seen = asyncio.run(use(*told))
     finally:
-        hooks.activate(before)
+        activate(before)
 
     assert seen == asyncio.run(use(*plain))

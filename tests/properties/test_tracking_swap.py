@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from isomodel.tracking import hooks
+from isomodel.tracking.active import activate
 from isomodel.tracking.scope import functions_of, modules_of
 from isomodel.tracking.tracker import Tracker
 
@@ -104,7 +104,7 @@ def test_they_have_it_back_after_an_exception(module: Any) -> None:
         module.fails(module.Thing())
 
     assert codes(module) == own
-    assert hooks.activate(None) is None
+    assert activate(None) is None
 
 
 def test_recordings_may_be_nested_and_the_outer_one_goes_on(module: Any) -> None:

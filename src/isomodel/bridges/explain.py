@@ -114,6 +114,8 @@ def _side_by_side(case: Case) -> Iterator[str]:
             first = left[index] if index < len(left) else ""
             second = right[index] if index < len(right) else ""
             yield f"  {first.ljust(width)}  {second}".rstrip()
+    if tried := finding.evidence.get("tried"):
+        yield f"  None of {tried} other runs of {finding.user} alone shows what this one does."
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from pathlib import Path
 from typing import Literal
@@ -86,6 +87,13 @@ class ReplayOptions(msgspec.Struct, frozen=True):
     path: tuple[str, ...]
     confirm: bool = False
     runtime: str = ""
+
+
+def cores() -> int:
+    """How many cores this process may use: a container often has fewer than its machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def names(text: str) -> tuple[str, ...]:

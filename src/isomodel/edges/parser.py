@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from isomodel.edges.options import CASES, FIDELITIES, duration, names, natural, positive
+from isomodel.edges.options import CASES, FIDELITIES, cores, duration, names, natural, positive
 from isomodel.engine.core import FORM
 from isomodel.values.errors import BadInput
 
@@ -199,9 +198,7 @@ def _search(command: Parser) -> None:
         default="all",
         help="which checks; default all",
     )
-    _number(
-        command, "--workers", positive, os.cpu_count() or 1, "processes; default one for each core"
-    )
+    _number(command, "--workers", positive, cores(), "processes; default one for each core")
     command.add_argument(
         "--cases",
         type=Path,

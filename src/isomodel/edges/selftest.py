@@ -15,7 +15,7 @@ from isomodel.edges.options import ALIASES, HuntOptions
 from isomodel.edges.output import Screen
 from isomodel.edges.scoreboard import Score
 from isomodel.search.jobs import Job
-from isomodel.targets.factory.defects import DEFECTS
+from isomodel.targets.factory.defects import DEFECTS, Defect
 
 ARMED = 5_000
 """Executions within which each defect must be found; most take fewer than a hundred."""
@@ -30,10 +30,11 @@ SLICES = 2
 def run(options: HuntOptions, screen: Screen) -> int:
     """Hunt them all, print the scoreboard; 0 only if all were found and the sound layer is ok."""
     began = time.time()
-    jobs = _sound_jobs(options) + _armed_jobs(options)
+    jobs = _armed_jobs(options) + _sound_jobs(options)
     results = hunt_all(jobs, options, screen, _name)
     sound = [result for result in results if not result.job.armed]
-    scores = [Score(DEFECTS[result.job.armed[0]], result) for result in results if result.job.armed]
+    hunted = {result.job.armed[0]: result for result in results if result.job.armed}
+    scores = [Score(defect, hunted[name]) for name, defect in DEFECTS.items()]
     code = _code(scores, exits.of(report.merged(sound)))
     seconds = time.time() - began
     screen.show([*scoreboard.screen(scores, sound, options, seconds), *logs(options.cases, began)])
@@ -52,8 +53,16 @@ def run(options: HuntOptions, screen: Screen) -> int:
 
 
 def _armed_jobs(options: HuntOptions) -> list[Job]:
+    """The largest minimum first: what takes long must not begin when the other workers are idle."""
     executions = options.executions or ARMED
-    return [_job(options, executions, options.seed, (defect,)) for defect in DEFECTS]
+    names = sorted(DEFECTS, key=lambda name: _effort(DEFECTS[name]), reverse=True)
+    return [_job(options, executions, options.seed, (defect,)) for defect in names]
+
+
+def _effort(defect: Defect) -> tuple[int, int]:
+    """How much has to come together for it to show, and in how many ways it can be noticed."""
+    least = min(s.operations + s.switches + 2 * s.faults for s in defect.minimum.values())
+    return least, -len(defect.minimum)
 
 
 def _sound_jobs(options: HuntOptions) -> list[Job]:

@@ -166,7 +166,6 @@ class Tracked:
         """Collect from now on. With a ``loop``, a step ends where it has gone on to another."""
         self.sink.begin()
         self.reach.clear()
-        self.reach.resting = False
         self._log.clear()
         self._loop, self._last, self._step = loop, None, -1
         here.sink = self.sink if loop is None else _Following(self)  # type: ignore[assignment]
@@ -188,7 +187,7 @@ class Tracked:
     def rest(self) -> None:
         """From here on only notice who sees which order; keep nothing alive."""
         self.reach.clear()
-        self.reach.resting = True
+        self.sink.resting = True
 
     def end(self) -> tuple[Access, ...]:
         """Stop collecting; what was collected, in order."""
@@ -228,6 +227,8 @@ class Tracked:
 
 class _Following:
     """A sink for a loop that does not say when a step begins: it is asked at each access."""
+
+    resting = False
 
     def __init__(self, tracked: Tracked) -> None:
         self._sink = tracked.sink

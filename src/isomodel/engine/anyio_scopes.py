@@ -7,23 +7,14 @@ orders. Here it meets them in the order in which they were entered, which is one
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import importlib
-import sys
 from typing import Any
 
-_BACKEND = "anyio._backends._asyncio"
 
-
-def adopt() -> None:
+def adopt(backend: Any) -> None:
     """Have cancel scopes made from now on keep their child scopes in order."""
-    if "anyio" not in sys.modules:
-        return
-    with contextlib.suppress(ImportError):  # now: anyio would import it within an execution
-        importlib.import_module(_BACKEND)
-    scope: Any = getattr(sys.modules.get(_BACKEND), "CancelScope", None)
-    if scope is None or getattr(scope.__init__, "is_ours", False):
+    scope: Any = getattr(backend, "CancelScope", None)
+    if scope is None:
         return
     initialise = scope.__init__
 
@@ -33,7 +24,6 @@ def adopt() -> None:
         if type(getattr(self, "_child_scopes", None)) is set:
             self._child_scopes = _InOrder()
 
-    in_order.is_ours = True  # type: ignore[attr-defined]
     scope.__init__ = in_order
 
 

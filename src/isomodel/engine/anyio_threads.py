@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections import deque
 from typing import Any
 
 from isomodel.engine.executor import Executors, Line
 
-_BACKEND = "anyio._backends._asyncio"
 
-
-def adopt() -> None:
+def adopt(backend: Any) -> None:
     """Have the workers that anyio starts on a controlled loop run as those of executors do."""
-    backend = sys.modules.get(_BACKEND)
-    if backend is None:
-        if "anyio" not in sys.modules:
-            return
-        backend = importlib.import_module(_BACKEND)  # anyio's first call would, and be too late
     worker: Any = getattr(backend, "WorkerThread", None)
-    if worker is None or getattr(worker.start, "is_ours", False):
+    if worker is None:
         return
     start_a_thread = worker.start
 
@@ -30,7 +21,6 @@ def adopt() -> None:
         else:
             start_a_thread(self)
 
-    start.is_ours = True  # type: ignore[attr-defined]
     worker.start = start
 
 

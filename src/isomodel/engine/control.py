@@ -17,7 +17,14 @@ import sys
 from _thread import get_ident
 from collections.abc import Callable, Iterator
 
-from isomodel.engine import all_tasks, clock_control, numpy_control, random_control, report_control
+from isomodel.engine import (
+    all_tasks,
+    clock_control,
+    helpers,
+    numpy_control,
+    random_control,
+    report_control,
+)
 from isomodel.engine.patches import Patches
 from isomodel.engine.sources import Sources, here
 from isomodel.values.execution import Issue
@@ -42,6 +49,7 @@ class _Process:
             random_control.install(self.patches, self.escapes)
             report_control.install(self.patches)
             all_tasks.install(self.patches)
+            helpers.install(self.patches)
             self.scan()
 
     def scan(self) -> None:

@@ -95,7 +95,6 @@ class Executors(LoopArrivals):
     """Whether threads run beside this loop, instead of being stood in for."""
 
     _line: Line | None = None
-    _futures = 0
     _default_executor: Any = None
 
     @functools.cached_property
@@ -151,8 +150,6 @@ class Executors(LoopArrivals):
             workers = getattr(executor, "_max_workers", WORKERS)
             pool = self._pools[executor] = Pool(workers, self._posts)
         future = NumberedFuture(loop=self)
-        future.number = self._futures
-        self._futures += 1
         owner = OWNER.get(self.root)
         work = (pool, future, self.last, func, args)
         number = owner.count("executor")

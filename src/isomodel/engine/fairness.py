@@ -27,6 +27,10 @@ class FairTurns(Actors):
     _turns_of_last: int
     _waiting_steps: int
 
+    def _offered_steps(self) -> list[TaskStep]:
+        """The steps that may come next."""
+        return self._steps
+
     def _others(self) -> list[Any]:
         """What may happen instead of a step.
 
@@ -41,7 +45,7 @@ class FairTurns(Actors):
         """The options, without those that have had their turn often enough while others wait."""
         if self._turns > 5 * FAIR and (others := self._options()):
             return others
-        options = [*self._steps, *self._others()]
+        options = [*self._offered_steps(), *self._others()]
         if self._turns_of_last > FAIR and len(options) > 1:
             last = self.last
             return [o for o in options if type(o) is not TaskStep or o.actor is not last]

@@ -18,11 +18,12 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from isomodel.engine import anyio_scopes, anyio_threads
+from isomodel.engine import anyio_backend
 from isomodel.engine.core import Blocked, OutOfSteps
 from isomodel.engine.network import Network
 from isomodel.engine.owner import OWNER, Owner, Serving
 from isomodel.engine.refusals import NotSimulated
+from isomodel.engine.runtime import IN_CALLBACK
 from isomodel.engine.tasks import Tasks
 from isomodel.values.execution import Issue
 from isomodel.values.facts import Fact
@@ -104,8 +105,7 @@ class ControlledLoop(Tasks):
 
     def _adopt_anyio(self) -> None:
         """What anyio would do outside the loop's control, it does under it."""
-        anyio_threads.adopt()
-        anyio_scopes.adopt()
+        anyio_backend.adopt()
 
     def settle(self) -> None:
         """Let everything happen that can without time passing."""
@@ -224,7 +224,7 @@ class ControlledLoop(Tasks):
 
     def _failed(self, callback: Any, error: BaseException) -> None:
         self.call_exception_handler(
-            {"message": f"Exception in callback {_name(callback)}", "exception": error}
+            {"message": f"{IN_CALLBACK}{_name(callback)}", "exception": error}
         )
 
     # Asynchronous generators

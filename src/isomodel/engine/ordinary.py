@@ -23,7 +23,7 @@ from typing import Any
 
 import msgspec
 
-from isomodel.engine import anyio_scopes, anyio_threads
+from isomodel.engine import anyio_backend
 from isomodel.engine.handle import Jump, Latency, Pending, Post, Timer
 from isomodel.engine.loop import Blocked, ControlledLoop, OutOfSteps
 from isomodel.engine.owner import OWNER, name_for, task_of
@@ -236,8 +236,7 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
         """Be the running loop inside the block."""
         before = asyncio._get_running_loop()
         asyncio._set_running_loop(self)
-        anyio_threads.adopt()
-        anyio_scopes.adopt()
+        anyio_backend.adopt()
         try:
             yield
         finally:

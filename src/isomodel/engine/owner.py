@@ -6,7 +6,6 @@ task is named by the operation it works for and the coroutine it runs.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from isomodel.engine.core import (
@@ -16,6 +15,7 @@ from isomodel.engine.core import (
     WAKEUP_TYPE,
     Actor,
     ControlledTask,
+    NumberedFuture,
     Owner,
     Part,
     name_for,
@@ -58,16 +58,3 @@ class Serving(Owner):
     def heir(self) -> Owner:
         """Itself while it is fresh, after that whom it serves."""
         return self if self.fresh else self.face
-
-
-class NumberedFuture(asyncio.Future[Any]):
-    """A stock (C) future with a hash that stays the same; to be set before it is used."""
-
-    __slots__ = ("number",)
-    number: int
-
-    def __hash__(self) -> int:
-        return self.number
-
-
-NumberedFuture.__name__ = NumberedFuture.__qualname__ = "Future"

@@ -10,6 +10,7 @@ asyncio happens to run tasks can fail here and not there; findings are labelled 
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from isomodel.engine.core import PortableCore
@@ -48,9 +49,24 @@ class PortableLoop(PortableCore, FairTurns, ControlledLoop):  # type: ignore[mis
             step.owner = step.actor.owner
         self._nameless.clear()
 
+    def comes_first(self, task: asyncio.Task[Any]) -> None:
+        """Whoever runs now is about to cancel ``task``, which learns of it before anyone else acts
+        on the one who runs: ``helpers`` tells why."""
+        helper = self._actor(task)
+        self._behind.append((self.last, helper, helper.steps))
+
+    def _offered_steps(self) -> list[TaskStep]:
+        """The steps that may come next, without those whose turn is after another's."""
+        if not self._behind:
+            return self._steps
+        self._behind = [each for each in self._behind if each[1].steps == each[2]]
+        ready = {id(step.actor) for step in self._steps}
+        behind = {id(last) for last, helper, _ in self._behind if id(helper) in ready}
+        return [step for step in self._steps if id(step.actor) not in behind]
+
     def _or_wait(self, options: list[Any]) -> list[Any]:
         """The same, but a projected run may wait, for what others' steps gave time to happen."""
-        if self._ready and options and (not self._steps or self._every_choice):
+        if self._ready and options and (not self._offered_steps() or self._every_choice):
             self._go_on.owner = self.last.owner
             options.insert(0, self._go_on)
         return options

@@ -21,10 +21,14 @@ from isomodel.values.facts import Fact
 from isomodel.values.schedule import Fault
 from isomodel.values.trace import Step
 
-__all__ = ["Blocked", "Cancelled", "Crashed", "Doing", "OutOfSteps", "Runtime"]
+__all__ = ["IN_CALLBACK", "Blocked", "Cancelled", "Crashed", "Doing", "OutOfSteps", "Runtime"]
 
 Cancelled = asyncio.CancelledError
 """What ``Doing.result`` raises of a task that was cancelled, whatever its library calls that."""
+
+
+IN_CALLBACK = "Exception in callback "
+"""How an error begins that a callback raised and nobody can handle, as asyncio's log has it."""
 
 
 class Crashed(Exception):

@@ -22,13 +22,31 @@ EXPLANATION = (
     "it is not in rightful use."
 )
 
-Seen = tuple[tuple[str, str, Any], ...]
+Entry = tuple[str, str, Any]
+"""What a user saw of one operation or final check: its label, its outcome, its value."""
 
 
 def observed(execution: Execution, part: tuple[str, ...]) -> dict[str, Any]:
     """What these users saw, in comparable form."""
-    seen = {user: execution.observations.get(user, ()) for user in part}
-    return dict(comparable(seen))
+    return dict(comparable({user: seen_by(execution, user) for user in part}))
+
+
+def seen_by(execution: Execution, user: str) -> list[Entry]:
+    """What this user saw of its operations, in the order of its program, then the final checks.
+
+    Which of a user's operations side by side is over first tells how long each took, and that is
+    the clock's business: where something is shared, it rightly depends on others.
+    """
+    operations = (each for each in execution.scenario.operations if each.user == user)
+    place = {each.label: number for number, each in enumerate(operations)}
+    entries = execution.observations.get(user, ())
+    return sorted(entries, key=lambda entry: place.get(entry[0], len(place)))
+
+
+def agreement(execution: Execution, wanted: dict[str, Any]) -> int:
+    """In how many operations and final checks these users saw here what is wanted."""
+    seen = observed(execution, tuple(wanted))
+    return sum(entry in seen[user] for user, entries in wanted.items() for entry in entries)
 
 
 def overdue(execution: Execution) -> list[Finding]:
@@ -85,7 +103,7 @@ def _finding(
 
 
 def _at(execution: Execution, user: str, position: int) -> Any:
-    seen = execution.observations.get(user, ())
+    seen = seen_by(execution, user)
     if position >= len(seen):
         return None
     label, outcome, value = seen[position]

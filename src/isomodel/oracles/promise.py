@@ -30,7 +30,9 @@ PROMISE = Invariant(
     "promise",
     "What the target promises of itself holds. It fires on each Broken fact. A target notes one "
     "where it sees the promise broken, judged apart from the code that should keep it; whoever "
-    "never looks never notes. The kits (isomodel.kits) report by it what has no invariant of its "
-    "own: a lost slot, an order turned around, a cancellation that struck somebody else.",
+    "never looks never notes. A target that declares its errors promises that its users meet no "
+    "others, and that none is lost in a callback. The kits (isomodel.kits) report by it what has "
+    "no invariant of its own: a lost slot, an order turned around, a cancellation that struck "
+    "somebody else.",
     check,
 )

@@ -11,11 +11,18 @@ from isomodel.schedulers.projected import Projected
 from isomodel.values.execution import Arrival
 from isomodel.values.scenario import SERVER
 
+TIME = frozenset(("timer", "due"))
+"""Kinds of options by which time passes."""
+
 LATER = frozenset(("go on", "timer"))
 """Kinds of options for which nothing is held back: nothing comes of them, or time passes."""
 
-LONGEST = 60
-"""Choices for which an operation is held back at most."""
+LONGEST = (20, 60, 240)
+"""Choices for which something is held back at most; one of these a time.
+
+What an operation that was given up has sent may come long after: others of its user, with their
+connects, are over by then.
+"""
 
 ODDS = (0.02, 0.05, 0.1, 0.2, 0.4)
 """How often it departs from the recorded order; one of these an execution."""
@@ -39,6 +46,7 @@ class Nearby(Projected):
         self._holds = bool(self._draws.getrandbits(1))
         self._held: Option | None = None
         self._alone = False
+        self._slow = False
         self._until = 0
         self._made = 0
 
@@ -54,13 +62,23 @@ class Nearby(Projected):
         if departs and self._made > self._until:
             self._held = options[self._draws.choice(possible)]
             self._alone = bool(self._draws.getrandbits(1))
-            self._until = self._made + self._draws.randint(1, LONGEST)
+            self._slow = bool(self._draws.getrandbits(1))
+            self._until = self._made + self._draws.randint(1, self._draws.choice(LONGEST))
         if self._made > self._until:
             return super().choose(options, last)
         free = [index for index, option in enumerate(options) if not self._waits_for(option)]
         if not any(options[index].kind not in LATER for index in free):
-            return super().choose(options, last)
+            return self._passing(options, free, last)
         return free[super().choose([options[index] for index in free], last)]
+
+    def _passing(self, options: Sequence[Option], free: Sequence[int], last: Actor) -> int:
+        """What is held back comes after all, or is so slow that time passes without it."""
+        due = [index for index in _possible(options) if options[index].kind in TIME]
+        if not self._slow or not due or any(options[index].kind == "go on" for index in free):
+            return super().choose(options, last)
+        self._until = self._made
+        self._took(options[due[0]].key)
+        return due[0]
 
     def _waits_for(self, option: Option) -> bool:
         """Whether this is held back: one thing alone, or all that its operation does."""
@@ -80,7 +98,7 @@ def _possible(options: Sequence[Option]) -> list[int]:
     for index, option in enumerate(options):
         if option.kind == "cancel":
             continue
-        if option.kind in ("timer", "due"):
+        if option.kind in TIME:
             serves = option.owner.label.startswith(SERVER)
             if serves in timed or (timed and not option.owner.user):
                 continue

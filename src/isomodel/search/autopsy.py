@@ -19,7 +19,7 @@ from isomodel.search.child import Child, Crew, Death
 from isomodel.search.explore import Draw
 from isomodel.search.jobs import Job, Result
 from isomodel.search.journal import read_trail
-from isomodel.search.requests import Attempt, Ended, Inputs, Survived, Trial, refusal
+from isomodel.search.requests import Attempt, Ended, Survived, Trial, refusal
 from isomodel.values.case import Case
 from isomodel.values.scenario import Scenario, made_by
 from isomodel.values.schedule import Schedule, Switch
@@ -70,9 +70,10 @@ class Autopsy:
             )
 
     def _examined(self, nursery: Child, witness: Child) -> Result:
-        draw = self._drawn(nursery)
+        draw = self._drawn()
         if draw is None:
-            reason = f"{self._death}, in execution {self._death.index}, which cannot be drawn again"
+            which = f"execution {self._death.index}, whose inputs are too large to keep"
+            reason = f"{self._death}, in {which}"
             return Result(self._job, Verdict("unknown", reason, (), self._death.index + 1))
         self._keep(self._case(draw, self._death))
         try:
@@ -91,15 +92,11 @@ class Autopsy:
 
     # Examining
 
-    def _drawn(self, nursery: Child) -> Draw | None:
-        """The inputs: as they were written down, or drawn again."""
-        if self._death.inputs:
-            return msgspec.json.decode(self._death.inputs, type=Draw)
-        try:
-            answer = nursery.ask(Inputs(self._job, self._death.index))
-        except Death:
+    def _drawn(self) -> Draw | None:
+        """The inputs as they were written down; None if that was too much to write."""
+        if not self._death.inputs:
             return None
-        return answer if isinstance(answer, Draw) else None
+        return msgspec.json.decode(self._death.inputs, type=Draw)
 
     def _repeat(
         self, witness: Child, *, draw: Draw | None = None, case: Case | None = None

@@ -4,8 +4,24 @@ from __future__ import annotations
 
 import msgspec
 
+from isomodel.values.execution import Execution
 from isomodel.values.scenario import Operation, Scenario, made_by, operation_of
 from isomodel.values.schedule import Fault, Schedule, Switch
+
+
+def as_begun(scenario: Scenario, execution: Execution) -> Scenario:
+    """The scenario with users and operations listed in the order in which they began there."""
+    begun = [event.label for event in execution.history if event.kind == "invoke"]
+    place = {label: number for number, label in enumerate(begun)}
+    last = len(begun)
+    first: dict[str, int] = {}
+    for each in scenario.operations:
+        mine = place.get(each.label, last)
+        first[each.user] = min(first.get(each.user, last), mine)
+    operations = sorted(
+        scenario.operations, key=lambda o: (first[o.user], place.get(o.label, last))
+    )
+    return msgspec.structs.replace(scenario, operations=tuple(operations))
 
 
 def replaced(scenario: Scenario, changed: Operation) -> Scenario:
@@ -54,24 +70,32 @@ def _renamed_handle(value: object, labels: dict[str, str]) -> object:
 def relabelled_schedule(schedule: Schedule, labels: dict[str, str]) -> Schedule:
     """The schedule that says of the renamed operations what this one says of the old."""
 
-    def name(task: str) -> str:
-        head, slash, rest = task.partition("/")
-        label = operation_of(head)
-        mark = head.removesuffix(label)
-        return mark + labels.get(label, label) + slash + rest
-
-    def key(text: str) -> str:
-        head, space, rest = text.partition(" ")
-        return name(head) + space + rest if text != "go on" else text
-
     return Schedule(
         schedule.fidelity,
         tuple(
-            Switch(name(choice.after), choice.step, key(choice.to), choice.nth)
+            Switch(
+                _relabelled_task(choice.after, labels),
+                choice.step,
+                relabelled_key(choice.to, labels),
+                choice.nth,
+            )
             for choice in schedule.choices
         ),
-        tuple(Fault(f.kind, name(f.task), f.at) for f in schedule.faults),
+        tuple(Fault(f.kind, _relabelled_task(f.task, labels), f.at) for f in schedule.faults),
     )
+
+
+def relabelled_key(key: str, labels: dict[str, str]) -> str:
+    """The key of an option that is of the renamed operation what this one is of the old."""
+    head, space, rest = key.partition(" ")
+    return _relabelled_task(head, labels) + space + rest if key != "go on" else key
+
+
+def _relabelled_task(task: str, labels: dict[str, str]) -> str:
+    head, slash, rest = task.partition("/")
+    label = operation_of(head)
+    mark = head.removesuffix(label)
+    return mark + labels.get(label, label) + slash + rest
 
 
 def with_fault(schedule: Schedule, index: int, fault: Fault) -> Schedule:

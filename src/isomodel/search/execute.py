@@ -18,6 +18,7 @@ from isomodel.schedulers.nearby import Nearby
 from isomodel.schedulers.projected import Projected
 from isomodel.schedulers.recording import Recording
 from isomodel.schedulers.replay import Replay
+from isomodel.search.kept import kept
 from isomodel.search.run import Around, Run
 from isomodel.search.runtimes import making, prepared
 from isomodel.targets.declare import TargetSpec
@@ -35,16 +36,18 @@ _control = Control()
 def session() -> Iterator[None]:
     """Many executions in a row: control installed once, and a garbage collector that stays cheap.
 
-    What exists now is frozen, so that collections cost what the executions made and not what
-    the process has imported. Collections happen between executions, never inside one, where a
-    finaliser would run at an uncontrolled moment.
+    What a target's runtime needs is put in place for the first execution, and stays, too.
+
+    What exists now is frozen, old garbage included, so that collections cost what the executions
+    made and not what the process has imported. Collections happen between executions, never
+    inside one, where a finaliser would run at an uncontrolled moment.
     """
     enabled = gc.isenabled()
-    gc.collect()
+    gc.collect(1)
     gc.freeze()
     gc.disable()
     try:
-        with _control.installed():
+        with _control.installed(), kept.for_session():
             yield
     finally:
         gc.unfreeze()
@@ -67,8 +70,8 @@ class Alone(msgspec.Struct, frozen=True):
     """Justified refusals of declared resources, by the key of the request."""
     clocks: dict[str, tuple[float, ...]] = {}
     """The time at each of the part's own steps."""
-    given_up: dict[str, Any] = {}
-    """Operations that are given up before they begin, with what their user saw."""
+    given_up: dict[str, tuple[str, Any]] = {}
+    """Operations that are given up before they begin: outcome and value that their user saw."""
 
 
 def execute(
@@ -177,7 +180,7 @@ def controlled(run: Run, around: Around = contextlib.nullcontext) -> tuple[Issue
         _control.begin(run.scenario.seed, loop.time, loop.label)
         before = enter(run)
         try:
-            with prepared(run.spec):
+            with kept.for_execution(prepared(run.spec)):
                 run.everything(around)
         finally:
             enter(before)
@@ -196,7 +199,7 @@ def evidence(
         schedule=schedule,
         ended=ended,
         history=tuple(run.history),
-        observations={user: tuple(seen) for user, seen in run.observations.items()},
+        observations={user: _told(run, seen) for user, seen in run.observations.items()},
         facts=tuple(run.facts),
         arrivals=tuple(loop.log or ()),
         operated=run.operated,
@@ -219,6 +222,19 @@ def evidence(
         error=run.error,
         fired=tuple(loop.fired),
     )
+
+
+def _told(run: Run, seen: list[tuple[str, str, Any]]) -> tuple[tuple[str, str, Any], ...]:
+    """What a user saw, in the order in which it was over.
+
+    Threads that have done their work may be kept from saying so for as long as it pleases the
+    operating system: of operations side by side any may seem to be over first, whoever else is
+    there. So there the order is the scenario's.
+    """
+    if run.spec.runtime != "threads":
+        return tuple(seen)
+    places = {operation.label: at for at, operation in enumerate(run.scenario.operations)}
+    return tuple(sorted(seen, key=lambda entry: places.get(entry[0], len(places))))
 
 
 def secrets_of(spec: TargetSpec, scenario: Scenario) -> dict[str, str]:

@@ -14,7 +14,9 @@ import msgspec
 
 from isomodel.engine.protocol import Scheduler
 from isomodel.schedulers.held import Hold
+from isomodel.schedulers.injecting import Injecting
 from isomodel.search.execute import execute
+from isomodel.search.extent import Extent
 from isomodel.search.feedback import Feedback, Lead
 from isomodel.search.generate import Generator
 from isomodel.search.isolate import Isolation
@@ -40,25 +42,25 @@ FRESH: Mapping[str, float] = {"walk": 0.5, "pct 2": 0.05, "pct 3": 0.05, "sticky
 FOLLOWING: Mapping[str, float] = {"reversal": 0.2, "order": 0.1, "mutant": 0.3, "akin": 0.3}
 """Policies that go on from an execution which did, or draw what is known to meet."""
 
-AKIN = 0.3
+AKIN = 0.4
 """The share of executions whose scenarios are of two kinds of operations, whatever else pays: a
 race of two operations of one user hands nothing over between users."""
 
 LOOKING = frozenset(("reversal", "mutant"))
 """Policies whose executions are always observed."""
 
-EASY = 200
+EASY = 100
 """Executions before the first one is observed: most defects show by chance, and sooner."""
 
-OBSERVED = 4
-"""From then on, one new scenario in so many is: seeing accesses takes as long as judging."""
+OBSERVED = 8
+"""From then on, one new scenario in so many is, and those of kinds of operations that were hardly
+seen: seeing accesses takes three times as long as all the rest."""
 
 
 class Draw(msgspec.Struct, frozen=True):
     """The inputs of execution ``index`` of a hunt.
 
-    A pure function of seed and index, and for the policies in ``FOLLOWING`` of what the hunt has
-    seen before.
+    A pure function of seed, index and what the hunt has seen before.
     """
 
     index: int
@@ -72,7 +74,8 @@ class Draw(msgspec.Struct, frozen=True):
     def scheduler(self) -> Scheduler:
         """A new scheduler for this execution."""
         strikes = any(fault.kind in STRIKES for fault in self.faults)
-        return Plan(self.policy, self.walk, self.holds, company=strikes).scheduler()
+        scheduler = Plan(self.policy, self.walk, self.holds, company=strikes).scheduler()
+        return Injecting(scheduler, self.walk) if strikes and self.walk % 2 else scheduler
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -121,7 +124,8 @@ class Explorer:
         self.judge = Judge(spec, armed, oracles)
         self._fidelities = tuple(fidelities)
         self._generator = Generator(spec, users=users, operations=operations, faults=faults)
-        self._feedback = Feedback(self._generator)
+        self._extent = Extent()
+        self._feedback = Feedback(self._generator, self._extent)
         self._portfolio = Portfolio({**FRESH, **FOLLOWING})
 
     @functools.cached_property
@@ -130,10 +134,10 @@ class Explorer:
         return tracker_of(self.spec)
 
     def fresh(self, index: int, policy: str = "walk") -> Draw:
-        """The inputs of one execution of a new scenario: a pure function of the arguments."""
+        """The inputs of one execution of a new scenario, its faults where operations come."""
         source = random.Random(f"{self.seed}/{index}")
         scenario = self._generator.scenario(source)
-        faults = self._generator.faults(scenario, source, index)
+        faults = self._generator.faults(scenario, source, index, self._extent)
         fidelity = self._fidelities[index % len(self._fidelities)]
         return Draw(index, scenario, fidelity, faults, source.getrandbits(48), policy)
 
@@ -173,14 +177,20 @@ class Explorer:
         )
         if observer is not None:
             lead = Lead(draw.scenario, draw.fidelity, draw.faults, draw.holds)
-            new = self._feedback.learn(lead, observer.touches)
+            new = self._feedback.learn(lead, observer.touches, observer.accesses)
             self._portfolio.judged(draw.policy, new=new)
         return execution
 
     def observes(self, draw: Draw) -> bool:
         """Whether a hunt looks at what this execution touches."""
-        late = draw.index > EASY and draw.index % OBSERVED == 0
-        return late or draw.policy in LOOKING
+        if draw.index <= EASY:
+            return False
+        names = (operation.name for operation in draw.scenario.operations)
+        return (
+            draw.policy in LOOKING
+            or draw.index % OBSERVED == 0
+            or not all(map(self._feedback.knows, names))
+        )
 
     def examine(self, draw: Draw, *, observe: bool = False) -> tuple[Execution, Judged]:
         """Execute these inputs, and judge what came of it."""
@@ -208,6 +218,7 @@ class Explorer:
             execution, judged = self.examine(draw, observe=self.observes(draw))
             if judged.findings:
                 return self._found(draw, judged.findings, tally)
+            self._extent.learn(execution)
             tally.add(execution, judged.unknown, len(judged.also_alone))
             if index % AUDIT_EVERY == 0:
                 tally.audit(execution, self.run(draw))

@@ -20,13 +20,18 @@ import msgspec
 from isomodel.schedulers.held import Event, Hold
 from isomodel.search.affinity import Affinity
 from isomodel.search.conflicts import Conflict, Touch, conflicts
+from isomodel.search.extent import Extent
 from isomodel.search.frontier import Frontier
 from isomodel.search.generate import MORE_AFTER, Generator
+from isomodel.tracking.recorder import Access
 from isomodel.values.scenario import Scenario, operation_of
 from isomodel.values.schedule import Fault, Fidelity
 
 KEPT = 50
 """Executions that are gone on from; of more, the oldest are let go."""
+
+FAMILIAR = 3
+"""Observed executions with a kind of operation after which there is little more to learn of it."""
 
 TRIES = 3
 """How often to try to turn one kind of hand-over around: some cannot be."""
@@ -52,22 +57,27 @@ class Lead(msgspec.Struct, frozen=True):
 class Feedback:
     """What one hunt has seen, and the leads that follow from it."""
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: Generator, extent: Extent) -> None:
         self._generator = generator
+        self._extent = extent
         self._affinity = Affinity()
         self._seen: set[tuple[Kind, Kind]] = set()
         self._tried: dict[tuple[Kind, Kind], int] = {}
         self._leads: dict[bytes, tuple[Lead, Frontier]] = {}
         self._reversals: list[tuple[Lead, tuple[Kind, Kind]]] = []
 
+    def knows(self, name: str) -> bool:
+        """Whether operations of this kind have been seen often enough to tell whom they meet."""
+        return self._affinity.seen[name] >= FAMILIAR
+
     @property
     def handovers(self) -> int:
         """How many kinds of hand-over have been seen."""
         return len(self._seen)
 
-    def learn(self, lead: Lead, touches: Sequence[Touch]) -> bool:
+    def learn(self, lead: Lead, touches: Sequence[Touch], accesses: Sequence[Access] = ()) -> bool:
         """Take note of an execution; whether it showed a new kind of hand-over."""
-        self._affinity.learn(lead.scenario, touches)
+        self._affinity.learn(lead.scenario, accesses)
         new = False
         place = msgspec.structs.replace(lead, holds=())
         name = msgspec.json.encode(place)
@@ -107,7 +117,7 @@ class Feedback:
         scenario = self._generator.extended(lead.scenario, source)
         faults = lead.faults
         if source.random() < 0.3:
-            faults = self._generator.faults(scenario, source)
+            faults = self._generator.faults(scenario, source, 0, self._extent)
         return Lead(scenario, lead.fidelity, faults)
 
     def akin(self, fidelity: Fidelity, source: random.Random) -> Lead:
@@ -116,7 +126,7 @@ class Feedback:
         one = source.choice(names)
         other = self._affinity.partner(one, names, source)
         scenario = self._generator.scenario(source, (one, other))
-        faults = self._generator.faults(scenario, source, MORE_AFTER, self._affinity.steps)
+        faults = self._generator.faults(scenario, source, MORE_AFTER, self._extent)
         return Lead(scenario, fidelity, faults)
 
     def order(self, source: random.Random) -> Lead | None:

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import HypothesisWarning
 from hypothesis.strategies import SearchStrategy
 
+from isomodel.search.extent import Extent
 from isomodel.targets.declare import USERS, Argument, OperationSpec, TargetSpec
 from isomodel.values.errors import BadInput
 from isomodel.values.scenario import Operation, Scenario
@@ -90,6 +91,13 @@ MORE_AFTER = 100
 """Executions of a hunt after which they may have one more fault: few faults come first."""
 
 
+WITHIN = 0.85
+"""How many faults are planned where such an operation was seen to come; some go further."""
+
+AGAIN = 0.5
+"""How many faults beyond the first are like it, of an operation of the same kind: what counts
+failures, or keeps what they left, shows when they pile up."""
+
 BESIDE, CLOSE = 0.25, 0.5
 """How often an operation starts beside the one before; the same where few kinds are to meet."""
 
@@ -155,6 +163,13 @@ class Generator:
             self._add(program, user, draw.choice(self._names), draw)
         return msgspec.structs.replace(scenario, operations=tuple(others + program))
 
+    def program(self, user: str, kinds: Sequence[str], draw: random.Random) -> list[Operation]:
+        """Operations of these kinds one after another, with the makers of what they need."""
+        program: list[Operation] = []
+        for name in kinds:
+            self._add(program, user, name, draw, 0.0)
+        return program
+
     def _program(
         self, user: str, kinds: Sequence[str], draw: random.Random, beside: float
     ) -> list[Operation]:
@@ -214,18 +229,28 @@ class Generator:
         scenario: Scenario,
         draw: random.Random,
         index: int = 0,
-        steps: Mapping[str, int] = {},
+        extent: Extent | None = None,
     ) -> tuple[Fault, ...]:
         """The faults of execution ``index``: none in every second one, and few more than one.
 
-        ``steps`` says how many steps operations take, where it is known: later ones strike nothing.
+        ``extent`` says how far operations go, where it is known: beyond that nothing is struck.
         """
         most = min(self._most_faults, 1 + index // MORE_AFTER)
         count = 0
         while count < most and draw.random() < 0.5:
             count += 1
-        struck = [draw.choice(scenario.operations) for _ in range(count)]
-        out = [fault_of(self.spec, each, draw, steps.get(each.name)) for each in struck]
+        out: list[Fault] = []
+        first = ""
+        for _ in range(count):
+            operations, kind = scenario.operations, None
+            if out and draw.random() < AGAIN:
+                kind = out[0].kind
+                operations = tuple(o for o in operations if o.name == first)
+            elif extent is not None and draw.random() < WITHIN:
+                operations = tuple(o for o in operations if extent.may_be_struck(o.name))
+            struck = draw.choice(operations or scenario.operations)
+            first = first or struck.name
+            out.append(fault_of(self.spec, struck, draw, extent, kind))
         return tuple(dict.fromkeys(out))
 
 
@@ -243,17 +268,27 @@ def _opted(spec: TargetSpec) -> tuple[FaultKind, ...]:
 
 
 def fault_of(
-    spec: TargetSpec, operation: Operation, draw: random.Random, steps: int | None = None
+    spec: TargetSpec,
+    operation: Operation,
+    draw: random.Random,
+    extent: Extent | None = None,
+    wanted: FaultKind | None = None,
 ) -> Fault:
-    """A fault of one of this operation's tasks, within so many ``steps`` if that is known."""
-    kind = draw.choice((*KINDS, *_opted(spec) * 3))
+    """A fault of one of this operation's tasks, mostly where it is known to come if that is.
+
+    Of the ``wanted`` kind, if any is.
+    """
+    kind = draw.choice((*KINDS, *_opted(spec) * 3)) if wanted is None else wanted
+    reach = extent.of(operation.name) if extent is not None and draw.random() < WITHIN else None
+    if reach is not None and not reach.places(kind):
+        kind = "cancel"
     task, at = operation.label, min(int(draw.expovariate(0.4)), 40)
-    if steps:
-        at %= steps
     if kind == "jump":
         at = min(at, 3)
     if kind == "cancel" and spec.cancels == "any" and draw.random() < 0.5:
         return Fault(kind, f"{task}/?{draw.randrange(3)}", at)
+    if reach is not None:
+        at %= reach.places(kind) or 1
     if not at and draw.random() < BEHIND_THE_FIRST:
         return Fault(kind, task, 0)
     return Fault(kind, task, at + (kind in STRIKES))

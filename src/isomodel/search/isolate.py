@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Hashable
 from collections.abc import Set as AbstractSet
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from isomodel.oracles.noninterference import difference, observed, overdue
+from isomodel.oracles.noninterference import agreement, difference, observed, overdue
 from isomodel.schedulers.random import RandomWalk
 from isomodel.search.execute import Alone, execute_alone
-from isomodel.search.witnesses import faults_of, tries
+from isomodel.search.witnesses import GivenUp, Try, faults_of, tries
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import operation_of
@@ -26,6 +27,35 @@ users share: one alarm on a sound client library had a witness in 9 of 400 alone
 
 QUICK = 40
 """As many while shrinking, where every step would pay for all; the result is doubted fully."""
+
+
+SATED = 0.5
+"""When so large a share of these runs, in a row, repeated earlier ones, and each was repeated, the
+search is over.
+
+Those that are left would repeat them, too: a user with one operation can do little else alone. By
+Good and Turing's estimate what comes next is new about as often as something has been seen only
+once. Where a network is involved hardly two runs are the same, and none is left out.
+"""
+
+
+class Repetitions:
+    """Counts runs by what happened in them, to tell when there is nothing new to see."""
+
+    def __init__(self) -> None:
+        self._times: Counter[int] = Counter()
+        self._once = 0
+        self._in_a_row = 0
+
+    def add(self, run: Hashable) -> None:
+        """One more run."""
+        times = self._times[hash(run)] = self._times[hash(run)] + 1
+        self._once += (times == 1) - (times == 2)
+        self._in_a_row = self._in_a_row + 1 if times > 1 else 0
+
+    def are(self, most: float) -> bool:
+        """Whether so many in a row were seen before, and all more than once."""
+        return self._in_a_row >= most and not self._once
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -73,10 +103,16 @@ class Isolation:
         self.runs = 0
         self.steps = 0
 
-    def judge(self, joint: Execution, again: Callable[[], Execution]) -> Judgement:
+    def judge(
+        self,
+        joint: Execution,
+        again: Callable[[], Execution],
+        wanted: Callable[[Finding], bool] = lambda finding: True,
+    ) -> Judgement:
         """Compare every part of this execution with its projected alone run.
 
-        ``again`` repeats the joint execution; it is asked for only where they differ.
+        ``again`` repeats the joint execution; it is asked for only where they differ. A difference
+        that is not ``wanted`` is not looked into.
         """
         if joint.ended in ("step limit", "crash"):
             return Judgement("unknown", reason=f"the execution ended by {joint.ended}")
@@ -88,6 +124,8 @@ class Isolation:
         for part in joint.scenario.parts():
             alone = self._alone(joint, part)
             finding = difference(joint, alone, part)
+            if finding is not None and not wanted(finding):
+                return Judgement("unknown", reason="another difference")
             if finding is not None:
                 return self._doubt(joint, again, part, alone, finding)
         return Judgement("clean")
@@ -127,34 +165,72 @@ class Isolation:
         joint_again = again()
         if observed(joint_again, part) != observed(joint, part):
             return Judgement("unknown", reason=_unstable(joint_again, "the joint run"))
+        runs = self.runs
         if self._witness(joint, alone, part):
             return Judgement("also alone", (finding,))
+        evidence = {**finding.evidence, "tried": self.runs - runs}
+        finding = msgspec.structs.replace(finding, evidence=evidence)
         return Judgement("interference", (finding,))
 
     def _witness(self, joint: Execution, alone: Execution, part: tuple[str, ...]) -> bool:
-        """Whether some alone run under another schedule shows what was seen jointly."""
+        """Whether some alone run under another schedule shows what was seen jointly.
+
+        What differs in several places needs several departures from the recorded order at once.
+        So beside those that start from it, some start from the run that has come nearest so far.
+        """
         wanted = observed(joint, part)
-        scenario = joint.scenario.only(part)
         kept = alone_of(joint, part)
+        nearest = _Nearest(kept, Try(faults_of(joint, part)), agreement(alone, wanted))
+        repetitions = Repetitions()
         for attempt in tries(joint, alone, part, self._witnesses):
-            self.runs += 1
-            execution = execute_alone(
-                self._spec,
-                scenario,
-                _unbegun(kept, attempt.given_up),
-                fidelity=joint.schedule.fidelity,
-                faults=attempt.faults,
-                armed=self._armed,
-                scheduler=None if attempt.walk is None else RandomWalk(attempt.walk),
-                nearby=attempt.nearby,
-            )
-            self.steps += execution.steps
-            if observed(execution, part) == wanted:
-                return True
+            pair = [(kept, attempt)]
+            if attempt.nearby is not None:
+                climbing = msgspec.structs.replace(nearest.attempt, nearby=attempt.nearby)
+                pair.append((nearest.kept, climbing))
+            for basis, tried in pair:
+                execution = self._try(joint, basis, tried, part)
+                if observed(execution, part) == wanted:
+                    return True
+                agrees = agreement(execution, wanted)
+                if agrees >= nearest.agrees:
+                    nearest = _Nearest(_follow(execution, kept, part), tried, agrees)
+                if tried is attempt:  # those that climb repeat one another
+                    steps = tuple((step.task, step.what) for step in execution.trace)
+                    repetitions.add((tried.faults, steps))
+            if repetitions.are(SATED * self._witnesses):
+                return False
         return False
 
+    def _try(self, joint: Execution, kept: Alone, attempt: Try, part: tuple[str, ...]) -> Execution:
+        self.runs += 1
+        execution = execute_alone(
+            self._spec,
+            joint.scenario.only(part),
+            _unbegun(kept, attempt.given_up),
+            fidelity=joint.schedule.fidelity,
+            faults=attempt.faults,
+            armed=self._armed,
+            scheduler=None if attempt.walk is None else RandomWalk(attempt.walk),
+            nearby=attempt.nearby,
+        )
+        self.steps += execution.steps
+        return execution
 
-def _unbegun(kept: Alone, given_up: dict[str, Any]) -> Alone:
+
+class _Nearest(NamedTuple):
+    """The alone run that agrees with the joint one in most places: how to start from it."""
+
+    kept: Alone
+    attempt: Try
+    agrees: int
+
+
+def _follow(execution: Execution, kept: Alone, part: tuple[str, ...]) -> Alone:
+    """What an alone run keeps that departs from this one, with the refusals of the joint run."""
+    return msgspec.structs.replace(alone_of(execution, part), forced=kept.forced)
+
+
+def _unbegun(kept: Alone, given_up: GivenUp) -> Alone:
     """What is kept where these operations are given up before they begin."""
     if not given_up:
         return kept

@@ -1,9 +1,9 @@
 """Journal: what a worker process is about to do, readable by its parent whatever becomes of it.
 
-The inputs of most executions are a pure function of job and index (``explore.Draw``), so an index
-in shared memory is all that has to outlive the process, and of the others their inputs in writing:
-a few stores an execution, no system call. What an execution *chose* before it took the process down
-is written by ``Trail``, in the one repetition that is made for that purpose.
+What it takes to run an execution again are its inputs (``explore.Draw``), which depend on what the
+hunt has seen: they are in shared memory before it starts, a few stores and no system call. What an
+execution *chose* before it took the process down is written by ``Trail``, in the one repetition
+that is made for that purpose.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from isomodel.schedulers.recording import Recording
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.schedule import Switch
 
-_SIZE = 16 * mmap.ALLOCATIONGRANULARITY
+_SIZE = 64 * mmap.ALLOCATIONGRANULARITY
 _FIELDS = 64
 """Bytes for numbers, before the inputs."""
 
@@ -92,10 +92,10 @@ class Journal:
         return self._page[_FIELDS : _FIELDS + self._fields[4]]
 
     def begin(self, index: int, inputs: bytes = b"") -> None:
-        """This execution is about to run, on inputs that the index alone does not tell."""
-        if len(inputs) <= _SIZE - _FIELDS:
-            self._page[_FIELDS : _FIELDS + len(inputs)] = inputs
-            self._fields[4] = len(inputs)
+        """This execution is about to run, on these inputs, which are kept unless they are huge."""
+        kept = inputs if len(inputs) <= _SIZE - _FIELDS else b""
+        self._page[_FIELDS : _FIELDS + len(kept)] = kept
+        self._fields[4] = len(kept)
         self._fields[1] = index
         self._fields[2] += 1
 

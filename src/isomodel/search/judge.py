@@ -76,7 +76,7 @@ class Judge:
         if finding.property == CRASH:
             return finding if execution.ended == "crash" else None
         if finding.property == NONINTERFERENCE:
-            judgement = self.isolation.judge(execution, again)
+            judgement = self.isolation.judge(execution, again, finding.same_failure)
             found = judgement.findings if judgement.status == "interference" else ()
         else:
             found = tuple(

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 from isomodel.engine.protocol import Scheduler
 from isomodel.engine.runtime import Runtime
 from isomodel.schedulers.observed import Observed
 from isomodel.schedulers.profile import Profiling
 from isomodel.search.conflicts import Touch, by_event
-from isomodel.tracking.recorder import Access, Runner
-from isomodel.tracking.tracker import Tracker
+from isomodel.tracking.recorder import Access, Recorder, Runner
+
+
+class Recording(Protocol):
+    """What tells of accesses: a ``Tracker``, or something that knows them in another way."""
+
+    def recording(
+        self, who: Callable[[], Runner], *, located: bool = False
+    ) -> contextlib.AbstractContextManager[Recorder]:
+        """Record inside the block; ``who`` gives the running task."""
 
 
 class Observer:
@@ -26,7 +35,7 @@ class Observer:
 
     def __init__(
         self,
-        tracker: Tracker,
+        tracker: Recording,
         scheduler: Scheduler,
         *,
         profiled: bool = True,

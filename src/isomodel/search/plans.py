@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from isomodel.engine.protocol import Scheduler
+from isomodel.schedulers.focused import Focused
 from isomodel.schedulers.held import Held, Hold
 from isomodel.schedulers.pct import PCT
 from isomodel.schedulers.profile import UNKNOWN, Profile
@@ -22,7 +23,7 @@ from isomodel.schedulers.round_robin import RoundRobin
 from isomodel.schedulers.sticky import Sticky
 from isomodel.schedulers.surw import SURW
 from isomodel.search.frontier import Frontier
-from isomodel.search.observe import Observer
+from isomodel.search.observe import Observer, Recording
 from isomodel.search.portfolio import Portfolio, Share
 from isomodel.tracking.swap import Rewriting, telling
 from isomodel.tracking.tracker import Tracker
@@ -39,28 +40,39 @@ POLICIES: Mapping[str, float] = {
 }
 """With how often each is expected to show something new, to begin with."""
 
+SEEING = ("reversal", "order")
+"""Those that go by what was seen of accesses."""
+
 EAGER = 100
 """Executions that are all observed; later only one in so many, as observing is not free."""
 
 SELDOM = 8
+
+AT_LARGE = 3
+"""One execution in so many of a focused search knows nothing of accesses: some are not seen."""
 
 CANCELS = 4
 """One execution in so many also cancels a task."""
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """One schedule to try: a policy, its seed, what it knows, and what it holds back."""
+    """One schedule to try: a policy, its seed, what it knows, and what it holds back.
+
+    ``focused``: it is asked only where more than one thread is concerned.
+    """
 
     policy: str
     seed: int
     holds: tuple[Hold, ...] = ()
     profile: Profile = UNKNOWN
     company: bool = False
+    focused: bool = False
 
     def scheduler(self) -> Scheduler:
         """A new scheduler for one execution; equal plans make schedulers that choose alike."""
         base = _MAKERS.get(self.policy, _walk)(self)
-        return Held(base, self.holds) if self.holds else base
+        base = Held(base, self.holds) if self.holds else base
+        return Focused(base) if self.focused else base
 
 
 def _walk(plan: Plan) -> Scheduler:
@@ -126,6 +138,7 @@ class ScheduleSearch:
         self._portfolio = Portfolio({**policies, first: policies.get(first, 0.0)})
         self._known: list[tuple[str, int]] = []
         self._profile = UNKNOWN
+        self._focus: Profile | None = None
 
     @functools.cached_property
     def tracker(self) -> Tracker:
@@ -136,11 +149,14 @@ class ScheduleSearch:
         """The plan of execution ``index``, from 0."""
         source = random.Random(f"{self._seed}/{index}/plan")
         walk = self._seed * 1_000_003 + index
-        if not index:
-            return Plan(self._first, walk)
+        focused = self._focus is not None and index % AT_LARGE != 1
+        if not index or (index == 1 and self._focus is not None):  # in both ways
+            return Plan(self._first, walk, focused=focused)
         if self._strikes(index):  # faults strike where chance takes them
             return Plan("walk", walk)
         policy = self._portfolio.draw(source)
+        if policy in SEEING and self._focus is not None and not focused:
+            policy = "walk"
         holds = None
         if policy == "reversal":
             holds = self._frontier.reversal(source)
@@ -148,7 +164,8 @@ class ScheduleSearch:
         if policy == "order":
             holds = self._frontier.order(source)
             policy = policy if holds else "walk"
-        return Plan(policy, walk, holds or (), self._profile)
+        profile = self._focus if focused and self._focus is not None else self._profile
+        return Plan(policy, walk, holds or (), profile, focused=focused)
 
     def cancellation(self, index: int) -> tuple[Fault, ...]:
         """For some executions, to cancel one of the tasks known so far at one of its awaits."""
@@ -165,12 +182,19 @@ class ScheduleSearch:
         """Add to what is known of how many events the scenario has."""
         self._profile = self._profile.plus(profile)
 
-    def observer(self, plan: Plan) -> Observer | None:
-        """For executions that are worth what it costs to see their accesses."""
+    def focus(self, profile: Profile) -> None:
+        """Ask most schedulers only where it matters; ``profile`` counts what that is."""
+        self._focus = profile
+
+    def observer(self, plan: Plan, seen: Recording | None = None) -> Observer | None:
+        """For executions that are worth what it costs to see their accesses.
+
+        ``seen`` tells of them in place of the tracker.
+        """
         index = plan.seed - self._seed * 1_000_003
         if index > EAGER and index % SELDOM:
             return None
-        return Observer(self.tracker, plan.scheduler(), profiled=not index % SELDOM)
+        return Observer(seen or self.tracker, plan.scheduler(), profiled=not index % SELDOM)
 
     def learn(self, plan: Plan, observer: Observer | None, steps: list[tuple[str, int]]) -> None:
         """Take note of what the execution of this plan showed."""

@@ -30,7 +30,7 @@ Fails = Callable[[Schedule], Tried | None]
 """Runs a schedule; what became of it if the program failed in the same way."""
 
 
-def simplest(found: Tried, fails: Fails) -> Tried:
+def simplest(found: Tried, fails: Fails, most: int = MOST) -> Tried:
     """The simplest failing schedule that leaving out choices and faults leads to.
 
     Delta debugging (Zeller and Hildebrandt, 2002) over the choices, restarted after each success
@@ -42,7 +42,7 @@ def simplest(found: Tried, fails: Fails) -> Tried:
         again = False
         for candidate in _candidates(best.schedule):
             runs += 1
-            if runs > MOST:
+            if runs > most:
                 return best
             tried = fails(candidate)
             if tried is not None and tried.size < best.size:

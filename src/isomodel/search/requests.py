@@ -20,13 +20,6 @@ class Hunt(msgspec.Struct, frozen=True):
     cases: str
 
 
-class Inputs(msgspec.Struct, frozen=True):
-    """Draw the inputs of one execution of a job, without running it. Answer: a Draw."""
-
-    job: Job
-    index: int
-
-
 class Trial(msgspec.Struct, frozen=True):
     """Run something that may end this process, and write its choices into file ``trail``.
 
@@ -66,7 +59,7 @@ class Confirm(msgspec.Struct, frozen=True):
     path: tuple[str, ...] = ()
 
 
-Request = Hunt | Inputs | Trial | Attempt | Again | Confirm
+Request = Hunt | Trial | Attempt | Again | Confirm
 
 # Answers
 

@@ -56,7 +56,7 @@ class Run(RunWorld):
         armed: tuple[str, ...] = (),
         forced: Mapping[str, Refusal] | None = None,
         clocks: Mapping[str, Sequence[float]] | None = None,
-        given_up: Mapping[str, Any] | None = None,
+        given_up: Mapping[str, tuple[str, Any]] | None = None,
     ) -> None:
         self.spec = spec
         self.scenario = scenario
@@ -130,6 +130,7 @@ class Run(RunWorld):
                 self._afterwards()
             except OutOfSteps:
                 self.ended = "step limit"
+        self.unheard()
 
     def _refuse(self) -> NoReturn:
         raise BadInput(f"{self.spec.name}: {self._mixed}")
@@ -262,7 +263,7 @@ class Run(RunWorld):
         if arguments is None:
             return "fail", {"error": "NoHandle", "message": "its maker did not succeed"}
         if operation.label in self._given_up:
-            return "info", self._given_up[operation.label]
+            return self._given_up[operation.label]
         try:
             method = getattr(self.target, operation.name)
             call = self._calling(method, operation.user, **arguments)
@@ -275,6 +276,7 @@ class Run(RunWorld):
             return "info", {"error": str(given_up), "message": ""}
         except Exception as error:
             self._mixed = self._mixed or mixed(error, self.spec.runtime)
+            self.met(error, operation.label, operation.user)
             error.__traceback__ = None  # frames would keep alive what should be gone
             return "info" if isinstance(error, self.spec.uncertain) else "fail", plain(error)
         if spec.makes:
@@ -339,6 +341,7 @@ class Run(RunWorld):
         except Cancelled:
             return "info", {"error": "CancelledError", "message": ""}
         except Exception as error:
+            self.met(error, f"{user}.{name}", user)
             error.__traceback__ = None
             return "fail", plain(error)
 
@@ -362,6 +365,7 @@ class Run(RunWorld):
             task.cancel()
             self.leftovers.append(Leftover("departure", f"{user} can never leave", user))
         except Exception as error:
+            self.met(error, f"{user}.leave", user)
             self.error = self.error or f"leave({user}) raised {type(error).__name__}: {error}"
 
     def _guarded(self, name: str, method: Callable[..., Any], *args: Any) -> Any:

@@ -39,17 +39,20 @@ def check_runtime(runtime: RuntimeName) -> None:
 
 
 def prepared(spec: TargetSpec) -> contextlib.AbstractContextManager[None]:
-    """Have the target's code as its runtime needs it, inside a block."""
-    if spec.runtime != "threads":
-        return contextlib.nullcontext()
-    return _tracker(inspect.unwrap(spec.cls)).rewritten
+    """Have process and target's code as its runtime needs them, inside a block.
+
+    The same object for the same target, whatever has been wrapped around its class.
+    """
+    return _ready(inspect.unwrap(spec.cls)) if spec.runtime == "threads" else _NOTHING
 
 
 def tracker_of(spec: TargetSpec) -> Tracker:
-    """What sees the accesses of the target's code: on threads only its author's, at its points."""
-    if spec.runtime != "threads":
-        return Tracker((spec.cls,))
-    return _tracker(inspect.unwrap(spec.cls))
+    """What sees the accesses of the target's code: on threads only its author's, at its points.
+
+    It begins at the target's own class: what wraps it (a worker's sign of life) is ours.
+    """
+    cls = inspect.unwrap(spec.cls)
+    return _tracker(cls) if spec.runtime == "threads" else Tracker((cls,))
 
 
 def _trio() -> Mapping[Fidelity, Making]:
@@ -65,6 +68,31 @@ def _threads() -> Making:
 
     greenlets.load()
     return target.ThreadsRuntime
+
+
+_NOTHING = contextlib.nullcontext()
+
+
+class _Ready(contextlib.AbstractContextManager[None]):
+    """Threads under control, and this class's code with points in it."""
+
+    def __init__(self, cls: type) -> None:
+        self._cls = cls
+        self._undo: list[contextlib.ExitStack] = []
+
+    def __enter__(self) -> None:
+        from isomodel.engine.threads.runtime import control  # only for what runs on it
+
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(control.installed())
+            stack.enter_context(_tracker(self._cls).rewritten)
+            self._undo.append(stack.pop_all())
+
+    def __exit__(self, *error: object) -> None:
+        self._undo.pop().close()
+
+
+_ready = functools.lru_cache(maxsize=64)(_Ready)
 
 
 @functools.lru_cache(maxsize=64)

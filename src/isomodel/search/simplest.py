@@ -12,6 +12,7 @@ import msgspec
 from isomodel.engine.owner import Actor
 from isomodel.engine.protocol import Option, default, is_switch
 from isomodel.schedulers.replay import Points, Replay
+from isomodel.values.case import Size
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Scenario, operation_of
 from isomodel.values.schedule import OF_IO, OF_NETWORK, STRIKES, Fault, FaultKind, Schedule, Switch
@@ -43,6 +44,16 @@ class Attempt(msgspec.Struct, frozen=True):
     def cost(self) -> int:
         """Switches and faults."""
         return self.execution.switches + len(self.schedule.faults)
+
+    @property
+    def size(self) -> Size:
+        """What a person has to follow."""
+        return Size(
+            len(self.scenario.users),
+            len(self.scenario.operations),
+            self.execution.switches,
+            len(self.schedule.faults),
+        )
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -96,7 +107,8 @@ class Limits(msgspec.Struct, frozen=True):
     """How far to search: executions, faults of these kinds, and below which cost.
 
     ``first``: any failure will do; otherwise the search goes on for a cheaper one. ``joins``:
-    arrivals may join an iteration in which others run.
+    arrivals may join an iteration in which others run. ``departures``: no more than so many from
+    the default rule.
     """
 
     trials: int
@@ -105,6 +117,7 @@ class Limits(msgspec.Struct, frozen=True):
     below: int | None = None
     first: bool = False
     joins: bool = True
+    departures: int | None = None
 
 
 Run = Callable[[Probe, tuple[Fault, ...]], tuple[Execution, Finding | None]]
@@ -138,6 +151,8 @@ def simplest(scenario: Scenario, run: Run, limits: Limits) -> tuple[Attempt | No
                 return best, False
             continue
         if not limits.first and len(node.choices) >= max(2, below or 0):
+            continue
+        if limits.departures is not None and len(node.choices) >= limits.departures:
             continue
         for extra, oddity, faults, choices in _next(execution, probe, node, limits):
             if below is None or node.cost + extra < below:

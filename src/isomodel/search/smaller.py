@@ -15,13 +15,18 @@ import msgspec
 
 from isomodel.search.edit import relabelled, replaced, without
 from isomodel.search.generate import Pools, secret_for
+from isomodel.search.smallest import arguments_of
 from isomodel.targets.declare import USERS, TargetSpec
 from isomodel.values.scenario import Operation, Scenario, made_by
 
-Edited = tuple[str, Scenario]
-"""The name of an edit, and the scenario after it."""
+Edited = tuple[str, Scenario, dict[str, str]]
+"""The name of an edit, the scenario after it, and the new labels of operations that have others."""
 
 Edits = Callable[[Scenario], Iterator[Edited]]
+
+
+VALUES = 3
+"""Values tried for each argument of an operation that takes another's place."""
 
 
 class Smaller:
@@ -35,28 +40,28 @@ class Smaller:
         """Without one of its users."""
         if len(scenario.users) > 1:
             for user in reversed(scenario.users):
-                yield user, scenario.only(tuple(u for u in scenario.users if u != user))
+                yield user, scenario.only(tuple(u for u in scenario.users if u != user)), {}
 
     def without_operation(self, scenario: Scenario) -> Iterator[Edited]:
         """Without one of its operations, the last first."""
         for operation in reversed(scenario.operations):
-            yield operation.label, without(scenario, operation.label)
+            yield operation.label, without(scenario, operation.label), {}
 
     def merged(self, scenario: Scenario) -> Iterator[Edited]:
         """With one user who does side by side what two did."""
         for user in reversed(scenario.users):
             for other in scenario.users:
                 if other != user:
-                    yield f"{user} as {other}", self._merged(scenario, user, other)
+                    yield f"{user} as {other}", *self._merged(scenario, user, other)
 
     def simpler(self, scenario: Scenario) -> Iterator[Edited]:
         """With simpler arguments, less side by side, or the simplest seed."""
         for operation in scenario.operations:
             for changed in self._simpler(operation):
                 name = f"{operation.label} {msgspec.json.encode(changed.args).decode()}"
-                yield f"{name} {changed.beside}", replaced(scenario, changed)
+                yield f"{name} {changed.beside}", replaced(scenario, changed), {}
         if scenario.seed:
-            yield "seed", msgspec.structs.replace(scenario, seed=0)
+            yield "seed", msgspec.structs.replace(scenario, seed=0), {}
 
     def with_other_arguments(self, scenario: Scenario) -> Iterator[Scenario]:
         """With an argument changed to another of the values drawn for it.
@@ -78,14 +83,13 @@ class Smaller:
             if operation.label in used:
                 continue
             for kind in self._spec.operations.values():
-                if kind.name != operation.name and not any(a.made for a in kind.arguments):
-                    args = {
-                        argument.name: self._pools[kind.name, argument.name][0]
-                        for argument in kind.arguments
-                        if not argument.secret
-                    }
-                    args |= {a.name: "" for a in kind.arguments if a.secret}
-                    other = msgspec.structs.replace(operation, name=kind.name, args=args)
+                if kind.name == operation.name or any(a.made for a in kind.arguments):
+                    continue
+                secrets = {a.name: "" for a in kind.arguments if a.secret}
+                for args in arguments_of(kind, self._pools, VALUES):
+                    other = msgspec.structs.replace(
+                        operation, name=kind.name, args={**args, **secrets}
+                    )
                     yield replaced(
                         scenario, msgspec.structs.replace(other, args=self._remarked(other))
                     )
@@ -155,8 +159,8 @@ class Smaller:
         )
         return msgspec.structs.replace(renamed, operations=operations), labels
 
-    def _merged(self, scenario: Scenario, user: str, into: str) -> Scenario:
-        """The scenario in which ``into`` does beside its own what ``user`` did."""
+    def _merged(self, scenario: Scenario, user: str, into: str) -> tuple[Scenario, dict[str, str]]:
+        """The scenario in which ``into`` does beside its own what ``user`` did, and its labels."""
         taken = max(_number(o.label) for o in scenario.operations if o.user == into)
         mine = [operation.label for operation in scenario.operations if operation.user == user]
         labels = {operation.label: operation.label for operation in scenario.operations}
@@ -174,7 +178,7 @@ class Smaller:
             else operation
             for operation in scenario.operations
         )
-        return msgspec.structs.replace(scenario, operations=operations)
+        return msgspec.structs.replace(scenario, operations=operations), labels
 
     def _remarked(self, operation: Operation) -> dict[str, Any]:
         """The arguments with secrets that belong to the operation's user."""

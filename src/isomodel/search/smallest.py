@@ -41,7 +41,7 @@ def smallest(
         singles = (
             Scenario((_operation(USERS[0], 1, spec.operations[name], arguments),), 0, ())
             for name in names
-            for arguments in _values(spec.operations[name], pools, VALUES)
+            for arguments in arguments_of(spec.operations[name], pools, VALUES)
         )
         yield from itertools.islice(singles, SINGLES)
     for users in ((0, 0), (0, 1)):
@@ -62,7 +62,7 @@ def _pairs(
         operations = []
         for user, number, name in zip(users, numbers, pair, strict=True):
             operation = spec.operations[name]
-            arguments = next(_values(operation, pools, 1), {})
+            arguments = next(arguments_of(operation, pools, 1), {})
             operations.append(_operation(USERS[user], number, operation, arguments))
         yield Scenario(tuple(operations), 0, groups)
 
@@ -71,8 +71,8 @@ def _needs_handle(operation: OperationSpec) -> bool:
     return any(argument.made for argument in operation.arguments)
 
 
-def _values(operation: OperationSpec, pools: Pools, most: int) -> Iterator[dict[str, Any]]:
-    """Arguments from the pools, the simplest of each first."""
+def arguments_of(operation: OperationSpec, pools: Pools, most: int) -> Iterator[dict[str, Any]]:
+    """Arguments from the pools, the simplest ``most`` of each, but for secrets."""
     drawn = [argument.name for argument in operation.arguments if not argument.secret]
     choices = [_distinct(pools[operation.name, name])[:most] for name in drawn]
     for combination in itertools.product(*choices):

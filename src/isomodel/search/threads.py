@@ -18,14 +18,17 @@ import msgspec
 from isomodel.engine.owner import Actor
 from isomodel.engine.protocol import Scheduler
 from isomodel.engine.threads.instructions import instructions
+from isomodel.engine.threads.places import Places
 from isomodel.engine.threads.points import with_points
 from isomodel.engine.threads.runtime import Alarm, Crew, Deadlock, OutOfSteps, control
 from isomodel.engine.threads.where import here_is
+from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.profile import Profile
 from isomodel.schedulers.recording import Recording
 from isomodel.schedulers.replay import Replay
 from isomodel.search.counterexample import Counterexample, Switching, explained
 from isomodel.search.execute import session
+from isomodel.search.kept import kept
 from isomodel.search.observe import Observer
 from isomodel.search.plans import ScheduleSearch
 from isomodel.search.program import FAILED, FAILURE, STATE, ProgramOutcome
@@ -49,15 +52,26 @@ POLICIES: Mapping[Granularity, Mapping[str, float]] = {
         "surw": 0.1,
         "sticky": 0.05,
     },
-    "instructions": {"walk": 0.25, "pct 2": 0.5, "pct 3": 0.5, "surw": 0.25, "sticky": 0.25},
+    "instructions": {
+        "reversal": 1.0,
+        "order": 0.5,
+        "walk": 0.25,
+        "pct 2": 0.25,
+        "pct 3": 0.25,
+        "surw": 0.1,
+        "sticky": 0.1,
+    },
 }
-"""What shares the budget. Only accesses can be turned around: instructions are not told apart."""
+"""What shares the budget. What instructions touch is known from a run that tells of accesses."""
 
 MOST_GARBAGE = 20_000
 """Objects made since the last collection, after which there is one, between two executions."""
 
 MOST_BUSY = 3
 """Executions in a row that never end, after which the next ones are not tried."""
+
+BESIDE = frozenset(("main",))
+"""Makes the state, starts the other threads and looks at the end: what it does is no race."""
 
 S = TypeVar("S")
 
@@ -145,6 +159,7 @@ def _told(error: BaseException) -> str:
 @contextlib.contextmanager
 def controlled(search: ScheduleSearch, granularity: Granularity) -> Iterator[None]:
     """Have the process ready for executions at this granularity, inside the block."""
+    kept.clear()  # a target's code may be this program's, too
     with session(), control.installed(), contextlib.ExitStack() as stack:
         tracker = search.tracker
         if granularity == "accesses":
@@ -214,20 +229,20 @@ class _Exploration:
     def outcome(self, executions: int) -> ProgramOutcome:
         """The verdict after at most so many executions."""
         search = self._search
-        observes = self._granularity == "accesses"
+        seen = instructions if self._granularity == "instructions" else None
         doubt = ""
         busy = 0
         # the first execution, once more: what it imports is to be there before it is observed
         self._run(search.plan(0).scheduler())
+        if seen is not None:
+            self._focus()
         for index in range(executions):
             plan = search.plan(index)
-            observer = search.observer(plan) if observes else None
+            observer = search.observer(plan, seen)
             ended, why, crew = self._run(
                 observer.scheduler if observer else plan.scheduler(), observer
             )
             search.learn(plan, observer, crew.step_counts())
-            if observer is None and index < 20:
-                search.knows(Profile(1, dict(crew.step_counts())))
             if ended in FAILED:
                 found = self.recorded(plan.scheduler())
                 if found is None:
@@ -243,6 +258,23 @@ class _Exploration:
                 issue = crew.uncontrolled[0]
                 doubt = f"{issue.source} at {issue.where} is not under control"
         return self._silent(doubt, executions)
+
+    def _focus(self) -> None:
+        """See which instructions matter: run it in one thread after another, in two ways."""
+        observer = Observer(self._search.tracker, Default(), profiled=False, located=True)
+        how, _, _ = run_threads(
+            self._program,
+            observer.scheduler,
+            seed=self._seed,
+            max_steps=self._max_steps,
+            around=observer.watching,
+        )
+        with instructions.noting() as ran:
+            again, _, crew = self._run(Default())
+        if how == again == "ok":
+            alone = instructions.know(Places(observer.accesses, BESIDE), ran)
+            counts = {name: float(steps - alone[name]) for name, steps in crew.step_counts()}
+            self._search.focus(Profile(1, counts))
 
     def _silent(self, doubt: str, executions: int) -> ProgramOutcome:
         missed = self._search.tracker.missed if self._granularity == "accesses" else ()

@@ -8,34 +8,43 @@ from __future__ import annotations
 
 import random
 from collections.abc import Container, Iterator, Sequence
+from math import inf
 from typing import Any
 
 import msgspec
 
 from isomodel.search.simplest import possible_faults
-from isomodel.values.execution import Execution
+from isomodel.values.execution import Arrival, Execution
+from isomodel.values.scenario import operation_of
 from isomodel.values.schedule import OF_IO, STRIKES, Fault
 
 MORE = 3
 """Network events that an operation may have alone beyond those seen: it connects by itself."""
 
 LATER = 4
-"""Steps after which a cancellation right behind the first one may strike instead."""
+"""Steps after which a cancellation may strike instead, of operations that took fewer."""
 
 TOGETHER = 0.8
 """How often each fault of the weather takes part where several are combined."""
 
 
+WAITING = frozenset(("start", "step", "timer"))
+"""Kinds of arrivals for an operation that only waits, until its time limit."""
+
+GivenUp = dict[str, tuple[str, Any]]
+"""By an operation's label, the outcome and the value that its user saw."""
+
+
 class Try(msgspec.Struct, frozen=True):
     """An alone run to try: the projected order, one ``nearby``, or a random ``walk``, by a seed.
 
-    ``given_up`` are operations that never begin, with what their user saw.
+    ``given_up`` are operations that never begin, with the outcome and the value their user saw.
     """
 
     faults: tuple[Fault, ...]
     nearby: int | None = None
     walk: int | None = None
-    given_up: dict[str, Any] = {}
+    given_up: GivenUp = {}
 
 
 def tries(joint: Execution, alone: Execution, part: tuple[str, ...], count: int) -> Iterator[Try]:
@@ -50,15 +59,18 @@ def tries(joint: Execution, alone: Execution, part: tuple[str, ...], count: int)
         for fault in places:
             yield Try((*rest, fault))
     survived = _survived(joint, part)
+    longest = _longest(joint, alone, part)
     needed = tuple(each for each in own if each.kind not in STRIKES or each.task not in survived)
     for seed in range(count):
         given_up = never if seed % 3 else {}
         draw = random.Random(seed)
         mine = own if draw.getrandbits(1) else needed
-        faults = _combined(mine, weather, draw) if weather and seed % 4 else _varied(mine, seed)
+        faults = (
+            _combined(mine, weather, draw) if weather and seed % 4 else _varied(mine, seed, longest)
+        )
         faults = _but(faults, given_up)
         yield Try(faults, nearby=seed, given_up=given_up)
-        yield Try(_varied(own, seed), walk=seed)
+        yield Try(_varied(own, seed, longest), walk=seed)
 
 
 def faults_of(joint: Execution, part: tuple[str, ...]) -> tuple[Fault, ...]:
@@ -72,19 +84,55 @@ def faults_of(joint: Execution, part: tuple[str, ...]) -> tuple[Fault, ...]:
     )
 
 
-def _unbegun(joint: Execution, part: tuple[str, ...]) -> dict[str, Any]:
+def _unbegun(joint: Execution, part: tuple[str, ...]) -> GivenUp:
     """The part's operations that were given up: alone that may come before their first step.
 
     Who waits for others, in a pool's queue say, is given up without having done anything; alone
-    nothing is waited for, and the same operation is half done by its first step.
+    nothing is waited for, and the same operation is half done by its first step. A time limit
+    of its own gives an operation up likewise, if it has only waited while others were at it.
     """
     struck = {fault.task for fault in joint.fired if fault.kind in STRIKES}
     return {
-        label: value
+        label: (outcome, value)
         for user in part
         for label, outcome, value in joint.observations.get(user, ())
-        if outcome == "info" and label in struck
+        if (outcome == "info" and label in struck)
+        or (outcome == "fail" and _only_waited(joint, label, part))
     }
+
+
+def _only_waited(joint: Execution, label: str, part: tuple[str, ...]) -> bool:
+    """Whether nothing but time came for this operation, and others were at work all that time.
+
+    How slow others are is the clock's business. A unit that is waited for although nobody is at
+    work any more is lost, and that is not.
+    """
+    mine = {what for who, what in map(_split, joint.arrivals) if who == label}
+    if "timer" not in mine or mine - WAITING:
+        return False
+    lives = _lives(joint)
+    begun, over = lives[label]
+    others = {each.label for each in joint.scenario.operations if each.user not in part}
+    reached = begun
+    for start, end in sorted(lives[other] for other in others & lives.keys()):
+        if start <= reached:
+            reached = max(reached, end)
+    return begun < over <= reached
+
+
+def _split(arrival: Arrival) -> tuple[str, str]:
+    """For which operation this came, and of which kind it is."""
+    who, _, what = operation_of(arrival.key).partition(" ")
+    return who.partition("/")[0], what.partition(" ")[0]
+
+
+def _lives(joint: Execution) -> dict[str, tuple[float, float]]:
+    """From when to when each operation lived, in virtual seconds; those begun."""
+    begun: dict[str, float] = {}
+    over: dict[str, float] = {}
+    for event in joint.history:
+        (begun if event.kind == "invoke" else over)[event.label] = event.time
+    return {label: (time, over.get(label, inf)) for label, time in begun.items()}
 
 
 def _survived(joint: Execution, part: tuple[str, ...]) -> frozenset[str]:
@@ -137,22 +185,29 @@ def _combined(own: tuple[Fault, ...], weather: Weather, draw: random.Random) -> 
     return (*rest, *others)
 
 
-def _varied(faults: tuple[Fault, ...], seed: int) -> tuple[Fault, ...]:
-    """Every second time, the same faults at an earlier step, those of I/O also at a later one.
+def _longest(joint: Execution, alone: Execution, part: tuple[str, ...]) -> int:
+    """Of how many steps an operation of this part consists at most, as far as is known."""
+    labels = {operation.label for operation in joint.scenario.operations if operation.user in part}
+    strikes = (fault for run in (joint, alone) for fault in possible_faults(run, {"cancel"}))
+    return max((fault.at for fault in strikes if fault.task in labels), default=0)
+
+
+def _varied(faults: tuple[Fault, ...], seed: int, longest: int) -> tuple[Fault, ...]:
+    """Every second time, the same faults at another step or event, within what is known to be.
 
     An operation that finds alone what it had to make or wait for jointly takes fewer steps, so
     that a fault in its last ones would never strike. One that finds nothing there has to connect
-    first, so that its later I/O has higher numbers. A cancellation right behind the first step,
-    which is no choice of the schedule, may come later instead: jointly it may have met a task that
-    was served in that very moment.
+    first: what it was given up in jointly comes some steps later, and its later I/O has higher
+    numbers.
     """
     if seed % 2 == 0:
         return faults
     draw = random.Random(seed)
-    return tuple(Fault(each.kind, each.task, _moved(each, draw)) for each in faults)
+    return tuple(Fault(each.kind, each.task, _moved(each, draw, longest)) for each in faults)
 
 
-def _moved(fault: Fault, draw: random.Random) -> int:
+def _moved(fault: Fault, draw: random.Random, longest: int) -> int:
     if fault.kind in STRIKES:
-        return draw.randint(1, fault.at or LATER)
+        earlier = fault.at or LATER
+        return draw.randint(1, draw.choice((earlier, max(earlier, longest))))
     return draw.randint(0, fault.at + (MORE if fault.kind in OF_IO else 0))

@@ -28,7 +28,7 @@ from isomodel.schedulers.replay import Replay
 from isomodel.search import cases
 from isomodel.search.confirm import confirm
 from isomodel.search.execute import execute, session
-from isomodel.search.explore import FOLLOWING, Budget, Draw, Explorer, Outcome
+from isomodel.search.explore import Budget, Draw, Explorer, Outcome
 from isomodel.search.jobs import Job, Result
 from isomodel.search.journal import (
     Journal,
@@ -53,7 +53,6 @@ from isomodel.search.requests import (
     Escaped,
     Found,
     Hunt,
-    Inputs,
     Repeated,
     Request,
     Survived,
@@ -139,8 +138,6 @@ class _Worker:
     def _answer(self, request: Request) -> Answer:
         if isinstance(request, Hunt):
             return self._hunt(request.job, Path(request.cases))
-        if isinstance(request, Inputs):
-            return self._explorer(request.job).fresh(request.index)
         if isinstance(request, Trial):
             explorer = self._explorer(request.job)
             with session():
@@ -181,8 +178,7 @@ class _Worker:
 
     def _begins(self, draw: Draw) -> None:
         """Write down what it takes to run this execution again, should it be the last."""
-        follows = draw.policy in FOLLOWING
-        self._journal.begin(draw.index, msgspec.json.encode(draw) if follows else b"")
+        self._journal.begin(draw.index, msgspec.json.encode(draw))
 
     def _shrunk(
         self,

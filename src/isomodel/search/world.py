@@ -8,8 +8,10 @@ from collections.abc import Awaitable, Iterator, Mapping
 from typing import Any
 
 from isomodel.engine.owner import OWNER, Owner, Part
-from isomodel.engine.runtime import Runtime
-from isomodel.values.facts import Fact, Noted
+from isomodel.engine.runtime import IN_CALLBACK, Runtime
+from isomodel.targets.declare import TargetSpec
+from isomodel.targets.plain import plain
+from isomodel.values.facts import Broken, Fact, Noted
 from isomodel.values.scenario import SERVER, Operation, operation_of
 
 _ALL_IO = "*"
@@ -19,6 +21,7 @@ _ALL_IO = "*"
 class RunWorld:
     """The part of a run that answers the target (engine.world.World) and guards (targets.guard)."""
 
+    spec: TargetSpec
     loop: Runtime
     facts: list[Noted]
     observations: dict[str, list[tuple[str, str, Any]]]
@@ -40,6 +43,24 @@ class RunWorld:
         # a server may read two requests of one user at once: its facts are of no one operation
         label = "" if owner.label.startswith(SERVER) else owner.label
         self.facts.append(Noted(fact, label, owner.user, self.loop.now))
+
+    def met(self, error: Exception, label: str, user: str) -> None:
+        """A user meets this error: one that the target does not declare breaks its word."""
+        declared = self.spec.errors
+        if declared is None or isinstance(error, (*declared, *self.spec.uncertain)):
+            return
+        seen = plain(error)
+        broken = Broken(
+            "its users meet declared errors only", f"{seen['error']}: {seen['message']}"
+        )
+        self.facts.append(Noted(broken, label, user, self.loop.now))
+
+    def unheard(self) -> None:
+        """Errors in callbacks, which no user meets, break it as well."""
+        for text in self.loop.errors:
+            if self.spec.errors is not None and text.startswith(IN_CALLBACK):
+                broken = Broken("no callback fails", text.removeprefix(IN_CALLBACK))
+                self.facts.append(Noted(broken, "", "", self.loop.now))
 
     def watch(self, thing: Any, what: str) -> None:
         """Expect this object to be gone at the end."""

@@ -148,6 +148,8 @@ class TargetSpec(msgspec.Struct, frozen=True):
     scopes: bool = False
     partitions: bool = False
     uncertain: tuple[type[Exception], ...] = ()
+    errors: tuple[type[Exception], ...] | None = None
+    """The only errors that its users may meet; None where it does not say."""
     defects: Mapping[str, str] = {}
     runtime: RuntimeName = "asyncio"
     """The runtime it runs on, of those that it declares."""
@@ -209,6 +211,15 @@ def _cancels(name: str, cls: type) -> str:
     if cancels not in ("operations", "any"):
         raise BadInput(f'{name}: cancels is {cancels!r}; write "operations" or "any"')
     return str(cancels)
+
+
+def _errors(name: str, cls: type) -> tuple[type[Exception], ...] | None:
+    errors = getattr(cls, "errors", None)
+    if errors is None:
+        return None
+    if isinstance(errors, tuple) and all(isinstance(each, type) for each in errors):
+        return errors
+    raise BadInput(f"{name}: errors is {errors!r}; write a tuple of exception classes")
 
 
 def _scopes(name: str, cls: type) -> bool:
@@ -318,6 +329,7 @@ def spec_of(cls: type, name: str | None = None) -> TargetSpec:
         runtimes=runtimes,
         partitions=bool(getattr(cls, "partitions", False)),
         uncertain=tuple(getattr(cls, "uncertain", ())),
+        errors=_errors(name, cls),
         defects=dict(getattr(cls, "defects", {})),
     )
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextvars
+import gc
+import itertools
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import Enum
@@ -218,6 +220,46 @@ HARMLESS = frozenset(
     ]
 )
 """Functions that only read the containers they are given, by name."""
+
+
+_MAPPINGS: tuple[dict[Any, Any], ...] = ({}, collections.OrderedDict())
+_SEQUENCES: tuple[Sequence[Any], ...] = ([], collections.deque(), bytearray())
+
+LAZY: frozenset[type] = frozenset(
+    (
+        enumerate,
+        zip,
+        map,
+        filter,
+        itertools.chain,
+        itertools.islice,
+        *(
+            kind
+            for each in _MAPPINGS
+            for view in (each.keys(), each.values(), each.items())
+            for kind in (type(view), type(iter(view)), type(reversed(view)))
+        ),
+        *(type(iter(each)) for each in (*_SEQUENCES, set(), ())),
+        *(type(reversed(each)) for each in _SEQUENCES),
+    )
+)
+"""Views and iterators written in C, which look into their container as they go."""
+
+_DEEP = 4
+"""How far to look for that: ``enumerate(zip(...))`` has iterators within iterators."""
+
+
+def looked_into(thing: object, depth: int = _DEEP) -> list[Any]:
+    """The containers that this view or iterator is going to look into; none for anything else."""
+    if type(thing) not in LAZY and not (depth < _DEEP and type(thing) is tuple):
+        return []
+    found: list[Any] = []
+    for each in gc.get_referents(thing) if depth else ():
+        if TRAITS[type(each)].size is not None:
+            found.append(each)
+        else:
+            found += looked_into(each, depth - 1)
+    return found
 
 
 SIZES = frozenset(["len", "bool"])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType
 from typing import Any
 
-from isomodel.tracking import hooks
+from isomodel.tracking.active import activate
 from isomodel.tracking.recorder import Recorder, Runner
 from isomodel.tracking.scope import Standing, functions_of, modules_of, standing_of
 from isomodel.tracking.swap import Rewriting, Swap, telling
@@ -63,9 +63,9 @@ class Tracker:
                 modules=self._modules,
                 located=located,
             )
-            before = hooks.activate(recorder)
+            before = activate(recorder)
             try:
                 yield recorder
             finally:
-                hooks.activate(before)
+                activate(before)
                 recorder.forget()

@@ -291,3 +291,37 @@ def _deposit(bank: Bank, amount: int, begin: str) -> None:
     database.execute("update account set balance = ?", (balance + amount,))
     database.execute("commit")
     database.close()
+
+
+# Looking at containers by way of views and iterators
+
+
+class Table:
+    def __init__(self) -> None:
+        self.rows = {1: "a", 2: "b"}
+        self.line = [1, 2]
+        self.seen: list[Any] = []
+
+
+def changes_the_table(table: Table) -> None:
+    table.rows[3] = "c"
+
+
+def looks_at_items(table: Table) -> None:
+    for key, row in table.rows.items():
+        table.seen.append((key, row))
+
+
+def looks_at_numbered_values(table: Table) -> None:
+    table.seen = [row for _, row in enumerate(zip(table.rows.values(), range(9), strict=False))]
+
+
+def looks_at_a_copy(table: Table) -> None:
+    for key, row in enumerate(list(table.rows.items())):
+        table.seen.append((key, row))
+
+
+def numbers_what_is_its_own(table: Table) -> None:
+    mine = {"x": 1}
+    for key, number in mine.items():
+        table.seen.append((key, number))

@@ -73,7 +73,7 @@ cdef class Core:
     cdef public object log, trace
     cdef public dict met, _actors, _boundaries, _cancel_handles
     cdef public long long _number, _thread
-    cdef public long idles, max_steps, steps
+    cdef public long hashed, idles, max_steps, steps
     cdef public Actor last
     cdef public Owner root
     cdef public GoOn _go_on
@@ -83,7 +83,7 @@ cdef class StockCore(Core):
     pass
 
 cdef class PortableCore(Core):
-    cdef public list _nameless, _steps
+    cdef public list _behind, _nameless, _steps
     cdef public bint _stepped
     cdef public long _turns, _turns_of_last, _waiting_steps
 

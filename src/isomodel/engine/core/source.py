@@ -10,7 +10,7 @@ runs less often than once a step belongs in the modules around it.
 from __future__ import annotations
 
 import asyncio
-from asyncio import Future, _get_running_loop, _set_running_loop
+from asyncio import _get_running_loop, _set_running_loop
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextvars import Context, ContextVar, copy_context
@@ -44,6 +44,7 @@ __all__ = [
     "Handle",
     "Jump",
     "Latency",
+    "NumberedFuture",
     "Numbers",
     "OutOfSteps",
     "Owner",
@@ -211,6 +212,28 @@ class ControlledTask(asyncio.Task[Any]):
 ControlledTask.__name__ = ControlledTask.__qualname__ = "Task"  # as its texts call it
 
 
+class NumberedFuture(asyncio.Future[Any]):
+    """A stock (C) future with a hash that stays the same: sets of it have one order, too.
+
+    It gets its number when its hash is first asked for, which few futures ever are.
+    """
+
+    __slots__ = ("number",)
+    number: int
+
+    def __hash__(self) -> int:
+        try:
+            return self.number
+        except AttributeError:
+            core: Any = self.get_loop()
+            core.hashed += 1
+            self.number = core.hashed
+            return self.number
+
+
+NumberedFuture.__name__ = NumberedFuture.__qualname__ = "Future"
+
+
 def _task_callback_types() -> tuple[type, type, str]:
     """The types of the callbacks by which a C task takes its first and its later steps.
 
@@ -256,8 +279,8 @@ _step_type, _wakeup_type, _wakeup_name, _task_type = (
     ControlledTask,
 )
 _owner_of, _set_owner, _copy_context = OWNER.get, OWNER.set, copy_context
-_new_future, _arrival, _step_taken, _kinds = Future, Arrival, Step, KINDS
-_is_done, _set_result = Future.done, Future.set_result
+_new_future, _arrival, _step_taken, _kinds = NumberedFuture, Arrival, Step, KINDS
+_is_done, _set_result = NumberedFuture.done, NumberedFuture.set_result
 _new_context, _new_queue, _new_reference, _ident = Context, deque, ref, get_ident
 _loop_now, _be_loop = _get_running_loop, _set_running_loop
 _hooks_now, _set_hooks, _modules = get_asyncgen_hooks, set_asyncgen_hooks, modules
@@ -774,6 +797,7 @@ class Core:
         "_walk",
         "errors",
         "fired",
+        "hashed",
         "idles",
         "last",
         "log",
@@ -803,6 +827,7 @@ class Core:
         self.now = 0.0
         self.steps = 0
         self.idles = 0
+        self.hashed = 0
         self.uncontrolled: list[Issue] = []
         self.errors: list[str] = []
         self.log: Any = [] if record else None
@@ -1386,6 +1411,7 @@ class PortableCore(Core):
     """Drives a loop on which any task may take the next step."""
 
     __slots__ = (
+        "_behind",
         "_nameless",
         "_stepped",
         "_steps",
@@ -1398,6 +1424,7 @@ class PortableCore(Core):
         Core.__init__(self, scheduler, **options)
         self._steps: list[TaskStep] = []
         self._nameless: list[TaskStep] = []
+        self._behind: list[tuple[Actor, Actor, int]] = []
         self._turns = 0
         self._turns_of_last = 0
         self._stepped = False
@@ -1481,6 +1508,8 @@ def choose_next(core: PortableCore) -> None:
     if core._stepped:
         core._waiting_steps = len(steps)
         core._stepped = False
+    if core._behind:
+        steps = loop._offered_steps()
     core._turns += 1
     if core._ready or core._turns > FAIR or core._turns_of_last > FAIR:
         options = loop._fair_options()
@@ -1489,9 +1518,10 @@ def choose_next(core: PortableCore) -> None:
     else:
         options = steps + live(core._arrivals)
         count = len(options)
-        if count > 1 or (count and core._plain and not (core._every_choice or core._asks_always)):
+        alone = core._plain and steps is core._steps
+        if count > 1 or (count and alone and not (core._every_choice or core._asks_always)):
             place = _picked(core, options) if count > 1 else 0
-            if core._plain:
+            if alone:
                 happens_alone(core, place)
             else:
                 happens(core, options[place])

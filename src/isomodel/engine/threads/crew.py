@@ -36,17 +36,21 @@ from isomodel.engine.threads.members import (
 )
 from isomodel.engine.threads.turns import FAIR, Turns
 from isomodel.engine.threads.where import here_is, place_of
-from isomodel.tracking.hooks import recording
+from isomodel.tracking.active import recording
 from isomodel.values.execution import Issue
 
-STUBBORN = 1_000
-"""How often a thread may refuse to end before it is left alone."""
+STUBBORN = 10_000
+"""How many points a thread may come to, when it has been told to end, before it is left alone."""
+
+_left_alone: list[Any] = []
+"""Greenlets that do not end; freeing them would tell them so again, and go on for ever."""
 
 
 class Crew(Turns):
     """The threads of one execution, made fresh for each.
 
-    ``errors`` has what threads have raised that nobody caught, with their names.
+    ``errors`` has what threads have raised that nobody caught, with their names; ``stubborn``
+    where those are that swallowed whatever was to end them.
     """
 
     def __init__(self, scheduler: Scheduler, *, max_steps: int = 20_000) -> None:
@@ -58,8 +62,9 @@ class Crew(Turns):
         self.os_thread = get_ident()
         self.threads: dict[str, ControlledThread] = {}
         self.errors: list[tuple[str, BaseException]] = []
+        self.stubborn: list[str] = []
         self.uncontrolled: list[Issue] = []
-        self.holders: dict[int, ControlledThread] = {}
+        self.holders: dict[int, tuple[Any, ControlledThread]] = {}
         self.reentrant: dict[int, tuple[Any, Any]] = {}
         self.plain: dict[int, object] = {}
         self.ends: dict[int, str] = {}
@@ -69,6 +74,7 @@ class Crew(Turns):
         self._outcome: BaseException | None = None
         self._refusals = 0
         self._hub: Any = None
+        self._workers: Any = None
         self._shared = interpreters_own()
 
     # Its life
@@ -88,11 +94,14 @@ class Crew(Turns):
         for name, error in self.errors:
             if name == "main":
                 raise error
+        for where in self.stubborn:
+            raise Alarm(where)
 
     @contextlib.contextmanager
     def under_way(self) -> Iterator[None]:
         """Have the caller's OS thread, at this place of its stack, run these threads."""
         self._hub = self._greenlets.getcurrent()
+        self._workers = greenlets.workers_of(self._hub)
         before, here.crew = here.crew, self
         outside = Locals(self._shared)
         outside.leave()
@@ -105,7 +114,7 @@ class Crew(Turns):
     def drive(self, first: ControlledThread) -> None:
         """Run all threads until this one has ended; raises Deadlock, OutOfSteps or Alarm."""
         self._outcome = None
-        while not first.greenlet.dead and self._outcome is None:
+        while not first.over and self._outcome is None:
             following = self._next()
             if following is None:
                 self._outcome = self._stuck()
@@ -138,7 +147,10 @@ class Crew(Turns):
         thread = ControlledThread(
             label, owner, number, ident or 1_000 + number, Locals(self._shared), self.now
         )
-        thread.greenlet = self._greenlets.greenlet(lambda: self._live(thread, body), self._hub)
+        if self.traced is None:
+            thread.greenlet = self._workers.take(lambda: self._live(thread, body))
+        else:  # tracing stays with a greenlet, so this one must not run anything else
+            thread.greenlet = self._greenlets.greenlet(lambda: self._live(thread, body), self._hub)
         thread.paused = thread.greenlet
         self.threads[label] = thread
         self.runnable.append(thread)
@@ -146,6 +158,7 @@ class Crew(Turns):
 
     def _live(self, thread: ControlledThread, body: Callable[[], object]) -> None:
         """What the greenlet of a thread does."""
+        thread.begun = True
         thread.locals.enter()
         if self.traced is not None:
             self.traced()
@@ -156,11 +169,12 @@ class Crew(Turns):
         except BaseException as error:
             self.failed(thread, error)
         finally:
+            thread.locals.end()
             for action in thread.on_end:
                 action()
             if thread in self.runnable:
                 self.runnable.remove(thread)
-            thread.locals.forget()
+            thread.over = True
             self.wake(thread)
             self.current = None
 
@@ -182,23 +196,45 @@ class Crew(Turns):
     def end_one(self, thread: ControlledThread) -> None:
         """End this thread, wherever it is."""
         ending, self.ending = self.ending, True
-        while not thread.greenlet.dead and self._refusals < STUBBORN:
+        self._refusals = 0
+        if not thread.begun:
+            thread.over = True
+            if self.traced is None:
+                self._workers.give_back(thread.greenlet)
+        while not thread.over and self._refusals < STUBBORN:
             self._refusals += 1
             self.current = thread
             self.last = thread.actor
-            with contextlib.suppress(Ended):  # from one that never began
-                (thread.greenlet if thread.paused.dead else thread.paused).throw(Ended)
+            (thread.greenlet if thread.paused.dead else thread.paused).throw(Ended)
         if thread in self.runnable:
             self.runnable.remove(thread)
         self.current = None
         self.ending = ending
+
+    def _refuses(self) -> None:
+        """The running thread has been told to end, and has come to a point."""
+        self._refusals += 1
+        if self._refusals < STUBBORN:
+            return
+        thread = self.current
+        assert thread is not None
+        self.stubborn.append(
+            f"{thread.name} swallows what is to end it, at {self.place(thread)}: let exceptions "
+            "through that are no Exception"
+        )
+        thread.locals.leave()
+        _left_alone.append(self._greenlets.getcurrent())
+        self._hub.switch()
 
     # Points
 
     def point(self) -> None:
         """Before something that another thread could notice: anyone may run first."""
         thread = self.current
-        if thread is None or self.quiet or self.ending:
+        if thread is None or self.quiet:
+            return
+        if self.ending:
+            self._refuses()
             return
         self.steps += 1
         if self.steps > self.max_steps:
@@ -250,7 +286,7 @@ class Crew(Turns):
         thread = self.current
         assert thread is not None
         if self.ending:
-            self._refusals += 1
+            self._refuses()
             raise Ended
         thread.awaits, thread.why, thread.timed_out = thing, why, False
         self._wait_for(thread, thing, until)
@@ -265,7 +301,7 @@ class Crew(Turns):
 
     def join(self, thread: ControlledThread) -> None:
         """Wait until this thread has ended."""
-        while not thread.greenlet.dead:
+        while not thread.over:
             self.wait(thread, f"waits for {thread.name} to end")
 
     def keep_plain(self, lock: object) -> None:
@@ -332,7 +368,7 @@ class Crew(Turns):
         return [
             f"{thread.name} {thread.why}{self._held_by(thread)} at {self.place(thread)}"
             for thread in self.threads.values()
-            if not thread.greenlet.dead and thread not in self.runnable and thread.name != "main"
+            if not thread.over and thread not in self.runnable and thread.name != "main"
         ]
 
     def place(self, thread: ControlledThread) -> str:
@@ -340,9 +376,9 @@ class Crew(Turns):
         return here_is() if thread is self.current else place_of(thread.paused)
 
     def _held_by(self, thread: ControlledThread) -> str:
-        holder = self.holders.get(id(thread.awaits))
-        if holder is None or id(thread.awaits) in self.ends:
+        if thread.why != LOCKED or id(thread.awaits) not in self.holders:
             return ""
+        _, holder = self.holders[id(thread.awaits)]
         return " held by itself" if holder is thread else f" held by {holder.name}"
 
     def _stuck(self) -> BaseException:

@@ -14,12 +14,16 @@ from __future__ import annotations
 import contextlib
 import dis
 import sys
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from types import CodeType, FrameType, FunctionType
 from typing import Any
 
 from isomodel.engine.threads.crew import Crew
 from isomodel.engine.threads.here import here
+from isomodel.engine.threads.places import Places, Touched
+from isomodel.tracking.active import activate, recording
+from isomodel.tracking.recorder import Recorder, Runner
 
 _OWN = """
 BUILD_LIST BUILD_MAP BUILD_SET BUILD_SLICE BUILD_STRING BUILD_TUPLE CACHE COPY COPY_FREE_VARS
@@ -35,31 +39,41 @@ STORE_FAST_LOAD_FAST STORE_FAST_STORE_FAST SWAP
 
 _SILENT = frozenset(_OWN.split())
 
+Ran = Counter[tuple[str, int, int]]
+"""How often an instruction ran: by thread, identity of its code, and offset."""
+
 
 class Instructions:
     """The events of this process, for one program at a time."""
 
     def __init__(self) -> None:
-        self._places: dict[CodeType, frozenset[int]] = {}
+        self._codes: dict[int, CodeType] = {}
+        self._places: dict[int, frozenset[int]] = {}
+        self._touched: dict[int, dict[int, Touched]] = {}
+        self._ran: Ran | None = None
         self._crew: Crew | None = None
 
     @contextlib.contextmanager
     def watching(self, functions: Iterable[FunctionType]) -> Iterator[None]:
         """Look at the instructions of these functions, and of those made in them."""
-        self._places = {}
+        self._forget()
         for function in functions:
             self._add(function.__code__)
         events = _events(self)
-        with events.watching(self._places):
+        with events.watching(self._codes.values()):
             try:
                 yield
             finally:
-                self._places = {}
+                self._forget()
+
+    def _forget(self) -> None:
+        self._codes, self._places, self._touched = {}, {}, {}
 
     def _add(self, code: CodeType) -> None:
-        if code in self._places:
+        if id(code) in self._codes:
             return
-        self._places[code] = frozenset(
+        self._codes[id(code)] = code  # by identity: to hash one takes as long as to read it
+        self._places[id(code)] = frozenset(
             each.offset for each in dis.get_instructions(code) if each.opname not in _SILENT
         )
         for constant in code.co_consts:
@@ -83,8 +97,59 @@ class Instructions:
         crew = self._crew
         if crew is None or crew is not here.crew or crew.current is None:
             return
-        if offset in self._places[code] and not crew.quiet and not crew.ending:
+        key = id(code)
+        if offset not in self._places[key] or crew.quiet or crew.ending:
+            return
+        if self._ran is not None:
+            self._ran[crew.current.name, key, offset] += 1
+        if key not in self._touched:
             sys.call_tracing(crew.point, ())
+            return
+        thread = crew.current
+        touched = self._touched[key].get(offset)
+        thread.alone = touched == ()
+        sys.call_tracing(crew.point, ())
+        thread.alone = False
+        recorder = recording() if touched else None
+        if recorder is not None:
+            for owner, part, write in touched or ():
+                recorder.touch_name(owner, part, write=write)
+
+    # What is known of them
+
+    @contextlib.contextmanager
+    def noting(self) -> Iterator[Ran]:
+        """Count inside the block which instructions run."""
+        self._ran = ran = Ran()
+        try:
+            yield ran
+        finally:
+            self._ran = None
+
+    def know(self, places: Places, ran: Ran) -> Counter[str]:
+        """From now on know of these what they touch; how many, by thread, concern nobody else."""
+        alone: Counter[str] = Counter()
+        self._touched = {key: {} for _, key, _ in ran}
+        of = {key: places.of(self._codes[key]) for key in self._touched}
+        for (thread, key, offset), times in ran.items():
+            touched = self._touched[key][offset] = of[key][offset]
+            if not touched:
+                alone[thread] += times
+        return alone
+
+    @contextlib.contextmanager
+    def recording(self, who: Callable[[], Runner], *, located: bool = False) -> Iterator[Recorder]:
+        """Record inside the block what instructions touch, as far as it is known.
+
+        As ``Tracker.recording``, but the program's code stays as it is.
+        """
+        recorder = Recorder(who, located=located)
+        before = activate(recorder)
+        try:
+            yield recorder
+        finally:
+            activate(before)
+            recorder.forget()
 
     # Python 3.11
 
@@ -93,7 +158,7 @@ class Instructions:
         sys.settrace(self._called)
 
     def _called(self, frame: FrameType, event: str, argument: Any) -> Any:
-        if frame.f_code not in self._places:
+        if id(frame.f_code) not in self._places:
             return None
         frame.f_trace_opcodes = True
         frame.f_trace_lines = False

@@ -77,7 +77,11 @@ class Locals:
             sys.set_asyncgen_hooks(*self._hooks)
             self._loop = None
 
-    def forget(self) -> None:
-        """The running thread has ended: what it had goes."""
-        self.leave()
-        self._values = self._loop = None
+    def end(self) -> None:
+        """The running thread ends: what it has goes, one by one, as finalisers may wait."""
+        shared = self._shared
+        while len(shared) > (_LOOP in shared):
+            shared.pop(next(key for key in shared if key != _LOOP))
+        if _running_loop() is not None:
+            sys.set_asyncgen_hooks(None, None)
+            _set_running_loop(None)

@@ -12,6 +12,8 @@ from __future__ import annotations
 import _queue
 import _thread
 import queue
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,6 +24,9 @@ from isomodel.engine.threads.members import LOCKED
 _LOCK: Any = type(_thread.allocate_lock())
 _RLOCK: Any = _thread.RLock
 _QUEUE: Any = _queue.SimpleQueue
+
+_NOTIFIED = threading.Condition.wait.__code__
+"""Where a lock is taken twice on purpose: its second release is the notification."""
 
 take: Callable[..., bool] = _LOCK.__dict__["acquire"]
 """The lock's own ``acquire``."""
@@ -69,11 +74,15 @@ def methods() -> Iterator[tuple[type, str, Any]]:
 
 
 def release_all(crew: Crew) -> None:
-    """Give back the reentrant locks that were not released when the execution ended."""
+    """Give back the locks that were not released when the execution ended."""
     for lock, held in crew.reentrant.values():
         for _ in range(held.count):
             _give_back(lock)
+    for lock, _ in crew.holders.values():
+        if type(lock) is _LOCK and _locked_of(lock):
+            give(lock)
     crew.reentrant.clear()
+    crew.holders.clear()
 
 
 # Locks
@@ -87,12 +96,14 @@ def _acquire(self: Any, blocking: bool = True, timeout: float = -1) -> bool:
         crew.touch(self, "holder", write=True)
     if not take(self, False):
         until = _limit(crew, blocking, timeout)
-        why = crew.ends.get(id(self), LOCKED)
+        notified = sys._getframe(1).f_code is _NOTIFIED
+        why = crew.ends.get(id(self), "waits to be notified" if notified else LOCKED)
         while not take(self, False):
             if not blocking or (until is not None and crew.now >= until):
                 return False
             crew.wait(self, why, until)
-    crew.holders[id(self)] = crew.current  # type: ignore[assignment]
+    assert crew.current is not None
+    crew.holders[id(self)] = self, crew.current
     return True
 
 
@@ -177,7 +188,7 @@ class _Again:
         if held is None:
             held = Held(crew.current)
             crew.reentrant[id(lock)] = (lock, held)
-            crew.holders[id(lock)] = held.thread
+            crew.holders[id(lock)] = lock, held.thread
         held.count += 1
         return True
 

@@ -19,6 +19,7 @@ from typing import Any
 from isomodel.engine.executor import WORKERS, Line
 from isomodel.engine.handle import Post, Timer
 from isomodel.engine.owner import OWNER, Owner, Part
+from isomodel.engine.protocol import Scheduler
 from isomodel.engine.stock import StockLoop
 from isomodel.engine.threads.crew import Crew
 from isomodel.engine.threads.here import active
@@ -38,11 +39,30 @@ class ThreadedLoop(StockLoop):
         super().__init__(crew.scheduler, max_steps=crew.max_steps, **options)
         self._crew = crew
         self._senders: dict[int, Line] = {}
+        self._patient = False
         self._thread = _ident(crew)
         name = crew.label()
         self.root = Owner(name, "", Part(""), root=True)
         self.last.owner = self.root
         self.last.name = f"{name} loop"
+
+    # Choices
+
+    @property
+    def scheduler(self) -> Scheduler:
+        scheduler: Scheduler = self._scheduler
+        return scheduler
+
+    @scheduler.setter
+    def scheduler(self, scheduler: Scheduler) -> None:
+        """Whether it is patient or not, each iteration begins with a look at what has come.
+
+        That look is a point: were there fewer under some schedulers, then one that only records or
+        observes another's choices would change the execution.
+        """
+        StockLoop.scheduler.fset(self, scheduler)  # type: ignore[attr-defined]
+        self._patient = False
+        self._crew.scheduler = scheduler
 
     # Time
 

@@ -13,13 +13,14 @@ that real threads can take; silence says nothing of what is not seen. See ``inst
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from types import CodeType, FunctionType
 from typing import Any
 
 from isomodel.engine.threads.here import here
-from isomodel.tracking import hooks
-from isomodel.tracking.containers import TRAITS
+from isomodel.tracking import calls, hooks, parts, whole
+from isomodel.tracking.containers import TRAITS, looked_into
+from isomodel.tracking.hooks import HOOKS, Hooks, by_name
 from isomodel.tracking.rewrite import compiled
 
 _INERT = (FunctionType, type, type(functools))
@@ -49,14 +50,14 @@ def attribute(thing: Any, name: str) -> Any:
         if type(value) in _INERT or TRAITS[type(value)].in_c:
             return value
     _point()
-    return hooks.attribute(thing, name)
+    return parts.attribute(thing, name)
 
 
 def writes_attribute(thing: Any, name: str) -> Any:
     """``thing``, of which this attribute is about to be bound or deleted."""
     if not TRAITS[type(thing)].silent:
         _point()
-    return hooks.writes_attribute(thing, name)
+    return parts.writes_attribute(thing, name)
 
 
 def attribute_place(thing: Any, name: str) -> tuple[Any, ...]:
@@ -71,19 +72,19 @@ def item(container: Any, key: Any) -> Any:
     """``container[key]``."""
     if not TRAITS[type(container)].silent:
         _point()
-    return hooks.item(container, key)
+    return parts.item(container, key)
 
 
 def set_item(value: Any, container: Any, key: Any) -> None:
     """``container[key] = value``."""
     _point()
-    hooks.set_item(value, container, key)
+    parts.set_item(value, container, key)
 
 
 def del_item(container: Any, key: Any) -> None:
     """``del container[key]``."""
     _point()
-    hooks.del_item(container, key)
+    parts.del_item(container, key)
 
 
 def item_place(container: Any, key: Any) -> tuple[Any, ...]:
@@ -110,7 +111,7 @@ def contains(key: Any, container: Any) -> bool:
     """``key in container``."""
     if not TRAITS[type(container)].silent:
         _point()
-    return hooks.contains(key, container)
+    return parts.contains(key, container)
 
 
 # Whole objects
@@ -128,49 +129,49 @@ def value(thing: Any) -> Any:
     """``thing``, all of which may be read."""
     if _is_read_whole(thing):
         _point()
-    return hooks.value(thing)
+    return whole.value(thing)
 
 
 def truth(thing: Any) -> Any:
     """``thing``, which is asked whether there is anything in it."""
     if TRAITS[type(thing)].size is not None:
         _point()
-    return hooks.truth(thing)
+    return whole.truth(thing)
 
 
 def writes(thing: Any) -> Any:
     """``thing``, any of which may be written."""
     if _is_read_whole(thing):
         _point()
-    return hooks.writes(thing)
+    return whole.writes(thing)
 
 
 def matched(thing: Any, depth: int) -> Any:
     """``thing``, whose parts are looked at down to this depth."""
     _point()
-    return hooks.matched(thing, depth)
+    return parts.matched(thing, depth)
 
 
 def iterated(thing: Any) -> Any:
     """``thing``, which is looked at each time round: others may change it meanwhile."""
-    kind = TRAITS[type(thing)].kind
-    if kind is None or TRAITS[type(thing)].size is None:
-        return value(thing)
-    return _Iterated(thing)
+    containers = [thing] if TRAITS[type(thing)].size is not None else looked_into(thing)
+    return _Iterated(thing, containers) if containers else value(thing)
 
 
 class _Iterated:
-    def __init__(self, container: Any) -> None:
-        self._container = container
+    def __init__(self, thing: Any, containers: list[Any]) -> None:
+        self._thing = thing
+        self._containers = containers
 
     def __iter__(self) -> Iterator[Any]:
-        return _reading(self._container, iter(self._container))
+        return _reading(self._containers, iter(self._thing))
 
 
-def _reading(container: Any, iterator: Iterator[Any]) -> Iterator[Any]:
+def _reading(containers: list[Any], iterator: Iterator[Any]) -> Iterator[Any]:
     end = object()
     while True:
-        value(container)
+        for container in containers:
+            value(container)
         each = next(iterator, end)
         if each is end:
             return
@@ -200,7 +201,7 @@ def changed(before: Any, operand: Any, name_of: str) -> Any:
     """What an augmented assignment makes of a value; a container changes in place."""
     if TRAITS[type(before)].kind is not None:
         _point()
-    return hooks.changed(before, operand, name_of)
+    return whole.changed(before, operand, name_of)
 
 
 # Calls
@@ -210,13 +211,13 @@ def method(thing: Any, name_of: str) -> Any:
     """What ``thing.name`` is when it is called at once: the access comes with the call."""
     traits = TRAITS[type(thing)]
     if traits.silent:
-        return hooks.method(thing, name_of)
+        return calls.method(thing, name_of)
     if traits.kind is not None or traits.opaque:
-        return functools.partial(_then, hooks.method(thing, name_of))
+        return functools.partial(_then, calls.method(thing, name_of))
     if not traits.named and not _is_its_own_method(thing, name_of):
         _point()
     looks = traits.named and _may_look(getattr(thing, name_of))
-    function = hooks.method(thing, name_of)
+    function = calls.method(thing, name_of)
     return functools.partial(_then_if, function) if looks else function
 
 
@@ -230,7 +231,7 @@ def _is_its_own_method(thing: Any, name_of: str) -> bool:
 
 def called(function: Any) -> Any:
     """What is called: a point comes before it if it may look into containers by itself."""
-    hooked = hooks.called(function)
+    hooked = calls.called(function)
     return functools.partial(_then_if, hooked) if _may_look(function) else hooked
 
 
@@ -257,31 +258,28 @@ def _then_if(function: Any, /, *arguments: Any, **named: Any) -> Any:
     return function(*arguments, **named)
 
 
-POINTS: Mapping[str, Callable[..., Any]] = {
-    **hooks.HOOKS,
-    **{
-        hook.__name__: hook
-        for hook in (
-            attribute,
-            writes_attribute,
-            attribute_place,
-            item,
-            set_item,
-            del_item,
-            item_place,
-            changed_place,
-            contains,
-            value,
-            truth,
-            writes,
-            matched,
-            iterated,
-            before,
-            name,
-            binds,
-            changed,
-            method,
-            called,
-        )
-    },
+POINTS: Hooks = {
+    **HOOKS,
+    **by_name(
+        attribute,
+        writes_attribute,
+        attribute_place,
+        item,
+        set_item,
+        del_item,
+        item_place,
+        changed_place,
+        contains,
+        value,
+        truth,
+        writes,
+        matched,
+        iterated,
+        before,
+        name,
+        binds,
+        changed,
+        method,
+        called,
+    ),
 }

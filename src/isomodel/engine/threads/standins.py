@@ -270,6 +270,16 @@ class _Active(dict[int, Any]):
         return thread
 
 
+def _but_of_ended(hook: Callable[[Any], object]) -> Callable[[Any], object]:
+    """Told of errors in finalisers, unless that is how we end a thread that waits in one."""
+
+    def unraisable(error: Any, /) -> None:
+        if not isinstance(error.exc_value, Ended):
+            hook(error)
+
+    return unraisable
+
+
 class Interpreter:
     """What ``threading`` keeps for the process: as new when an execution begins, as before after.
 
@@ -286,6 +296,7 @@ class Interpreter:
         self._set(_threading, "_active", _Active(_threading._active))
         self._set(_threading, "_limbo", {})
         self._set(_threading, "excepthook", self._uncaught)
+        self._set(sys, "unraisablehook", _but_of_ended(sys.unraisablehook))
         for name in ("_shutdown_locks", "_dangling"):
             if hasattr(_threading, name):
                 self._set(_threading, name, type(getattr(_threading, name))())
@@ -312,7 +323,7 @@ class Interpreter:
             work.put(None)
         me = self._crew.current
         for thread in list(self._crew.threads.values()):
-            while thread is not me and not thread.daemon and not thread.greenlet.dead:
+            while thread is not me and not thread.daemon and not thread.over:
                 self._crew.wait(thread, f"waits for {thread.name} to end")
 
     def undo(self) -> None:

@@ -20,6 +20,7 @@ from isomodel.engine.protocol import Scheduler
 from isomodel.engine.runtime import Blocked, OutOfSteps
 from isomodel.engine.sources import here as control_here
 from isomodel.engine.stock import StockLoop
+from isomodel.engine.threads import locks
 from isomodel.engine.threads.crew import Crew
 from isomodel.engine.threads.here import active
 from isomodel.engine.threads.loop import ThreadedLoop
@@ -43,16 +44,6 @@ class ThreadsRuntime(ThreadedLoop):
         self._interpreter = Interpreter(crew)
 
     # Choices: the loop and its threads are one
-
-    @property
-    def scheduler(self) -> Scheduler:
-        scheduler: Scheduler = self._scheduler
-        return scheduler
-
-    @scheduler.setter
-    def scheduler(self, scheduler: Scheduler) -> None:
-        StockLoop.scheduler.fset(self, scheduler)  # type: ignore[attr-defined]
-        self._crew.scheduler = scheduler
 
     @property
     def asks_always(self) -> bool:
@@ -126,13 +117,15 @@ class ThreadsRuntime(ThreadedLoop):
 
     def pending(self) -> list[str]:
         threads = self._crew.threads.values()
-        alive = [each.name for each in threads if not each.greenlet.dead and not each.daemon]
+        alive = [each.name for each in threads if not each.over and not each.daemon]
         return [*super().pending(), *alive]
 
     def dismiss(self) -> list[str]:
         swallowing = super().dismiss()
         with control.installed(), self._crew.under_way():
             self._crew.end()
+            locks.release_all(self._crew)
+        self.uncontrolled += [Issue("thread", where) for where in self._crew.stubborn]
         return [name for name in swallowing if name not in self._crew.threads]
 
     # Operations

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import sysconfig
 from types import FrameType
 from typing import Any
+
+from isomodel.engine.sources import is_machinery
 
 _LIBRARY = sysconfig.get_path("stdlib")
 _INSTALLED = sysconfig.get_path("purelib")
@@ -21,13 +24,12 @@ def line_of(frame: FrameType | None) -> str:
     """The innermost line of the program at or above this frame; of anything, if there is none."""
     fallback = ""
     while frame is not None:
-        module = str(frame.f_globals.get("__name__", ""))
-        if not is_machinery(module):
-            file = frame.f_code.co_filename
-            text = f"{os.path.basename(file)}:{frame.f_lineno} in {frame.f_code.co_name}"
-            if not is_library(file):
-                return text
-            fallback = fallback or text
+        if not _is_ours(str(frame.f_globals.get("__name__", ""))):
+            code = frame.f_code
+            name, library = _file(code.co_filename)
+            if not library:
+                return f"{name}:{frame.f_lineno} in {code.co_name}"
+            fallback = fallback or f"{name}:{frame.f_lineno} in {code.co_name}"
         frame = frame.f_back
     return fallback or "its start"
 
@@ -37,9 +39,13 @@ def here_is() -> str:
     return line_of(sys._getframe(1))
 
 
-def is_machinery(module: str) -> bool:
-    """Whether this is the name of one of our modules that run programs."""
-    return module.startswith("isomodel.") and not module.startswith("isomodel.targets.")
+_is_ours = functools.lru_cache(maxsize=5_000)(is_machinery)
+
+
+@functools.lru_cache(maxsize=5_000)
+def _file(path: str) -> tuple[str, bool]:
+    """Its name, and whether it is no file of the program's."""
+    return os.path.basename(path), is_library(path)
 
 
 def is_library(file: str) -> bool:

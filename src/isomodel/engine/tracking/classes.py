@@ -108,6 +108,10 @@ class Classes:
             sink = here.sink
             if sink is None:
                 return original(self, name)
+            if sink.resting:
+                if name == "__dict__":
+                    sink.is_read_as_a_whole(type(self))
+                return original(self, name)
             try:
                 value = original(self, name)
             except AttributeError:
@@ -139,7 +143,7 @@ class Classes:
 
         def __setattr__(self: Any, name: str, value: Any) -> None:
             sink = here.sink
-            if sink is not None:
+            if sink is not None and not sink.resting:
                 label = sink.label(self)
                 if name not in NOT_SHARED:
                     sink.touch((label, name), WRITE)
@@ -154,7 +158,7 @@ class Classes:
 
         def __delattr__(self: Any, name: str) -> None:
             sink = here.sink
-            if sink is not None:
+            if sink is not None and not sink.resting:
                 label = sink.label(self)
                 sink.touch((label, name), WRITE)
                 if opened and type(self) in opened:

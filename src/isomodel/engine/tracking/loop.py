@@ -23,9 +23,10 @@ from typing import Any, Protocol
 from isomodel.engine.accesses import Tracked
 from isomodel.engine.core import complete, fail
 from isomodel.engine.handle import Handle, Pending, Post, TaskStep, Timer
-from isomodel.engine.owner import OWNER, WAKEUP_TYPE, Actor, ControlledTask
+from isomodel.engine.owner import OWNER, WAKEUP_TYPE, Actor, ControlledTask, NumberedFuture
 from isomodel.engine.portable import PortableLoop
 from isomodel.engine.protocol import KINDS, Option, Scheduler
+from isomodel.engine.tracking.reach import makes_no_difference
 from isomodel.engine.tracking.sink import (
     EVERYTHING,
     MADE,
@@ -90,7 +91,7 @@ class _Noting:
             here.sink.touch((self.noted_as, part), mode)
 
 
-class NotedFuture(_Noting, asyncio.Future[Any]):
+class NotedFuture(_Noting, NumberedFuture):
     """A stock (C) future that notes who looks at it and who completes it."""
 
     __slots__ = ()
@@ -307,6 +308,8 @@ class TrackedLoop(PortableLoop):
         for task in self._new:
             self._look_through(task)
         self._new.clear()
+        while self._ready and makes_no_difference(self._ready[0].callback):
+            super()._run_handle(self._ready.popleft())
         if self._ready:
             sink.forget_all()
         touched = self.tracked.turn("")
@@ -393,7 +396,7 @@ class TrackedLoop(PortableLoop):
 
     def _fair_options(self) -> list[Any]:
         options = super()._fair_options()
-        if self._guided and len(options) < len(self._steps) + len(self._others()):
+        if self._guided and len(options) < len(self._offered_steps()) + len(self._others()):
             self.guide.narrowed()
         return options
 

@@ -42,7 +42,6 @@ class Reach:
     def __init__(self, sink: Sink) -> None:
         self.kinds = Kinds()
         self._sink = sink
-        self.resting = False
         self._raws: dict[int, tuple[Any, str, Any]] = {}
         self._cells: dict[int, tuple[Any, str, Any]] = {}
         self._compared: dict[int, tuple[Any, str, Any]] = {}
@@ -155,7 +154,7 @@ class Reach:
         """C code reads sets, and changes lists, without asking them."""
         if type(box) is SetBox:
             self._sink.touch((box.label, WHOLE), READ)
-        elif type(box) is ListBox and id(box) not in self._lists and not self.resting:
+        elif type(box) is ListBox and id(box) not in self._lists and not self._sink.resting:
             self._lists[id(box)] = box, tuple(list.__iter__(box))
         return box
 
@@ -197,7 +196,7 @@ class Reach:
         """
         kinds = self.kinds
         found: Reached = {}
-        if self.resting:
+        if self._sink.resting:
             return found
         seen: set[int] = set()
         level = list(roots)
@@ -327,11 +326,21 @@ _ENDED_IN_GROUP: Any = asyncio.TaskGroup._on_task_done
 
 
 def _is_of_gather(callback: Any) -> bool:
+    return _is_asyncios(callback, "gather.<locals>._done_callback")
+
+
+def _is_asyncios(callback: Any, name: str) -> bool:
     code = getattr(callback, "__code__", None)
-    return code is not None and (code.co_qualname, callback.__module__) == (
-        "gather.<locals>._done_callback",
-        "asyncio.tasks",
-    )
+    return code is not None and code.co_qualname == name and callback.__module__ == "asyncio.tasks"
+
+
+def makes_no_difference(callback: Any) -> bool:
+    """Whether nobody can tell when this plain callback runs.
+
+    What ``shield`` does at the end of its outer future only spares the end of the inner one a
+    callback, which would find that there is nothing to do.
+    """
+    return _is_asyncios(callback, "shield.<locals>._outer_done_callback")
 
 
 def _ended_well(future: Any) -> bool:

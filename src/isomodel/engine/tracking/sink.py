@@ -66,7 +66,8 @@ class Sink:
     containers of which somebody has seen the order, ``opened`` the classes whose instances are
     read through ``__dict__``, and ``met`` the classes of instances that were met and are not
     tracked. These only grow. ``learned`` says that one of them has grown since it was last reset:
-    what was collected before that treats steps as independent that are not.
+    what was collected before that treats steps as independent that are not. While it is
+    ``resting`` nothing else is collected.
     """
 
     def __init__(self) -> None:
@@ -76,6 +77,7 @@ class Sink:
         self.opened: set[type] = set()
         self.met: dict[type, None] = {}
         self.learned = False
+        self.resting = False
         self.met_all: dict[type, None] = {}
         self.labels: dict[int, str] = {}
         self._known: dict[int, _Known] = {}
@@ -87,6 +89,7 @@ class Sink:
         """Start an execution: numbers begin anew, labels of what still lives are kept."""
         self.who = ""
         self.touched = {}
+        self.resting = False
         self._counts.clear()
         for key in self._fleeting:
             if key not in self._known:

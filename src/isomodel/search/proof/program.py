@@ -67,108 +67,113 @@ def prove_program(
     ``main`` is called anew for each execution and must make all of its state itself. The verdict
     is ``unknown``, and says what was left, where ``seconds`` or ``executions`` ended it early.
     """
-    proof = _Proof(main, seed, max_steps, reduced)
-    limit = _Limit(seconds, executions)
     modules = modules_from([main.__module__])
     scope = Tracked(classes_of(modules), modules)
+    deadline = None if seconds is None else time.monotonic() + seconds
     with session(), _control.installed(), scope as tracked:
         while True:
-            outcome = proof.run(tracked, faults, limit, stop_at_failure)
-            if not tracked.learn() or outcome.verdict.status != "ok":
-                return outcome
-
-
-class _Limit:
-    """When to stop early."""
-
-    def __init__(self, seconds: float | None, executions: int | None) -> None:
-        self._deadline = None if seconds is None else time.monotonic() + seconds
-        self._executions = executions
-
-    def reached(self, executions: int) -> bool:
-        """Whether it is time."""
-        if self._executions is not None and executions >= self._executions:
-            return True
-        return self._deadline is not None and time.monotonic() > self._deadline
+            proof = _Proof(main, seed, max_steps, reduced, stop_at_failure, tracked)
+            proof.run(faults, deadline, executions)
+            proved = proof.proved(faults)
+            if not tracked.learn() or proved.verdict.status != "ok":
+                return proved
 
 
 class _Proof:
     """Explores one program, under one plan of faults after the other."""
 
-    def __init__(self, main: Main, seed: int, max_steps: int, reduced: bool) -> None:
+    def __init__(
+        self,
+        main: Main,
+        seed: int,
+        max_steps: int,
+        reduced: bool,
+        stop_at_failure: bool,
+        tracked: Tracked,
+    ) -> None:
         self._main = main
         self._seed = seed
         self._max_steps = max_steps
         self._reduced = reduced
+        self._stop_at_failure = stop_at_failure
+        self._tracked = tracked
+        self._trees: list[Tree] = []
+        self._endings: dict[Any, Ended] = {}
+        self._victims: dict[tuple[str, str], None] = {}
+        self._left = ""
+        self._failed: tuple[Verdict, Schedule | None] | None = None
 
-    def run(
-        self, tracked: Tracked, faults: int, limit: _Limit, stop_at_failure: bool
-    ) -> ProgramProof:
-        """All plans; ends at the first failure."""
-        trees: list[Tree] = []
-        endings: dict[Any, Ended] = {}
-        victims: dict[tuple[str, str], None] = {}
-        left = ""
-        plans: Iterator[tuple[Fault, ...]] = iter([()])
+    @property
+    def _executions(self) -> int:
+        return sum(tree.executions for tree in self._trees)
+
+    def run(self, faults: int, deadline: float | None, executions: int | None) -> None:
+        """All plans of up to so many faults; ends at the first failure, or at a limit."""
+
+        def enough() -> bool:
+            if executions is not None and self._executions >= executions:
+                return True
+            return deadline is not None and time.monotonic() > deadline
+
         for number in range(faults + 1):
-            if number:
-                plans = itertools.combinations(
-                    [Fault("cancel", name, 0) for name, _ in victims], number
-                )
-            for plan in plans:
-                owners = dict(victims.keys())
-                needed = tuple(f"{owners[fault.task]} cancel 0" for fault in plan)
-                tree = Tree(needed=needed, reduced=self._reduced)
-                trees.append(tree)
-                while not tree.over:
-                    try:
-                        ended = self._execute(tree, tracked, plan, victims)
-                    except Diverged as error:
-                        left = f"the same choices led to different options: {error}"
-                        break
-                    if ended is not None:
-                        endings.setdefault((ended.how, ended.why, repr(ended.value)), ended)
-                        if ended.how in ("raised", "hang") and stop_at_failure:
-                            return self._violated(ended, tree, plan, trees, endings)
-                        if ended.how == "busy":
-                            left = ended.why
-                    if limit.reached(sum(each.executions for each in trees)) and not tree.over:
-                        left = "stopped before the end"
-                        break
-                if tree.unfair:
-                    left = "some task waited for so long that others had to pause"
-                if left:
-                    break
-            if left:
-                break
-        done = sum(tree.executions for tree in trees)
-        abandoned = sum(tree.cut_off + tree.asleep for tree in trees)
-        blind = f"; nothing could be told apart, because of {', '.join(tracked.blind)}"
-        note = blind if tracked.blind else ""
-        if left:
-            verdict = Verdict("unknown", f"{left}: {done} executions{note}", (), done)
-        else:
-            verdict = Verdict(
-                "ok",
-                f"all interleavings with up to {faults} faults, as {done} executions (portable)"
-                + note,
-                (),
-                done,
-            )
-        return ProgramProof(verdict, done, abandoned, tuple(endings.values()))
+            for plan in self._plans_of(number):
+                self._explore(plan, enough)
+                if self._left or self._failed:
+                    return
 
-    def _execute(
-        self,
-        tree: Tree,
-        tracked: Tracked,
-        plan: tuple[Fault, ...],
-        victims: dict[tuple[str, str], None],
-    ) -> Ended | None:
+    def proved(self, faults: int) -> ProgramProof:
+        """What came of it."""
+        done = self._executions
+        abandoned = sum(tree.cut_off + tree.asleep for tree in self._trees)
+        endings = tuple(self._endings.values())
+        if self._failed:
+            verdict, schedule = self._failed
+            return ProgramProof(verdict, done, abandoned, endings, schedule)
+        blind = ", ".join(self._tracked.blind)
+        note = f"; nothing could be told apart, because of {blind}" if blind else ""
+        if self._left:
+            verdict = Verdict("unknown", f"{self._left}: {done} executions{note}", (), done)
+        else:
+            all_of_them = f"all interleavings with up to {faults} faults, as {done} executions"
+            verdict = Verdict("ok", f"{all_of_them} (portable){note}", (), done)
+        return ProgramProof(verdict, done, abandoned, endings)
+
+    def _plans_of(self, number: int) -> Iterator[tuple[Fault, ...]]:
+        return itertools.combinations(
+            [Fault("cancel", name, 0) for name, _ in self._victims] if number else (), number
+        )
+
+    def _explore(self, plan: tuple[Fault, ...], enough: Callable[[], bool]) -> None:
+        """Every interleaving under these faults; notes what failed, and why it was left early."""
+        owners = dict(self._victims.keys())
+        needed = tuple(f"{owners[fault.task]} cancel 0" for fault in plan)
+        tree = Tree(needed=needed, reduced=self._reduced)
+        self._trees.append(tree)
+        while not tree.over:
+            try:
+                ended = self._execute(tree, plan)
+            except Diverged as error:
+                self._left = f"the same choices led to different options: {error}"
+                return
+            if ended is not None:
+                self._endings.setdefault((ended.how, ended.why, repr(ended.value)), ended)
+                if ended.how in ("raised", "hang") and self._stop_at_failure:
+                    self._fail(ended, tree, plan)
+                    return
+                if ended.how == "busy":
+                    self._left = ended.why
+            if enough() and not tree.over:
+                self._left = "stopped before the end"
+                return
+        if tree.unfair:
+            self._left = "some task waited for so long that others had to pause"
+
+    def _execute(self, tree: Tree, plan: tuple[Fault, ...]) -> Ended | None:
         """One execution; None if its rest is known."""
         tidy()
-        loop = TrackedLoop(tree, tracked, faults=plan, max_steps=self._max_steps)
+        loop = TrackedLoop(tree, self._tracked, faults=plan, max_steps=self._max_steps)
         tree.begin()
-        tracked.begin()
+        self._tracked.begin()
         try:
             ended = run_main(self._main, loop, self._seed)
         except Stop as stop:
@@ -176,18 +181,12 @@ class _Proof:
             return None
         if not plan:
             for actor in loop.actors():
-                victims.setdefault((actor.name, actor.owner.label))
+                self._victims.setdefault((actor.name, actor.owner.label))
         return ended if tree.end() else None
 
-    def _violated(
-        self,
-        ended: Ended,
-        tree: Tree,
-        plan: tuple[Fault, ...],
-        trees: list[Tree],
-        endings: dict[Any, Ended],
-    ) -> ProgramProof:
-        done = sum(each.executions for each in trees)
+    def _fail(self, ended: Ended, tree: Tree, plan: tuple[Fault, ...]) -> None:
+        """A failure counts if it shows again under a schedule written down."""
+        done = self._executions
         follow = Follow(tree.last_order)
         recording = Recording(follow)
         loop = FollowedLoop(follow, recording, faults=plan, max_steps=self._max_steps)
@@ -195,10 +194,10 @@ class _Proof:
         schedule = Schedule("portable", tuple(recording.choices), tuple(loop.met))
         if again.how != ended.how or follow.lost:
             verdict = Verdict("unknown", f"could not be repeated: {ended.why}", (), done)
-            return ProgramProof(verdict, done, 0, tuple(endings.values()))
+            self._failed = verdict, None
+            return
         finding = Finding("no failure", ended.why)
-        verdict = Verdict("violated", ended.why, (finding,), done)
-        return ProgramProof(verdict, done, 0, tuple(endings.values()), schedule)
+        self._failed = Verdict("violated", ended.why, (finding,), done), schedule
 
 
 def run_main(main: Main, loop: ControlledLoop, seed: int) -> Ended:

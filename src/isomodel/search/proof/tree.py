@@ -13,7 +13,9 @@ Deviations from the paper, whose processes are always enabled or blocked for goo
   away; from there its own races lead to earlier places.
 - Time passes only where no step has been waiting for it. A step that leaves such a waiting one
   behind races with every later passing of time, as the holder of a lock does with the next one,
-  whatever happens in between.
+  whatever happens in between; but only if time, and what it brings, cannot be exchanged with all
+  that has happened since. Otherwise the one is not before the other, and where something that
+  needs the passing has to come before a step that holds time, it passes before that waits.
 - The end of a program races with all that it does not wait for.
 - Arrivals, timers and faults are processes of one transition each.
 - Happens-before is kept as one integer a transition, whose bits are its predecessors.
@@ -29,9 +31,16 @@ import msgspec
 from isomodel.engine.owner import Actor
 from isomodel.engine.protocol import Option, default, is_switch
 from isomodel.engine.tracking.sink import MADE, READ, UPDATE, WRITE, Label, Touched, commute
-
-GATE: Label = ("time", "")
-"""Shut by a step that leaves something waiting that time must not overtake."""
+from isomodel.search.proof.gate import (
+    GATE,
+    as_allowed,
+    bound_of,
+    held_until,
+    held_up,
+    shut_at,
+    shut_in_by,
+)
+from isomodel.search.proof.node import Front, Node
 
 Outlook = Literal["done", "cut", "asleep"]
 """How an execution went on: to its end; until it was known from others (``asleep``); or until
@@ -58,39 +67,6 @@ class Limit(msgspec.Struct, frozen=True):
 
     kind: Literal["preemptions", "delays"]
     most: int
-
-
-class Node:
-    """One point of the execution under way: what could happen, and what did.
-
-    ``back`` are the options that have to be explored from here, ``done`` those that were, with
-    what they touched, ``asleep`` those that lead only to what is known. ``before`` has a bit for
-    each earlier transition that happens before the chosen one. ``origin`` made it possible, -1
-    for the start. ``holds_time`` says that no time could pass until it had happened,
-    ``passes_time`` that in it time passes, and ``overtaken`` then lists the arrivals whose steps
-    are still to come.
-    """
-
-    __slots__ = (
-        *("asleep", "back", "before", "chosen", "done", "enabled"),
-        *("cost", "costs", "holds_time", "is_step", "is_timer"),
-        *("origin", "overtaken", "passes_time", "touched", "withheld"),
-    )
-
-    def __init__(self, enabled: tuple[str, ...], asleep: dict[str, Touched]) -> None:
-        self.enabled = enabled
-        self.asleep = asleep
-        self.chosen = ""
-        self.is_step = self.is_timer = self.holds_time = self.passes_time = False
-        self.origin = -1
-        self.cost = 0
-        self.costs: dict[str, int] = {}
-        self.overtaken: tuple[int, ...] = ()
-        self.back: set[str] = set()
-        self.done: dict[str, Touched] = {}
-        self.touched: Touched = {}
-        self.before = 0
-        self.withheld = ""
 
 
 class Tree:
@@ -126,7 +102,7 @@ class Tree:
         self._fresh = 0
         self._last: dict[str, int] = {}
         self._born: dict[str, int] = {}
-        self._fronts: dict[Label, _Front] = {}
+        self._fronts: dict[Label, Front] = {}
         self._withheld = ""
 
     # One execution
@@ -181,16 +157,11 @@ class Tree:
 
         Asked before the next choice; steps that are new came up in the transition just over.
         """
-        nodes, depth = self._nodes, self._depth
-        for key in waiting:
-            origin = self._born.get(key, depth - 1)
-            if origin < 0 or nodes[origin].is_step:
-                return False
-            mark = 1 << origin
-            if any(nodes[later].is_step and nodes[later].before & mark
-                   for later in range(origin + 1, depth)):  # fmt: skip
-                return False
-        return True
+        depth = self._depth
+        return all(
+            shut_in_by(self._nodes, self._born.get(key, depth - 1), depth) is None
+            for key in waiting
+        )
 
     def withheld(self, key: str) -> None:
         """Time may not pass before the next choice; this is what it would bring."""
@@ -205,7 +176,7 @@ class Tree:
 
         Whether it went to its end, and belongs to this tree.
         """
-        self.last_order = self._as_allowed()
+        self.last_order = as_allowed(self._nodes[: self._depth])
         counted = False
         if outlook == "done":
             try:
@@ -222,32 +193,6 @@ class Tree:
         del self._nodes[self._depth :]
         self._backtrack()
         return counted
-
-    def _as_allowed(self) -> list[str]:
-        """The transitions of this execution, in an order that ``PortableLoop`` allows.
-
-        It lets time pass only where no step has been waiting since before another one: arrivals
-        whose steps time overtakes come just before it.
-        """
-        keys: list[str] = []
-        held: set[int] = set()
-        nodes = self._nodes[: self._depth]
-        if not any(node.overtaken for node in nodes):
-            return [node.chosen for node in nodes]
-        for place, node in enumerate(nodes):
-            for arrival in node.overtaken:
-                if arrival not in held and any(n.is_step for n in nodes[arrival + 1 : place]):
-                    held.add(arrival)
-        waiting: list[int] = []
-        for place, node in enumerate(nodes):
-            if place in held:
-                waiting.append(place)
-                continue
-            for arrival in [each for each in waiting if each in node.overtaken]:
-                waiting.remove(arrival)
-                keys.append(nodes[arrival].chosen)
-            keys.append(node.chosen)
-        return keys
 
     # The search
 
@@ -294,7 +239,8 @@ class Tree:
         place = self._depth - 1
         node = self._nodes[place]
         more: Touched = {}
-        gone = [key for key in node.enabled if key not in now and key != node.chosen]
+        still = (*now, node.chosen, self._withheld)
+        gone = [key for key in node.enabled if key not in still]
         for key in gone:
             more[key, "option"] = WRITE
             self._born.pop(key, None)
@@ -334,23 +280,7 @@ class Tree:
             if not node.holds_time:
                 node.back.update(node.enabled)
                 return
-            place = self._shut_in_by(place)
-
-    def _shut_in_by(self, place: int) -> int:
-        """After which transition time could no longer pass before this step; -1 for the start."""
-        nodes = self._nodes
-        origin = nodes[place].origin
-        if origin < 0 or nodes[origin].is_step:
-            return origin
-        mark = 1 << origin
-        return next(
-            (
-                later
-                for later in range(origin + 1, place)
-                if nodes[later].is_step and nodes[later].before & mark
-            ),
-            -1,
-        )
+            place = shut_at(nodes, place)
 
     def _waits_for_it(self, key: str, place: int) -> bool:
         """Whether this transition has left this step behind, or one it has made wait."""
@@ -382,14 +312,19 @@ class Tree:
         for label, mode in touched.items():
             front = fronts.get(label)
             if front is None:
-                fronts[label] = _Front(mode, depth)
+                fronts[label] = Front(mode, depth)
                 continue
             if mode == front.mode and mode != WRITE:
                 front.now.append(depth)
             else:
                 front.mode, front.before, front.now = mode, front.now, [depth]
-            if front.before:
+            if front.before and not (node.passes_time and label == GATE):
                 conflicting.update(front.before)
+        shut: list[int] = []
+        if node.passes_time:
+            bound = bound_of(nodes, depth, touched)
+            shut = [place for place in self._fronts[GATE].before if place <= bound]
+            conflicting.update(shut)
         before = node.before
         racing = []
         for other in sorted(conflicting, reverse=True):
@@ -397,28 +332,19 @@ class Tree:
                 racing.append(other)
                 before |= nodes[other].before | 1 << other
         if node.passes_time:
-            racing += self._shut_the_gate(node, racing)
-            for place in range(depth):
-                if nodes[place].holds_time:
-                    before |= nodes[place].before | 1 << place
+            # a step that was shut in is not overtaken by time; what shut it in can be
+            racing += [
+                place
+                for place in reversed(shut)
+                if place not in racing
+                and not node.before >> place & 1
+                and not nodes[place].holds_time
+            ]
+            before |= held_until(nodes, depth, bound)
         node.before = before
         if self._reduced and depth >= self._fresh:
             for other in racing:
                 self._reverse(other, depth)
-
-    def _shut_the_gate(self, node: Node, racing: list[int]) -> list[int]:
-        """Steps before which this passing of time could come, though others are in between.
-
-        A step that was shut in cannot be overtaken by time; what shut it in can, although the
-        one happens before the other.
-        """
-        shut = self._fronts[GATE].before
-        known = node.before
-        return [
-            place
-            for place in reversed(shut)
-            if place not in racing and not known >> place & 1 and not self._nodes[place].holds_time
-        ]
 
     def _reverse(self, earlier: int, later: int) -> None:
         """Have the later one of two racing transitions explored before the earlier one.
@@ -429,6 +355,10 @@ class Tree:
         self.races += 1
         nodes = self._nodes
         node, mark = nodes[earlier], 1 << earlier
+        held = held_up(nodes, earlier, later)
+        if held is not None:
+            self._let_time_pass(*held)
+            return
         rest = [place for place in range(earlier + 1, later) if not nodes[place].before & mark]
         rest.append(later)
         initials: list[str] = []
@@ -462,20 +392,6 @@ class Tree:
                     return
             nodes.pop()
         self.over = True
-
-
-class _Front:
-    """The last transitions that touched a label, ``now``, and those that did ``before`` otherwise.
-
-    Accesses of one mode commute, unless they write: so each of ``now`` comes after all ``before``.
-    """
-
-    __slots__ = ("before", "mode", "now")
-
-    def __init__(self, mode: int, place: int) -> None:
-        self.mode = mode
-        self.now = [place]
-        self.before: list[int] = []
 
 
 def _first(options: Sequence[Option], awake: list[int], last: Actor) -> int:

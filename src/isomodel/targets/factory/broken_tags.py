@@ -43,7 +43,7 @@ def share_default_tags(parts: Parts) -> Parts:
 
         def described(self, metadata: Mapping[str, Any]) -> Mapping[str, Any]:
             """The default metadata, with these tags."""
-            values = copy.copy(self._default)
+            values = {**metadata, **copy.copy(self._default)}
             values["tags"].extend(metadata.get("tags", ()))
             return values
 

@@ -8,7 +8,7 @@ from isomodel.targets.factory import (
     broken_services,
     broken_sessions,
 )
-from isomodel.targets.factory.defect import ONE, OWN_RACE, RACE, THREE, TWO, Defect
+from isomodel.targets.factory.defect import ONE, OWN_RACE, OWN_TWO, RACE, THREE, TWO, Defect
 from isomodel.values.case import Size
 
 OF_THE_ISSUE = (
@@ -43,7 +43,7 @@ OF_THE_ISSUE = (
         "414-04",
         "a transaction stays open after an error",
         "a failed session gives its connection back without a rollback",
-        {"rollback": ONE, "noninterference": TWO},
+        {"rollback": ONE, "promise": TWO, "noninterference": TWO},
         broken_sessions.skip_rollback,
     ),
     Defect(
@@ -78,7 +78,7 @@ OF_THE_ISSUE = (
         "414-09",
         "an agent's state bleeds into another user's run",
         "the notes of agents are kept by agent name, for whoever runs it next",
-        {"no leaked secret": TWO, "noninterference": TWO},
+        {"no leaked secret": TWO, "promise": OWN_TWO, "noninterference": TWO},
         broken_agents.keep_notes,
     ),
     Defect(

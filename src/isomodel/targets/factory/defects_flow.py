@@ -129,21 +129,21 @@ OF_THE_FLOW = (
         "iso-46",
         "a rollback undoes what others have written",
         "a rollback restores all tables as they were when the transaction began",
-        {"rollback": Size(2, 3, 2, 0), "noninterference": RACE},
+        {"rollback": Size(2, 3, 2, 0), "promise": OWN_RACE, "noninterference": RACE},
         broken_cleanup.roll_back_others,
     ),
     Defect(
         "iso-47",
         "a stale timer ends the newer context",
         "contexts are ended by numbered places, and timers are not cancelled",
-        {"noninterference": Size(2, 3, 1, 0)},
+        {"promise": Size(1, 3, 1, 0), "noninterference": Size(2, 3, 1, 0)},
         broken_cleanup.end_newer_context,
     ),
     Defect(
         "iso-48",
         "a cancelled run cleans up the newer one",
         "after an error the engine ends the context that was served last",
-        {"noninterference": Size(2, 2, 1, 1)},
+        {"promise": Size(2, 2, 1, 1), "noninterference": Size(2, 2, 1, 1)},
         broken_cleanup.end_newer_run,
     ),
     Defect(
@@ -171,7 +171,7 @@ OF_THE_FLOW = (
         "iso-52",
         "a hand-over is cancelled when half of it is done",
         "a connection is handed over before the handshake of the new transport",
-        {"event order": OWN_FAULT},
+        {"event order": OWN_FAULT, "promise": OWN_RACE},
         broken_connections.hand_over_first,
     ),
 )

@@ -67,7 +67,7 @@ OF_NAMES = (
         "iso-23",
         "a default that can be changed is shared by all requests",
         "the default metadata are copied, but not the tags in them",
-        {"no leaked secret": TWO, "noninterference": TWO},
+        {"no leaked secret": TWO, "promise": OWN_TWO, "noninterference": TWO},
         broken_tags.share_default_tags,
     ),
     Defect(
@@ -123,7 +123,7 @@ OF_NAMES = (
         "iso-31",
         "the burst of one user uses up the limit of another",
         "the calls of all users are counted together",
-        {"noninterference": Size(2, 4, 0, 0)},
+        {"promise": Size(2, 4, 0, 0), "noninterference": Size(2, 4, 0, 0)},
         broken_identity.limit_together,
     ),
 )

@@ -70,6 +70,7 @@ class Channel:
         run = f"{event.run}@{self.connection}" if event.run else ""
         self._audit.note(Sent(delivery, user, event.kind, run))
         self.enqueue(delivery, event)
+        self._audit.note(Used(f"queue of {self.connection}", len(self.queue), self.capacity))
 
     def enqueue(self, delivery: str, event: Event) -> None:
         """Queue the event, and see to it that somebody writes it."""
@@ -209,8 +210,8 @@ class WebSocketConnectionPool:
         return list(self._routes.get(user, {}).values())
 
     def users(self) -> list[str]:
-        """The users that have a live connection."""
-        return list(self._routes)
+        """The users that have a live connection, or one in the making."""
+        return list({**self._routes, **self._opening})
 
     async def send_to_user(
         self, user: str, event: Event, among: Collection[str] | None = None

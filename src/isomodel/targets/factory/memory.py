@@ -8,7 +8,17 @@ from typing import Any
 from isomodel.engine.world import acting_as, io, note, watch
 from isomodel.targets.factory.backends import Audit, Backends, Event, Identity
 from isomodel.targets.factory.errors import DatabaseError, StoreError, ToolFailed, TransportLost
-from isomodel.values.facts import Began, Connected, Delivered, Disconnected, Ended, Wrote
+from isomodel.values.facts import (
+    Began,
+    Broken,
+    Connected,
+    Delivered,
+    Disconnected,
+    Ended,
+    Issued,
+    Used,
+    Wrote,
+)
 
 OPENING_BALANCE = 3
 
@@ -20,19 +30,28 @@ class MemoryTransport:
         self.user = user
         self.connection = connection
         self.closed = False
+        self.opened = False
+        self._ready = False
         self._inbox = inbox
         note(Connected(user, connection))
 
     async def open(self) -> None:
         """Finish the handshake."""
         await io("handshake", fails=TransportLost)
+        self.opened = True
 
     async def drain(self) -> None:
         """Wait until the client can take more."""
         await io("send", fails=TransportLost)
+        if self.closed:
+            note(Broken("nobody waits for a client that is gone", f"{self.connection} is closed"))
+        self._ready = True
 
     def write(self, batch: Sequence[tuple[str, Event]]) -> None:
         """Put the events into the user's inbox."""
+        if not (self.opened and self._ready):
+            note(Broken("a client is sent what it can take", f"{self.connection} was not ready"))
+        self._ready = False
         for delivery, event in batch:
             note(Delivered(delivery, self.user, self.connection))
             self._inbox.append(event)
@@ -45,16 +64,21 @@ class MemoryTransport:
 
 
 class MemoryDatabase:
-    """Rows and accounts, by user."""
+    """Rows and accounts, by user; ``most`` connections may be open at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 2) -> None:
+        self.most = most
+        self.connections: list[MemoryConnection] = []
         self.rows: dict[str, tuple[str, ...]] = {}
         self.accounts: dict[tuple[str, str], int] = {}
         self.connects_with: type[MemoryConnection] = MemoryConnection
 
     def connection(self) -> MemoryConnection:
         """Return a new connection."""
-        return self.connects_with(self)
+        self.connections = [each for each in self.connections if not each.closed]
+        self.connections.append(self.connects_with(self))
+        note(Used("connections of the database", len(self.connections), self.most))
+        return self.connections[-1]
 
     def balance(self, user: str, account: str) -> int:
         """Return the committed balance."""
@@ -69,27 +93,30 @@ class MemoryConnection:
         self.closed = False
         self.transaction = ""
         self._database = database
+        self._connected = False
         self._inserted: list[tuple[str, str]] = []
         self._added: list[tuple[str, str, int]] = []
 
     async def ping(self) -> None:
         """Connect, or check that the connection lives."""
+        self._connected = True
         await self._statement("connect")
 
     def begin(self, transaction: str) -> None:
         """Open a transaction."""
         self.transaction = transaction
+        note(Issued("transaction", transaction))
         note(Began(transaction))
 
     async def insert(self, user: str, text: str) -> None:
         """Add a row of this user."""
-        await self._statement("insert")
+        await self._change("insert")
         self._inserted.append((user, text))
         note(Wrote(self.transaction, text, user))
 
     async def add(self, user: str, account: str, amount: int) -> int:
         """Change an account and return its new balance."""
-        await self._statement("update")
+        await self._change("update")
         self._added.append((user, account, amount))
         note(Wrote(self.transaction, f"{account} {amount:+d}", user))
         pending = sum(n for who, where, n in self._added if (who, where) == (user, account))
@@ -122,9 +149,16 @@ class MemoryConnection:
             self.transaction = ""
 
     async def _statement(self, name: str) -> None:
+        if not self._connected:
+            note(Broken("a connection is opened before it is used", f"{name} came first"))
         await io(name, fails=DatabaseError)
         if self.closed:
             raise DatabaseError("the connection was closed")
+
+    async def _change(self, name: str) -> None:
+        if not self.transaction:
+            note(Broken("changes are made in transactions", f"{name} outside any"))
+        await self._statement(name)
 
     def _forget(self) -> None:
         self._inserted.clear()

@@ -83,6 +83,11 @@ class SessionPool:
         self._database = database
         self._idle: list[DatabaseConnection] = []
 
+    @property
+    def idle(self) -> int:
+        """How many connections wait to be used again."""
+        return len(self._idle)
+
     async def acquire(self) -> Lease:
         """A living connection; raises PoolExhausted or DatabaseError and then holds nothing."""
         slot = await self.slots.take()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from types import MappingProxyType
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 from uuid import uuid4
 
@@ -12,13 +12,28 @@ from hypothesis import strategies as st
 
 from isomodel.engine.world import note
 from isomodel.targets.declare import Resource, Secret, observe, operation
-from isomodel.targets.factory.backends import Event
-from isomodel.targets.factory.contexts import UserExecutionContext
+from isomodel.targets.factory import errors
+from isomodel.targets.factory.account import (
+    RUN_BEFORE,
+    expect,
+    has_arrived,
+    refusal_is_due,
+)
+from isomodel.targets.factory.client import Client
+from isomodel.targets.factory.contexts import TAGS
 from isomodel.targets.factory.defects import DEFECTS
-from isomodel.targets.factory.errors import PoolExhausted
+from isomodel.targets.factory.described import described
+from isomodel.targets.factory.errors import (
+    PoolExhausted,
+    TooManyAgents,
+    TooManyConnections,
+)
 from isomodel.targets.factory.layer import Layer, Parts
+from isomodel.targets.factory.leftover import leftovers_of
 from isomodel.targets.factory.memory import (
+    OPENING_BALANCE,
     MemoryDatabase,
+    MemoryKeyValue,
     MemoryLog,
     MemoryTransport,
     memory_backends,
@@ -30,49 +45,23 @@ from isomodel.values.facts import Issued, Total
 ABOUT = ("alice", "bob")
 """Whom users may remember something about."""
 
-
-class Client:
-    """What a user keeps at home: what arrived, its token, and its open sessions."""
-
-    def __init__(self, user: str) -> None:
-        self.user = user
-        self.conversation = f"home-of-{user}"
-        self.inbox: list[Event] = []
-        self.token: str | None = None
-        self.sessions: list[Session] = []
-
-
-def described(context: UserExecutionContext) -> dict[str, Any]:
-    """What a user can learn of a context: its child ends, and cannot change it, nor be revived."""
-    inner: list[str] = []
-    child = context.create_child(step="one", inner=inner)
-    inner.append("too late")
-    child.lifetime.end()
-    return {
-        "child": child.depth,
-        "metadata": child.metadata,
-        "user": child.user_id,
-        "conversation": child.session_id,
-        "own request": child.request_id != context.request_id,
-        "over": [child.lifetime.over, context.lifetime.over],
-        "parent": context.metadata,
-        "frozen": not _can_change(context.metadata) and not _can_change(child.metadata),
-    }
-
-
-def _can_change(value: Any) -> bool:
-    """Whether anything in this metadata is of a type that can be changed."""
-    if isinstance(value, MappingProxyType):
-        return any(map(_can_change, value.values()))
-    if isinstance(value, tuple):
-        return any(map(_can_change, value))
-    return not isinstance(value, str | int)
+PROMPT = "Follow what is said of research. Follow what is said of tools."
+"""What specialists work by."""
 
 
 class FactoryLayer:
     """The reference factory layer, with in-memory back ends."""
 
     max_users = 3
+    errors = (
+        *(errors.InvalidId, errors.ContextExpired, errors.TooManyAgents, errors.ToolFailed),
+        *(errors.TransportLost, errors.TooManyConnections, errors.NoConnection),
+        *(errors.PoolExhausted, errors.SessionClosed, errors.SessionBusy, errors.DatabaseError),
+        *(errors.StoreError, errors.Overdrawn, errors.InvalidToken, errors.RateLimited),
+        errors.AccessDenied,
+    )
+    """What users may meet: no request of theirs is illegal by itself but an invalid id."""
+
     defects: ClassVar[dict[str, str]] = {each.id: each.title for each in DEFECTS.values()}
 
     def __init__(self) -> None:
@@ -94,20 +83,44 @@ class FactoryLayer:
     async def run_agent(self, user: str, task: Secret) -> dict[str, Any]:
         """Let the agents work on a task."""
         self._ensure_connected(user)
-        return await self.layer.run_agent(user, self._client(user).conversation, task)
+        client, before = self._client(user), self.layer.connections.connections(user)
+        most = self.layer.limits.agents_per_user
+        account = client.account
+        with (
+            account.one_of("runs", most, TooManyAgents),
+            account.writing(RUN_BEFORE, task),
+            account.adding("line", f"ran {task}"),
+            account.staying(),
+        ):
+            result = await self.layer.run_agent(user, client.conversation, task)
+            account.holds(RUN_BEFORE, result["previous"] or None)
+        found = f"search({task})"
+        seen = result["answer"], result["tools"], result["prompt"]
+        wanted = f"research: {found}", [f"search: {found}"], PROMPT
+        expect(seen == wanted, "a run is about its own task", f"it found {seen}")
+        expect(result["run"] > 0, "finished runs are counted", "this one is not")
+        has_arrived(client.inbox, "agent_completed", task, self._stayed(user, before))
+        return result
 
     @operation(times=st.sampled_from((1, 2, 4)))
     async def send(self, user: str, message: Secret, times: int) -> int:
         """Send a message to one's own clients, so many times in a row."""
         self._ensure_connected(user)
-        conversation = self._client(user).conversation
-        return await self.layer.send(user, conversation, message, times)
+        client, before = self._client(user), self.layer.connections.connections(user)
+        account = client.account
+        with account.staying(), account.adding("line", f"sent {message}"):
+            taken = await self.layer.send(user, client.conversation, message, times)
+        least = times * self._stayed(user, before)
+        has_arrived(client.inbox, "message", message, least)
+        expect(taken >= least, "what arrives is counted", f"{taken} of {least}")
+        return taken
 
     @operation
     async def connect(self, user: str) -> str:
         """Open one more connection."""
         transport = self._transport(user)
-        await self.layer.connections.connect(user, transport.connection, transport)
+        with self._limited_connections(user):
+            await self.layer.connections.connect(user, transport.connection, transport)
         note(Issued("connection", transport.connection))
         return "connected"
 
@@ -135,29 +148,40 @@ class FactoryLayer:
     async def open_session(self, user: str) -> Session:
         """Open a database session."""
         client = self._client(user)
-        session = await self.layer.open_session(user, client.conversation)
-        client.sessions.append(session)
+        with client.account.staying():
+            session = await self.layer.open_session(user, client.conversation)
+        client.sessions[session] = asyncio.get_running_loop().time()
         return session
 
     @operation
     async def write(self, user: str, session: Session, text: Secret) -> None:
         """Add a row."""
-        await self.layer.sessions.use(session).write(text)
+        client, ttl = self._client(user), self.layer.limits.context_ttl
+        with client.account.adding("row", text), client.using(session, ttl):
+            await self.layer.sessions.use(session).write(text)
 
     @operation
     async def query(self, user: str, session: Session) -> list[str]:
         """Read one's rows."""
-        return await self.layer.sessions.use(session).query()
+        client, ttl = self._client(user), self.layer.limits.context_ttl
+        sure = client.account.added()
+        with client.using(session, ttl):
+            rows = await self.layer.sessions.use(session).query()
+        client.account.listed("row", rows, sure)
+        return rows
 
     @operation(ends="session")
     async def close_session(self, user: str, session: Session) -> None:
         """Close the session."""
+        self._client(user).gives_up(session)
         self.layer.close_session(session)
 
     @operation(atomic=True, amount=st.sampled_from((1, 2, 9)))
     async def transfer(self, user: str, amount: int) -> int:
         """Move money to one's savings, or nothing."""
-        return await self.layer.transfer(user, self._client(user).conversation, amount)
+        client = self._client(user)
+        with client.account.moving(amount, OPENING_BALANCE), client.account.staying():
+            return await self.layer.transfer(user, client.conversation, amount)
 
     # Contexts and time
 
@@ -167,12 +191,26 @@ class FactoryLayer:
     )
     async def create_context(self, user: str, user_id: str, tag: Secret) -> dict[str, Any]:
         """Open a context under this id ("me" for one's own), and one within it."""
-        name = user if user_id == "me" else user_id
-        context = await self.layer.contexts.open(
-            name, self._client(user).conversation, metadata={"tags": [tag], "notes": {"kept": tag}}
-        )
+        name, conversation = user if user_id == "me" else user_id, self._client(user).conversation
+        connection = next(iter(self.layer.connections.connections(user)), None)
         try:
-            return described(context)
+            context = await self.layer.contexts.open(
+                name,
+                conversation,
+                connection,
+                metadata={"tags": [tag], "notes": {"kept": [{"by": tag}]}},
+            )
+        except errors.InvalidId as error:
+            expect(user_id != "me", "who is valid is not refused", str(error))
+            raise
+        try:
+            seen = described(context)
+            given = {"tags": (*TAGS, tag), "notes": {"kept": ({"by": tag},)}}
+            connected = context.websocket_connection_id
+            opened = seen["user"], seen["conversation"], seen["parent"], connected
+            wanted = name, conversation, given, connection or ""
+            expect(opened == wanted, "a context is what was asked for", f"it is {opened}")
+            return seen
         finally:
             self.layer.contexts.close(context.request_id)
 
@@ -193,38 +231,67 @@ class FactoryLayer:
     @operation
     async def refresh(self, user: str) -> str:
         """Exchange the token for a new one of the same conversation."""
-        token = await self._token(user)
-        self._client(user).token = await self.layer.tokens.refresh(token)
+        client, token = self._client(user), await self._token(user)
+        client.token = await self.layer.tokens.refresh(token)
+        client.account.refreshed(token, client.token)
         return "refreshed"
 
     @operation
     async def call(self, user: str) -> dict[str, str]:
         """Call with the token; whom the system took the caller for."""
-        return await self.layer.call(await self._token(user))
+        account, token, limits = (
+            self._client(user).account,
+            await self._token(user),
+            self.layer.limits,
+        )
+        now = asyncio.get_running_loop().time
+        with account.calling(now, limits.calls_per_user, limits.call_window):
+            caller = await self.layer.call(token)
+        account.talks(token, caller["conversation"])
+        return caller
+
+    @operation
+    async def log_out(self, user: str) -> str:
+        """Leave, with whatever is still under way; the next operation comes back."""
+        client = self._client(user)
+        client.token = None
+        client.account.left()
+        client.gives_up(*client.sessions)
+        await self.layer.leave(user)
+        return "logged out"
 
     # State and analytics
 
     @operation(about=st.sampled_from(ABOUT))
     async def save(self, user: str, about: str, memory: Secret) -> None:
         """Save what to remember about somebody."""
-        await self.layer.state.save(user, user, about, memory)
+        with self._client(user).account.writing(f"memory {about}", memory):
+            await self.layer.state.save(user, user, about, memory)
 
     @operation(owner=st.sampled_from(("alice", "bob")))
     async def load(self, user: str, owner: str) -> str | None:
-        """Read what this user saved about itself, which only its owner may."""
-        return await self.layer.state.load(user, owner, owner)
+        """Read, or else try to write, what this user saved about itself: only its owner may."""
+        if owner != user:
+            with suppress(errors.AccessDenied):
+                await self.layer.state.save(user, owner, owner, "changed by a stranger")
+                expect(False, "only its owner writes what was saved", f"{owner} is not {user}")
+        found = await self.layer.state.load(user, owner, owner)
+        expect(owner == user, "only its owner reads what was saved", f"{owner} is not {user}")
+        return found
 
     @operation
     async def prefer(self, user: str, taste: Secret) -> str | None:
         """Say what one prefers from now on; what it was."""
         before = await self.layer.profiles.preferences(user)
-        await self.layer.profiles.prefer(user, taste)
+        with self._client(user).account.writing("preferences", taste):
+            await self.layer.profiles.prefer(user, taste)
         return before
 
     @operation
     async def track(self, user: str, what: Secret) -> None:
         """Record an analytics event."""
-        await self.layer.analytics.track_event(user, what)
+        with self._client(user).account.adding("event", what):
+            await self.layer.analytics.track_event(user, what)
 
     # What each user sees in the end
 
@@ -239,20 +306,34 @@ class FactoryLayer:
         """What the database and the store hold for the user."""
         memory = [await self.layer.state.load(user, user, about) for about in ABOUT]
         preferences = await self.layer.profiles.preferences(user)
-        return {**self.state(user), "memory": memory, "preferences": preferences}
+        client, state = self._client(user), self.state(user)
+        account = client.account
+        client.settled(self.layer, asyncio.get_running_loop().time())
+        requests = self.layer.backends.requests
+        assert isinstance(requests, MemoryKeyValue)
+        account.recorded(list(requests.data.values()).count(user))
+        account.listed("row", state["rows"])
+        account.saved(state["checking"], state["savings"], OPENING_BALANCE)
+        account.holds("preferences", preferences)
+        for about, value in zip(ABOUT, memory, strict=True):
+            account.holds(f"memory {about}", value)
+        return {**state, "memory": memory, "preferences": preferences}
 
     @observe
     async def logged(self, user: str) -> list[str]:
         """The lines of the log about the user."""
         log = self.layer.backends.log
         assert isinstance(log, MemoryLog)
-        return list(log.lines.get(user, ()))
+        lines = list(log.lines.get(user, ()))
+        self._client(user).account.listed("line", lines)
+        return lines
 
     @observe
     async def tracked(self, user: str) -> list[str]:
         """The user's analytics."""
         events = await self.layer.analytics.query_events(user)
         note(Total(f"events of {user}", len(events)))
+        self._client(user).account.listed("event", events)
         return events
 
     @observe
@@ -312,27 +393,7 @@ class FactoryLayer:
 
     def leftovers(self) -> list[Leftover]:
         """What should be gone once all users have left."""
-        return list(self._leftovers())
-
-    def _leftovers(self) -> Iterator[Leftover]:
-        layer = self.layer
-        for user in layer.connections.users():
-            yield Leftover("connection", "in the routing table", user)
-        for context in layer.contexts.live.values():
-            yield Leftover("context", "still live", context.user_id)
-        for session in layer.sessions.open.values():
-            yield Leftover("session", "still open", session.user_id)
-        for _ in layer.pool.slots.taken:
-            yield Leftover("slot", "of the connection pool")
-        for user in layer.workspaces:
-            yield Leftover("workspace", "still kept", user)
-        for user in layer.rates.users():
-            yield Leftover("rate limit", "entry still kept", user)
-        for user in layer.profiles.users():
-            yield Leftover("profile", "still cached", user)
-        for transport in self._transports:
-            if not transport.closed:
-                yield Leftover("transport", "still open", transport.user)
+        return list(leftovers_of(self.layer, self._transports))
 
     def _client(self, user: str) -> Client:
         found = self._clients.get(user)
@@ -340,11 +401,27 @@ class FactoryLayer:
             found = self._clients[user] = Client(user)
         return found
 
+    def _stayed(self, user: str, before: Sequence[str]) -> int:
+        """How many of these connections still live; ids of connections are never used twice."""
+        return len({*before} & {*self.layer.connections.connections(user)})
+
+    @contextmanager
+    def _limited_connections(self, user: str) -> Iterator[None]:
+        """Only who has as many open, or in the making, as may be, is refused one more."""
+        try:
+            yield
+        except TooManyConnections as error:
+            used = sum(not each.closed for each in self._transports if each.user == user)
+            refusal_is_due(used, self.layer.limits.connections_per_user, error)
+            raise
+
     def _ensure_connected(self, user: str) -> None:
         connections = self.layer.connections
         if not connections.connections(user):
-            connections.check_room(user)
+            with self._limited_connections(user):
+                connections.check_room(user)
             transport = self._transport(user)
+            transport.opened = True  # of a client that came before
             connections.register_connection(user, transport.connection, transport)
             note(Issued("connection", transport.connection))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from isomodel.targets.factory.described import described
 from isomodel.targets.factory.errors import AccessDenied, SessionClosed
 from isomodel.targets.factory.layer import Layer
 from isomodel.targets.factory.sessions import Session
-from isomodel.targets.factory.target import described
 
 
 class UnknownRequest(Exception):

@@ -45,6 +45,7 @@ class Platform(FactoryLayer):
     """The reference factory layer behind a WebSocket server."""
 
     uncertain = (ConnectionLost,)
+    errors = None  # type: ignore[assignment]  # they come over the wire, by name
 
     async def start(self) -> None:
         """Make the layer, and serve it."""
@@ -86,6 +87,7 @@ class Platform(FactoryLayer):
         return len(self._open(user))
 
     reconnect = None  # type: ignore[assignment]  # the protocol has no resuming: clients connect anew
+    log_out = None  # type: ignore[assignment]  # nor a way to end all of a user's connections
 
     # Sessions
 
