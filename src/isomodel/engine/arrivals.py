@@ -206,6 +206,7 @@ class Arrivals(Core):
 
     def _set_timer(self, timer: Timer, when: float) -> None:
         """Have it happen at this time, or next if that is no later than now."""
+        when = float(when)  # a program may round it; the clock shows a float all the same
         if when <= self.now and self.overdue_comes_next:
             timer.time = when
             self._overdue.append(timer)

@@ -43,10 +43,9 @@ class FairTurns(Actors):
 
     def _fair_options(self) -> list[Any]:
         """The options, without those that have had their turn often enough while others wait."""
-        steps = self._offered_steps()
         if self._turns > 5 * FAIR and (others := self._options()):
             return others
-        options = [*steps, *self._others()]
+        options = [*self._offered_steps(), *self._others()]
         if self._turns_of_last > FAIR and len(options) > 1:
             last = self.last
             return [o for o in options if type(o) is not TaskStep or o.actor is not last]

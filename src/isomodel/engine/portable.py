@@ -66,7 +66,7 @@ class PortableLoop(PortableCore, FairTurns, ControlledLoop):  # type: ignore[mis
 
     def _or_wait(self, options: list[Any]) -> list[Any]:
         """The same, but a projected run may wait, for what others' steps gave time to happen."""
-        if self._ready and options and (not self._steps or self._every_choice):
+        if self._ready and options and (not self._offered_steps() or self._every_choice):
             self._go_on.owner = self.last.owner
             options.insert(0, self._go_on)
         return options

@@ -1519,9 +1519,10 @@ def choose_next(core: PortableCore) -> None:
     else:
         options = steps + live(core._arrivals)
         count = len(options)
-        if count > 1 or (count and core._plain and not (core._every_choice or core._asks_always)):
+        alone = core._plain and steps is core._steps
+        if count > 1 or (count and alone and not (core._every_choice or core._asks_always)):
             place = _picked(core, options) if count > 1 else 0
-            if core._plain and not core._behind:
+            if alone:
                 happens_alone(core, place)
             else:
                 happens(core, options[place])
