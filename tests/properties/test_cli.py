@@ -228,6 +228,40 @@ def test_a_leak_is_explained_with_the_next_two_commands(folder: Path) -> None:
     assert "] leaky:Chat, stock, seed 0: violated: no leaked secret in send" in ran.err
 
 
+def test_the_printed_commands_are_complete_in_any_folder(folder: Path) -> None:
+    """Each is run as it stands, from beside the target's folder; the test from its root, too."""
+    here = folder / "elsewhere" / "deep"
+    here.mkdir(parents=True)
+    hunted = isomodel(here, "hunt", "leaky:Chat", "--executions", "50", "--path", "../..")
+    printed = dict(line.split(":", 1) for line in hunted.out.splitlines() if ": " in line)
+
+    replayed = isomodel(here, *printed["again"].split()[1:])
+    assert replayed.code == exits.VIOLATED, replayed
+    kept = isomodel(here, *printed["as test"].split()[1:])
+    assert kept.code == exits.OK, kept
+    assert "note:" not in kept.out
+    test = next(line for line in kept.out.splitlines() if line.startswith("run:")).split()[-1]
+    assert Path(test).name == "test_leaky_chat_no_leaked_secret_send.py"
+    for where, file in ((here, test), (folder.parent, here / test)):
+        ran = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(file)],
+            cwd=where,
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        assert "Broken in send: no leaked secret" in ran.stdout, ran.stdout
+
+
+def test_regress_says_where_the_test_would_not_find_its_target(folder: Path, case: Path) -> None:
+    here = folder / "elsewhere"
+    here.mkdir()
+    lost = isomodel(here, "regress", str(folder / case))
+    assert lost.code == exits.OK, lost
+    assert "no module leaky from here" in lost.out
+    assert "no module" not in isomodel(here, "regress", str(folder / case), "--path", "..").out
+
+
 def test_a_sound_target_is_ok_and_says_on_what_that_rests(folder: Path) -> None:
     ran = isomodel(folder, "hunt", "sound:Notes", "--executions", "60", "--workers", "2")
 

@@ -87,7 +87,7 @@ class Actors(Arrivals):
     def _cancel(self, fault: Fault, reference: ref[Any]) -> None:
         task = reference()
         if task is not None and not task.done():
-            self.fired.append(fault)
+            self._fired(fault)
             if fault.kind == "cancel":
                 task.cancel()
             elif fault in self._boundaries:
