@@ -569,7 +569,7 @@ def test_every_fault_is_in_the_order_of_events_by_the_task_that_it_strikes(
     assert execution.schedule.faults == execution.fired == (fault,)
     rows = " ".join(line.strip() for line in lanes(execution))
     assert told in rows
-    assert "begins I/O" not in rows or rows.index(told) > rows.index("alice.1 -> None")
+    assert rows.index(told) > rows.index("alice.1 begins send")
 
 
 def test_a_fault_that_came_too_late_is_not_hidden() -> None:
