@@ -115,7 +115,7 @@ class Trials:
                 if self._judge.same(again, finding, run) is not None:
                     return self._counterexample(execution, finding)
             unknown = f"{judged.findings[0].property!r} broke once, and not when run again"
-        self._tally.add(execution, unknown, len(judged.also_alone))
+        self._tally.add(execution, unknown, judged.also_alone)
         if audited:
             self._tally.audit(execution, run())
         self._succeeded.update(event.name for event in execution.history if event.kind == "ok")

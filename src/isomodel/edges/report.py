@@ -133,6 +133,8 @@ def clean(results: Sequence[Result], operations: Iterable[str]) -> list[Part]:
                 "the user could have seen the same with nobody else there"
             )
         )
+        first = next(example for result in results for example in result.examples)
+        parts.append(Line(f"    such as {first.label}: {first.message} (--json has more)"))
     return [*parts, Line(EVIDENCE)]
 
 
