@@ -447,6 +447,25 @@ def test_targets_warns_of_what_a_declaration_leaves_unchecked(folder: Path) -> N
         assert any(word in line for line in ran.out.splitlines() if line.startswith("warning:"))
 
 
+def test_targets_warns_of_a_handle_that_no_operation_takes(folder: Path) -> None:
+    source = """
+        from isomodel import operation
+
+        class Desk:
+            @operation(makes="session")
+            async def open(self, user: str) -> str:
+                return user
+
+            @operation
+            async def close(self, user: str, sesion: str) -> None:
+                pass
+    """
+    for name, text in (("typo", source), ("right", source.replace("sesion", "session"))):
+        (folder / f"{name}.py").write_text(textwrap.dedent(text), encoding="utf-8")
+        ran = isomodel(folder, "targets", f"{name}:Desk")
+        assert ("which no operation takes" in ran.out) is (name == "typo"), ran
+
+
 def test_every_built_in_target_has_a_short_name() -> None:
     assert set(BUILTIN) <= set(ALIASES.values())
 
