@@ -272,6 +272,43 @@ def test_a_sound_target_is_ok_and_says_on_what_that_rests(folder: Path) -> None:
     assert not list((folder / ".isomodel/cases").glob("*.json"))
 
 
+def test_differences_that_are_not_counted_are_shown_by_example(folder: Path) -> None:
+    """Alice's two requests at once may end in either order, alone as with bob."""
+    source = """
+        from isomodel import io, observe, operation
+
+        class Desk:
+            def __init__(self):
+                self.ends = {}
+                self.line = 0
+
+            @operation
+            async def ask(self, user: str) -> int:
+                self.line += 1
+                await (io("long") if self.line % 2 else io("short"))
+                self.ends[user] = self.ends.get(user, 0) + 1
+                return 0
+
+            @operation
+            async def look(self, user: str) -> int:
+                return self.ends.get(user, 0)
+
+            @observe
+            async def seen(self, user: str) -> int:
+                return self.ends.get(user, 0)
+    """
+    (folder / "desk.py").write_text(textwrap.dedent(source), encoding="utf-8")
+    ran = isomodel(folder, "hunt", "desk:Desk", "--json", "o.json", "--workers", "1")
+
+    assert ran.code == exits.OK, ran
+    results = json.loads((folder / "o.json").read_text(encoding="utf-8"))["results"]
+    told = [each for result in results for each in result["also_alone_examples"]]
+    assert bool(told) == any(result["also_alone"] for result in results)
+    assert told
+    assert told[0]["with"] != told[0]["alone"]
+    assert f"such as {told[0]['label']}: {told[0]['message']}" in ran.out
+
+
 def test_what_observes_nothing_is_unknown(folder: Path) -> None:
     ran = isomodel(folder, "hunt", "silent:Hole", "--executions", "40", "--fidelity", "stock")
 

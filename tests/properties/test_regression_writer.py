@@ -572,6 +572,21 @@ def test_every_fault_is_in_the_order_of_events_by_the_task_that_it_strikes(
     assert rows.index(told) > rows.index("alice.1 begins send")
 
 
+class CancelsAny(Pumping):
+    """Any task of its operations may be cancelled."""
+
+    cancels = "any"
+
+
+def test_a_fault_is_called_after_the_task_that_it_struck_and_not_after_the_plan() -> None:
+    scenario = Scenario((do("alice.1", "send", text="x"),))
+    plan = cancel("alice.1/?0", after=1)
+    execution = replay(spec_of(CancelsAny), scenario, Schedule("stock", (), (plan,)))
+    assert execution.fired == execution.schedule.faults == (cancel("alice.1/pump", after=1),)
+    assert "alice.1/pump is cancelled" in " ".join(lanes(execution))
+    assert not any("too late" in row for row in lanes(execution))
+
+
 def test_a_fault_that_came_too_late_is_not_hidden() -> None:
     scenario = Scenario((do("alice.1", "send", text="x"),))
     fault = cancel("alice.1", after=1)

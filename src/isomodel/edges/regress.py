@@ -33,9 +33,11 @@ def run(case: Path, into: Path, path: tuple[str, ...], screen: Screen) -> int:
     if not is_found(loaded.target, path):
         module = loaded.target.partition(":")[0]
         screen.show(
-            [Line(f"note:  no module {module} from here; the test will not find it either")]
+            [
+                Line(f"note:  no module {module} from here; the test will not find it either"),
+                Line("       unless you name its folder: `isomodel regress CASE --path DIR`"),
+            ]
         )
-        screen.show([Line("       unless you name its folder: `isomodel regress CASE --path DIR`")])
     screen.document(
         documents.document(
             "regress", exits.OK, target=loaded.target, case=str(case), test=str(test), run=command
