@@ -228,6 +228,40 @@ def test_a_leak_is_explained_with_the_next_two_commands(folder: Path) -> None:
     assert "] leaky:Chat, stock, seed 0: violated: no leaked secret in send" in ran.err
 
 
+def test_the_printed_commands_are_complete_in_any_folder(folder: Path) -> None:
+    """Each is run as it stands, from beside the target's folder; the test from its root, too."""
+    here = folder / "elsewhere" / "deep"
+    here.mkdir(parents=True)
+    hunted = isomodel(here, "hunt", "leaky:Chat", "--executions", "50", "--path", "../..")
+    printed = dict(line.split(":", 1) for line in hunted.out.splitlines() if ": " in line)
+
+    replayed = isomodel(here, *printed["again"].split()[1:])
+    assert replayed.code == exits.VIOLATED, replayed
+    kept = isomodel(here, *printed["as test"].split()[1:])
+    assert kept.code == exits.OK, kept
+    assert "note:" not in kept.out
+    test = next(line for line in kept.out.splitlines() if line.startswith("run:")).split()[-1]
+    assert Path(test).name == "test_leaky_chat_no_leaked_secret_send.py"
+    for where, file in ((here, test), (folder.parent, here / test)):
+        ran = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(file)],
+            cwd=where,
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        assert "Broken in send: no leaked secret" in ran.stdout, ran.stdout
+
+
+def test_regress_says_where_the_test_would_not_find_its_target(folder: Path, case: Path) -> None:
+    here = folder / "elsewhere"
+    here.mkdir()
+    lost = isomodel(here, "regress", str(folder / case))
+    assert lost.code == exits.OK, lost
+    assert "no module leaky from here" in lost.out
+    assert "no module" not in isomodel(here, "regress", str(folder / case), "--path", "..").out
+
+
 def test_a_sound_target_is_ok_and_says_on_what_that_rests(folder: Path) -> None:
     ran = isomodel(folder, "hunt", "sound:Notes", "--executions", "60", "--workers", "2")
 
@@ -236,6 +270,43 @@ def test_a_sound_target_is_ok_and_says_on_what_that_rests(folder: Path) -> None:
     assert "60 executions (30 stock, 30 portable; seed 0)" in ran.out
     assert "evidence, not proof" in ran.out
     assert not list((folder / ".isomodel/cases").glob("*.json"))
+
+
+def test_differences_that_are_not_counted_are_shown_by_example(folder: Path) -> None:
+    """Alice's two requests at once may end in either order, alone as with bob."""
+    source = """
+        from isomodel import io, observe, operation
+
+        class Desk:
+            def __init__(self):
+                self.ends = {}
+                self.line = 0
+
+            @operation
+            async def ask(self, user: str) -> int:
+                self.line += 1
+                await (io("long") if self.line % 2 else io("short"))
+                self.ends[user] = self.ends.get(user, 0) + 1
+                return 0
+
+            @operation
+            async def look(self, user: str) -> int:
+                return self.ends.get(user, 0)
+
+            @observe
+            async def seen(self, user: str) -> int:
+                return self.ends.get(user, 0)
+    """
+    (folder / "desk.py").write_text(textwrap.dedent(source), encoding="utf-8")
+    ran = isomodel(folder, "hunt", "desk:Desk", "--json", "o.json", "--workers", "1")
+
+    assert ran.code == exits.OK, ran
+    results = json.loads((folder / "o.json").read_text(encoding="utf-8"))["results"]
+    told = [each for result in results for each in result["also_alone_examples"]]
+    assert bool(told) == any(result["also_alone"] for result in results)
+    assert told
+    assert told[0]["with"] != told[0]["alone"]
+    assert f"such as {told[0]['label']}: {told[0]['message']}" in ran.out
 
 
 def test_what_observes_nothing_is_unknown(folder: Path) -> None:
@@ -411,6 +482,25 @@ def test_targets_warns_of_what_a_declaration_leaves_unchecked(folder: Path) -> N
     assert ran.code == exits.OK, ran
     for word in ("observes nothing", "Secret", "`leave`", "`roots`"):
         assert any(word in line for line in ran.out.splitlines() if line.startswith("warning:"))
+
+
+def test_targets_warns_of_a_handle_that_no_operation_takes(folder: Path) -> None:
+    source = """
+        from isomodel import operation
+
+        class Desk:
+            @operation(makes="session")
+            async def open(self, user: str) -> str:
+                return user
+
+            @operation
+            async def close(self, user: str, sesion: str) -> None:
+                pass
+    """
+    for name, text in (("typo", source), ("right", source.replace("sesion", "session"))):
+        (folder / f"{name}.py").write_text(textwrap.dedent(text), encoding="utf-8")
+        ran = isomodel(folder, "targets", f"{name}:Desk")
+        assert ("which no operation takes" in ran.out) is (name == "typo"), ran
 
 
 def test_every_built_in_target_has_a_short_name() -> None:

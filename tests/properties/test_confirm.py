@@ -272,7 +272,7 @@ def test_what_portable_found_and_stock_too_is_reported_as_stock_and_tells_of_bot
     case = shrunk(Current, fidelities=("portable",))
     assert (case.schedule.fidelity, case.origin.fidelity) == ("stock", "portable")
     assert case.searched == {}
-    assert "found under portable, then stock" in explain(case)
+    assert "found under stock (first seen under portable): only" in explain(case)
 
 
 def test_a_record_that_cannot_be_followed_is_named_and_left() -> None:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+from isomodel.search.execute import session
+from isomodel.search.explore import Budget, Explorer, Outcome
+from isomodel.targets.declare import spec_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -40,6 +45,30 @@ def test_released_bugs_are_found_in_the_bad_versions_and_only_there() -> None:
         check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def hunted(block: str, monkeypatch: pytest.MonkeyPatch) -> Outcome:
+    """A hunt of the class ``DraftsTarget`` in this source, without faults."""
+    module = ModuleType("drafts")
+    monkeypatch.setitem(sys.modules, "drafts", module)
+    exec(block, module.__dict__)
+    with session():
+        explorer = Explorer(spec_of(module.DraftsTarget), seed=0, faults=0)
+        return explorer.hunt(Budget(executions=500))
+
+
+def test_the_sweeper_in_the_documentation_is_sound_as_long_as_age_is_judged_at_reading(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    guide = (EXAMPLES.parent / "docs" / "targets.md").read_text(encoding="utf-8")
+    blocks = (block.partition("```")[0] for block in guide.split("```python\n")[1:])
+    block = next(block for block in blocks if "class DraftsTarget" in block)
+    assert hunted(block, monkeypatch).verdict.status == "ok"
+
+    read = "return self.drafts.read(user)"
+    assert read in block
+    naive = block.replace(read, "return self.drafts.rows.get(user, (None,))[0]")
+    assert hunted(naive, monkeypatch).verdict.status == "violated"
 
 
 def test_a_target_of_a_released_bug_has_at_most_forty_lines() -> None:

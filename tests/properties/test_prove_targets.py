@@ -305,6 +305,18 @@ def test_the_command_says_exactly_what_was_covered(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_elsewhere")
+def test_a_proof_without_faults_says_so_and_how_to_have_some(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, document = run(Sound, tmp_path)
+    assert "up to 2 operations and no faults (portable)" in document["verdict"]["reason"]
+
+    for faults, told in (("0", True), ("1", False)):
+        command(["prove", f"{__name__}:Sound", "--faults", faults, "--workers", "1"])
+        assert ("hunt injects faults" in capsys.readouterr().out) is told
+
+
+@pytest.mark.usefixtures("_elsewhere")
 def test_the_command_keeps_a_counterexample_that_fails_again(tmp_path: Path) -> None:
     code, document = run(Racing, tmp_path)
 

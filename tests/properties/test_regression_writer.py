@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import importlib
 import re
 import subprocess
@@ -19,14 +20,28 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from shrinking import shrunk
 
-from isomodel import BadInput, Violated
+from isomodel import BadInput, Violated, io, operation
 from isomodel.bridges.explain import explain
+from isomodel.bridges.lanes import lanes
 from isomodel.bridges.options import OPTIONS
 from isomodel.bridges.regression import slug, source, write
 from isomodel.schedulers.fifo import Default
+from isomodel.search.cases import name_of
 from isomodel.search.execute import execute, replay
 from isomodel.targets.declare import TargetSpec, spec_of
-from isomodel.testing import Story, StoryWarning, Unknown, beside, cancel, do, fail, made, switch
+from isomodel.testing import (
+    Story,
+    StoryWarning,
+    Unknown,
+    beside,
+    cancel,
+    do,
+    fail,
+    jump,
+    made,
+    slow,
+    switch,
+)
 from isomodel.values.case import Case, Size
 from isomodel.values.scenario import Operation, Scenario
 from isomodel.values.schedule import Fault, Schedule, Switch
@@ -127,6 +142,34 @@ def test_a_written_story_has_neither_line_numbers_nor_a_search(desk: Any, tmp_pa
     assert not re.search(r"\w:\d+", text)
     imports = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom)]
     assert [node.module for node in imports] == ["isomodel.testing"]
+
+
+def test_a_story_names_the_way_from_its_own_folder_to_its_target(tmp_path: Path) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "keptfar.py").write_text(DESK, encoding="utf-8")
+    case = a_case(target="keptfar:Desk")
+    place = write(case, tmp_path / "tests" / "kept", path=[str(tmp_path / "far")])
+    text = place.read_text(encoding="utf-8")
+    assert 'path=[Path(__file__).parent / "../../far"],' in text
+    assert str(tmp_path) not in text
+    path = [*sys.path]
+    try:
+        loaded(place).test_the_story_holds()
+    finally:
+        sys.path[:] = path
+        sys.modules.pop("keptfar", None)
+    many = source(case, path=[f"../{'x' * 60}{number}" for number in range(3)])
+    assert max(map(len, many.split("\n"))) <= 100
+    ast.parse(many)
+
+
+def test_files_are_named_after_module_and_class_or_after_the_armed_defect() -> None:
+    case = a_case(target="shop.cart:Target", armed=())
+    assert slug(case).startswith("cart_target_")
+    assert name_of(case).startswith("cart-Target-")
+    armed = a_case(target="shop.cart:Target", armed=("lost",))
+    assert slug(armed).startswith("lost_")
+    assert name_of(armed).startswith("Target-lost-")
 
 
 def test_a_story_survives_renamed_line_numbers(desk: Any, tmp_path: Path) -> None:
@@ -439,6 +482,31 @@ def test_without_an_execution_the_schedule_is_told_in_words() -> None:
     assert "not found under stock" in text
 
 
+def compared(jointly: Any, alone: Any, **changes: Any) -> list[str]:
+    """The rows of the table that compares what was seen with others and alone, without spaces."""
+    seen = {
+        key: {"label": "alice.1", "outcome": "ok", "value": value}
+        for key, value in (("with", jointly), ("alone", alone))
+    }
+    seen["with"] |= changes
+    finding = Finding("noninterference", "x", user="alice", label="alice.1", evidence=seen)
+    text = explain(a_case(finding=finding))
+    table = text.partition("faults kept\n")[2].partition("\n\n")[0]
+    return [re.sub(r" {2,}", " | ", row.strip()) for row in table.split("\n")]
+
+
+def test_differences_are_told_at_the_deepest_place_that_both_sides_have() -> None:
+    assert compared([], ["x"]) == ["[] | ['x']"]
+    assert compared({"rows": {}}, {"rows": {"a": 1}}) == ["rows: {} | rows: {'a': 1}"]
+    assert compared(["x", "y"], ["x"]) == [
+        "[1]: 'y' | [1]: nothing there",
+        "(1 more alike) | (1 more alike)",
+    ]
+    assert compared({"a": [1], "b": 2}, {"a": [3], "b": 2})[0] == "a[0]: 1 | a[0]: 3"
+    assert compared(None, [1]) == ["None | [1]"]
+    assert compared(1, 2, label="alice.2") == ["alice.2 came first: 1 | alice.1 came first: 2"]
+
+
 @settings(max_examples=200, deadline=None)
 @given(strange_cases(), JSON, JSON)
 def test_an_explanation_is_never_wider_than_a_hundred_columns(
@@ -464,3 +532,72 @@ def test_lanes_are_never_wider_than_a_hundred_columns(desk: Any) -> None:
         execution = execute(spec, Scenario(operations), Default(), fidelity="stock")
         case = a_case(scenario=execution.scenario, schedule=execution.schedule)
         assert max(map(len, explain(case, execution).split("\n"))) <= 100
+
+
+class Pumping:
+    """What is sent goes out in a task of its own."""
+
+    async def start(self) -> None:
+        self.tasks: list[asyncio.Task[None]] = []
+
+    @operation
+    async def send(self, user: str, text: str) -> None:
+        self.tasks.append(asyncio.create_task(self.pump()))
+        await asyncio.sleep(0)
+
+    async def pump(self) -> None:
+        await io("socket", fails=OSError)
+        await asyncio.sleep(1)
+
+
+@pytest.mark.parametrize("fidelity", ["stock", "portable"])
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (slow("alice.1", io=0), "alice.1/pump begins I/O 0 of alice.1, which outlasts"),
+        (fail("alice.1", io=0), "alice.1/pump begins I/O 0 of alice.1, which fails"),
+        (cancel("alice.1/pump", after=1), "alice.1/pump is cancelled"),
+        (jump("alice.1", timer=0), "the clock jumps past every pending timer"),
+    ],
+)
+def test_every_fault_is_in_the_order_of_events_by_the_task_that_it_strikes(
+    fidelity: Any, fault: Fault, told: str
+) -> None:
+    scenario = Scenario((do("alice.1", "send", text="x"), do("bob.1", "send", text="x")))
+    schedule = Schedule(fidelity, (), (fault,))
+    execution = replay(spec_of(Pumping), scenario, schedule)
+    assert execution.schedule.faults == execution.fired == (fault,)
+    rows = " ".join(line.strip() for line in lanes(execution))
+    assert told in rows
+    assert rows.index(told) > rows.index("alice.1 begins send")
+
+
+class CancelsAny(Pumping):
+    """Any task of its operations may be cancelled."""
+
+    cancels = "any"
+
+
+def test_a_fault_is_called_after_the_task_that_it_struck_and_not_after_the_plan() -> None:
+    scenario = Scenario((do("alice.1", "send", text="x"),))
+    plan = cancel("alice.1/?0", after=1)
+    execution = replay(spec_of(CancelsAny), scenario, Schedule("stock", (), (plan,)))
+    assert execution.fired == execution.schedule.faults == (cancel("alice.1/pump", after=1),)
+    assert "alice.1/pump is cancelled" in " ".join(lanes(execution))
+    assert not any("too late" in row for row in lanes(execution))
+
+
+def test_a_fault_that_came_too_late_is_not_hidden() -> None:
+    scenario = Scenario((do("alice.1", "send", text="x"),))
+    fault = cancel("alice.1", after=1)
+    execution = replay(spec_of(Pumping), scenario, Schedule("stock", (), ()))
+    execution = msgspec.structs.replace(execution, schedule=Schedule("stock", (), (fault,)))
+    assert any("cancellation of alice.1: it comes too late" in row for row in lanes(execution))
+
+
+def test_what_a_child_does_after_its_operation_has_ended_is_told_by_the_name_of_the_child() -> None:
+    scenario = Scenario((do("alice.1", "send", text="x"),))
+    rows = [line.strip() for line in lanes(replay(spec_of(Pumping), scenario, Schedule()))]
+    after = rows[rows.index("alice.1 -> None") + 1 :]
+    assert any(row.startswith("alice.1/pump ") for row in after), rows
+    assert not any(row.startswith("alice.1 ") for row in after), rows

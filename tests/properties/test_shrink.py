@@ -12,6 +12,7 @@ from shrinking import hunted, shrunk
 from benchmarks.toy import MINIMUM, Toy
 from isomodel import Secret, io, note, observe, operation
 from isomodel.bridges.explain import explain
+from isomodel.edges import report
 from isomodel.facts import Issued, Used
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.following import Following
@@ -251,10 +252,21 @@ def test_shrinking_that_has_no_time_left_keeps_the_smallest_so_far_and_says_so()
         assert cases.rejudge(case, spec_of(Current))[1] is not None
     assert (hasty.executions, case.cut_short, case.minimal) == (1, True, False)
     assert case.scenario == outcome.execution.scenario
-    assert "ran out of time" in explain(case)
+    assert "not minimal: shrinking ended at its limit" in explain(case)
+    assert report.shrunk(case).endswith("f, not minimal: shrinking ended at its limit")
     patient = shrunk(Current, 0)
     assert (patient.cut_short, patient.minimal) == (False, True)
-    assert "ran out of time" not in explain(patient)
+    assert "not minimal" not in explain(patient) + report.shrunk(patient)
+
+
+def test_shrinking_that_has_no_executions_left_says_that_it_is_not_minimal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert shrunk(Dirty, 0).minimal
+    monkeypatch.setattr("isomodel.search.shrink.FULL", 1)
+    case = shrunk(Dirty, 0)
+    assert (case.minimal, case.cut_short) == (False, True)
+    assert "not minimal" in explain(case)
 
 
 def test_the_smallest_so_far_is_what_an_interrupted_shrinking_returns(

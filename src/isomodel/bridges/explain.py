@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Iterator
 from typing import Any
 
 from isomodel.bridges.lanes import WIDTH, lanes
 from isomodel.bridges.wording import (
+    NOT_MINIMAL,
     called,
     counted,
     failed,
@@ -62,8 +64,9 @@ def _headline(finding: Finding) -> list[str]:
 
 def _sizes(case: Case) -> list[str]:
     fidelity = case.schedule.fidelity
-    first = "portable, then " if (case.origin.fidelity, fidelity) == ("portable", "stock") else ""
-    lines = [size(case.size), f"found under {first}{fidelity}: {orders(fidelity, case.runtime)}"]
+    moved = (case.origin.fidelity, fidelity) == ("portable", "stock")
+    first = " (first seen under portable)" if moved else ""
+    lines = [size(case.size), f"found under {fidelity}{first}: {orders(fidelity, case.runtime)}"]
     if fidelity == "portable" and case.confirmed.get("stock") is False:
         tried = case.searched.get("stock", 0)
         effort = f" in {counted(tried, 'execution')}" if tried else ""
@@ -74,7 +77,7 @@ def _sizes(case: Case) -> list[str]:
         told = "confirmed" if case.confirmed["asyncio"] else "not confirmed"
         lines.append(f"{told} on the ordinary event loop")
     if case.cut_short:
-        lines.append("shrinking ran out of time: this is the smallest it had found")
+        lines.append(NOT_MINIMAL)
     if case.armed:
         lines.append(f"defect armed on purpose: {', '.join(case.armed)}")
     return [line for text in lines for line in textwrap.wrap(text, WIDTH)]
@@ -127,23 +130,21 @@ def _compared(jointly: Any, alone: Any) -> Iterator[tuple[str, str]]:
     if not isinstance(jointly, dict) or not isinstance(alone, dict):
         yield _whole(jointly), _whole(alone)
     elif jointly.get("label") != alone.get("label"):
-        yield f"{jointly.get('label')} first:", f"{alone.get('label')} first:"
-        yield _whole(jointly), _whole(alone)
+        yield _first(jointly), _first(alone)
     elif (jointly.get("outcome"), alone.get("outcome")) != ("ok", "ok"):
         yield _whole(jointly), _whole(alone)
     else:
-        yield from _differences(_places(jointly), _places(alone))
+        yield from _differences(jointly.get("value"), alone.get("value"))
+
+
+def _first(entry: dict[str, Any]) -> str:
+    return f"{entry.get('label')} came first: {_whole(entry)}"
 
 
 def _whole(entry: Any) -> str:
     if not isinstance(entry, dict):
         return "nothing: it never came to that"
     return outcome(str(entry.get("outcome")), entry.get("value"), 160)
-
-
-def _places(entry: dict[str, Any]) -> dict[str, str]:
-    """Each leaf of the value that was seen, with the path to it."""
-    return {path: shown(leaf, 120) for path, leaf in _leaves(entry.get("value"), "")}
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -157,20 +158,37 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def _differences(jointly: dict[str, str], alone: dict[str, str]) -> Iterator[tuple[str, str]]:
-    paths = [p for p in dict.fromkeys((*jointly, *alone)) if jointly.get(p) != alone.get(p)]
-    for path in paths[:_MOST]:
-        yield _leaf(path, jointly.get(path)), _leaf(path, alone.get(path))
-    if len(paths) > _MOST:
-        yield f"... and {len(paths) - _MOST} more", ""
-    equal = len(jointly.keys() & alone.keys()) - sum(p in jointly and p in alone for p in paths)
-    if paths and equal:
-        yield f"({equal} more alike)", f"({equal} more alike)"
+def _differences(jointly: Any, alone: Any) -> Iterator[tuple[str, str]]:
+    places = list(_compared_at("", jointly, alone))
+    apart = [place for place in places if place[1] != place[2]]
+    for path, one, other in apart[:_MOST]:
+        yield _leaf(path, one), _leaf(path, other)
+    if len(apart) > _MOST:
+        yield f"... and {len(apart) - _MOST} more", ""
+    alike = len(places) - len(apart)
+    if apart and alike:
+        yield f"({alike} more alike)", f"({alike} more alike)"
 
 
-def _leaf(path: str, text: str | None) -> str:
-    if text is None:
-        return f"{path}: nothing there" if path else "nothing"
+_NOTHING = object()
+
+
+def _compared_at(path: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
+    """The two values at each place, as deep as both have places there."""
+    if isinstance(one, dict) and isinstance(other, dict) and one and other:
+        for key in dict.fromkeys((*one, *other)):
+            deeper = f"{path}.{key}" if path else str(key)
+            yield from _compared_at(deeper, one.get(key, _NOTHING), other.get(key, _NOTHING))
+    elif isinstance(one, list | tuple) and isinstance(other, list | tuple) and one and other:
+        pairs = itertools.zip_longest(one, other, fillvalue=_NOTHING)
+        for index, (mine, its) in enumerate(pairs):
+            yield from _compared_at(f"{path}[{index}]", mine, its)
+    else:
+        yield path, one, other
+
+
+def _leaf(path: str, value: Any) -> str:
+    text = "nothing there" if value is _NOTHING else shown(value, 120)
     return f"{path}: {text}" if path else text
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from isomodel.bridges.wording import NAMES, STRUCK, called, happens, outcome
+from isomodel.bridges.wording import NAMES, called, happens, outcome, strikes
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Operation, operation_of
-from isomodel.values.schedule import OF_NETWORK, STRIKES, Switch
+from isomodel.values.schedule import Fault, Switch
 from isomodel.values.trace import Event
 
 WIDTH = 100
@@ -85,9 +85,10 @@ class _Telling:
             if step.what == "step" and step.where:
                 self._stopped[step.task, counted.get(step.task, 0)] = step.where
                 counted[step.task] = counted.get(step.task, 0) + 1
+        self._struck: dict[int, list[tuple[Fault, str]]] = {}
+        for fault, (place, task) in zip(execution.fired, execution.places, strict=True):
+            self._struck.setdefault(place, []).append((fault, task))
         self._steps: dict[str, int] = {}
-        self._io: dict[str, int] = {}
-        self._network: dict[str, int] = {}
         self._running = ""
         self._time = 0.0
 
@@ -95,6 +96,7 @@ class _Telling:
         """The rows, from the first operation to the final check that tells."""
         yield from self._chosen("", 0)
         for position, step in enumerate(self._execution.trace):
+            yield from self._faults(position)
             label = step.task.partition("/")[0]
             operation = self._operations.get(operation_of(label))
             if operation is None:
@@ -102,10 +104,10 @@ class _Telling:
             if step.time > self._time + 1e-9:
                 yield Row("", f"{step.time - self._time:g} s pass")
                 self._time = step.time
-            if step.what != "step":
-                yield from self._arrived(operation, step.what)
-            elif label == operation.label:
+            if step.what == "step" and label == operation.label:
                 yield from self._stepped(operation, step.task, position)
+        yield from self._faults(len(self._execution.trace))
+        yield from self._never_struck()
         yield from self._never_ended()
         yield from self._final_check()
 
@@ -115,12 +117,13 @@ class _Telling:
         if task == label and number == 1 and label in self._invoked:
             yield Row(user, f"{label} begins {called(operation, 26)}")
         elif self._running != label and not self._is_last(label, task, position):
-            yield Row(user, f"{label} goes on")
+            yield Row(user, f"{task} {'begins' if number == 1 else 'goes on'}")
         self._running = label
         if self._is_last(label, task, position):
             end = self._ends[label]
             text = f"{label} -> {outcome(end.kind, end.value, self._width)}"
             yield Row(user, text, label == self._marked)
+            self._running = ""
         yield from self._chosen(task, number)
 
     def _is_last(self, label: str, task: str, position: int) -> bool:
@@ -137,41 +140,19 @@ class _Telling:
             too = ", too" if choice.nth and choice.to != "go on" else ""
             yield Row("", f"{when}: {happens(choice.to)}{too}")
 
-    def _arrived(self, operation: Operation, what: str) -> Iterator[Row]:
-        kind, _, nth = what.rpartition(" ")
-        if kind == "cancel":
-            struck = self._struck(operation.label, int(nth))
-            yield Row(operation.user, f"{operation.label} {struck}")
-        elif kind == "jump":
-            yield Row("", "the clock jumps past every pending timer")
-        elif kind not in ("start", "timer", "latency", "callback", "executor", "result"):
-            number = self._io.get(operation.label, 0)
-            self._io[operation.label] = number + 1
-            for fault in self._execution.schedule.faults:
-                if (fault.kind, fault.task, fault.at) == ("fail", operation.label, number):
-                    yield Row(operation.user, f"{kind} of {operation.label} fails")
-                elif (fault.kind, fault.task, fault.at) == ("slow", operation.label, number):
-                    yield Row(operation.user, f"{kind} of {operation.label} arrives, very late")
-            yield from self._over_network(operation, kind)
+    def _faults(self, position: int) -> Iterator[Row]:
+        """What struck when the trace had so many entries."""
+        for fault, task in self._struck.get(position, ()):
+            operation = self._operations.get(operation_of(fault.task.partition("/")[0]))
+            yield Row(operation.user if operation else "", strikes(fault, task))
 
-    def _over_network(self, operation: Operation, kind: str) -> Iterator[Row]:
-        if not kind.startswith(("connect", "request", "reply")):
-            return
-        label = operation.label
-        number = self._network.get(label, 0)
-        self._network[label] = number + 1
+    def _never_struck(self) -> Iterator[Row]:
+        """Faults that are counted, though what they were meant for was over."""
         for fault in self._execution.schedule.faults:
-            if fault.kind in OF_NETWORK and (fault.task, fault.at) == (label, number):
-                yield Row(operation.user, f"{kind} of {label}: {NAMES[fault.kind]}")
-
-    def _struck(self, label: str, number: int) -> str:
-        """What this strike does to the operation; they are listed as they became possible."""
-        strikes = [
-            fault.kind
-            for fault in self._execution.schedule.faults
-            if fault.kind in STRIKES and fault.task.partition("/")[0] == label
-        ]
-        return STRUCK[strikes[number]] if number < len(strikes) else STRUCK["cancel"]
+            if fault not in self._execution.fired:
+                yield Row(
+                    "", f"{NAMES[fault.kind]} of {fault.task}: it comes too late to do anything"
+                )
 
     def _never_ended(self) -> Iterator[Row]:
         for end in self._ends.values():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import keyword
 import math
+import os
 import re
 import textwrap
 import unicodedata
@@ -33,41 +34,54 @@ _AT = {
 """What the words of faults call the place where they strike; "after" so many steps the others."""
 
 
-def write(case: Case, folder: Path, *, title: str = "") -> Path:
+def write(case: Case, folder: Path, *, title: str = "", path: Sequence[str] = ()) -> Path:
     """Write ``test_<what is broken>.py`` into ``folder``; where it is.
 
     The same failure of the same target replaces its former test. ``title`` tells the failure in
-    a few words, if anybody knows them. Raises BadInput if the case holds what cannot be source.
+    a few words, if anybody knows them. ``path`` are folders to import the target from: the test
+    finds them from where it lies. Raises BadInput if the case holds what cannot be source.
     """
-    text = source(case, title)
-    path = folder / f"test_{slug(case)}.py"
+    text = source(case, title, [_from(folder, each) for each in path])
+    place = folder / f"test_{slug(case)}.py"
     number = 2
-    while path.exists() and _target_line(case) not in path.read_text(encoding="utf-8"):
-        path = folder / f"test_{slug(case)}_{number}.py"
+    while place.exists() and _target_line(case) not in place.read_text(encoding="utf-8"):
+        place = folder / f"test_{slug(case)}_{number}.py"
         number += 1
-    put(path, text.encode())
-    return path
+    put(place, text.encode())
+    return place
+
+
+def _from(folder: Path, other: str) -> str:
+    """The way from one folder to another; the whole path where they share no drive."""
+    try:
+        way = os.path.relpath(os.path.realpath(other), os.path.realpath(folder))
+    except ValueError:
+        way = os.path.realpath(other)
+    return way.replace(os.sep, "/")
 
 
 def slug(case: Case) -> str:
-    """What is broken, as part of a module's name: ``414_09_no_leaked_secret_run_agent``."""
-    what = "+".join(case.armed) or _snake(case.target.rpartition(":")[2])
+    """What is broken, as part of a module's name: ``chat_desk_no_leaked_secret_post``."""
+    module, _, name = case.target.rpartition(":")
+    what = "+".join(case.armed) or f"{module.rpartition('.')[2]} {_snake(name)}"
     what += f" {case.runtime}" * (case.runtime != "asyncio")
     words = f"{what} {case.finding.property} {_snake(case.finding.operation)}".lower()
     return re.sub(r"[^a-z0-9]+", "_", words).strip("_")[:80]
 
 
-def source(case: Case, title: str = "") -> str:
-    """The text of the test, formatted as ruff would."""
+def source(case: Case, title: str = "", path: Sequence[str] = ()) -> str:
+    """The text of the test, formatted as ruff would; ``path`` are folders, seen from its own."""
     words = sorted(_words(case), key=lambda word: (word[0].islower(), word))
     lines = [
         *_docstring(case, title),
         "",
+        *(["from pathlib import Path", ""] if path else []),
         *(["import pytest", ""] if case.armed else []),
         f"from isomodel.testing import {', '.join(words)}",
         "",
         "STORY = Story(",
         _target_line(case),
+        *_path(path),
         *_argument("property", case.finding.property),
         *_argument("at", case.finding.operation),
     ]
@@ -160,6 +174,15 @@ def _unquoted(line: str) -> str:
 
 def _target_line(case: Case) -> str:
     return f"    target={_value(case.target)},"
+
+
+def _path(folders: Sequence[str]) -> list[str]:
+    """The argument that names them: on one line if there is room."""
+    entries = [f"Path(__file__).parent / {_value(folder)}" for folder in folders]
+    line = f"    path=[{', '.join(entries)}],"
+    if not entries or _wide(line) <= WIDTH:
+        return [line] * bool(entries)
+    return ["    path=[", *(f"        {entry}," for entry in entries), "    ],"]
 
 
 def _argument(name: str, value: Any) -> list[str]:

@@ -16,6 +16,7 @@ It is replayed, never searched for; it names tasks, steps and operations, never 
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 from functools import partial
@@ -129,7 +130,8 @@ class Story:
 
     ``defects`` names faults of the target, each of which makes the story fail when armed;
     "a+b" arms two at once. ``diverges`` says why the system no longer comes to the points of
-    the schedule, where that is what repaired it ("the lock is held across the query").
+    the schedule, where that is what repaired it ("the lock is held across the query"). ``path``
+    are folders to import the target from, too, as ``--path`` of the commands.
     """
 
     def __init__(
@@ -147,8 +149,10 @@ class Story:
         groups: Sequence[Sequence[str]] = (),
         diverges: str = "",
         runtime: str = "asyncio",
+        path: Sequence[str | os.PathLike[str]] = (),
     ) -> None:
         self.target = target
+        self.path = tuple(map(os.path.realpath, path))
         self.runtime = runtime
         self.property = property
         self.at = at
@@ -196,7 +200,7 @@ class Story:
         )
 
     def _fitting(self, defects: str) -> tuple[TargetSpec, tuple[str, ...]]:
-        spec = resolve(self.target, runtime=self.runtime)
+        spec = resolve(self.target, self.path, self.runtime)
         check_fits(spec, self.scenario, "this story")
         armed = tuple(defects.split("+")) if defects else ()
         check_armed(spec, armed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shlex
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -19,6 +20,7 @@ from isomodel.search.generate import Generator
 from isomodel.search.judge import Judge, Oracles
 from isomodel.search.shrink import Shrinker
 from isomodel.targets.declare import TargetSpec
+from isomodel.targets.resolve import folder_of
 from isomodel.values.case import Case
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Scenario
@@ -113,7 +115,7 @@ class Trials:
                 if self._judge.same(again, finding, run) is not None:
                     return self._counterexample(execution, finding)
             unknown = f"{judged.findings[0].property!r} broke once, and not when run again"
-        self._tally.add(execution, unknown, len(judged.also_alone))
+        self._tally.add(execution, unknown, judged.also_alone)
         if audited:
             self._tally.audit(execution, run())
         self._succeeded.update(event.name for event in execution.history if event.kind == "ok")
@@ -132,7 +134,7 @@ class Trials:
             self._explained[key] = (
                 f"{explain(case, shortest)}\n\n"
                 f"case file: {file}\n"
-                f"keep it as a test: isomodel regress {file}"
+                f"keep it as a test: isomodel regress {shlex.quote(str(file))}{_path(self._spec)}"
             )
         return self._explained[key]
 
@@ -146,3 +148,9 @@ class Trials:
             switches=execution.switches,
             runtime=self._spec.runtime,
         )
+
+
+def _path(spec: TargetSpec) -> str:
+    """The option that the next command needs to find the target, which may be part of a test."""
+    folder = folder_of(spec.name)
+    return f" --path {shlex.quote(folder)}" if folder else ""

@@ -39,6 +39,9 @@ def orders(fidelity: Fidelity, runtime: RuntimeName) -> str:
     return _ORDERS[runtime][fidelity]
 
 
+NOT_MINIMAL = "not minimal: shrinking ended at its limit"
+"""Said of a case from which something may be left out still."""
+
 STRUCK: dict[FaultKind, str] = {
     "cancel": "is cancelled",
     "timeout": "is given up by its caller's time limit",
@@ -167,6 +170,18 @@ def switched(choice: Switch) -> str:
         when = f"When {choice.after} has taken {counted(choice.step, 'step')}"
     also = ", too" if choice.nth and choice.to != "go on" else ""
     return f"{when}, {happens(choice.to)}{also}."
+
+
+def strikes(fault: Fault, task: str) -> str:
+    """A fault as what happens where it strikes, in this task or in what it begins."""
+    if fault.kind in STRIKES:
+        return f"{fault.task} {STRUCK[fault.kind]}"
+    if fault.kind == "jump":
+        return "the clock jumps past every pending timer"
+    if fault.kind in OF_NETWORK:
+        return f"network event {fault.at} of {fault.task} {OVER_NETWORK[fault.kind]}"
+    fate = "fails" if fault.kind == "fail" else "outlasts every pending timer"
+    return f"{task} begins I/O {fault.at} of {fault.task}, which {fate}"
 
 
 def failed(fault: Fault) -> str:

@@ -135,7 +135,7 @@ def _replay(arguments: argparse.Namespace, screen: Screen) -> int:
 def _regress(arguments: argparse.Namespace, screen: Screen) -> int:
     from isomodel.edges import regress
 
-    return regress.run(arguments.case, arguments.into, screen)
+    return regress.run(arguments.case, arguments.into, tuple(arguments.path), screen)
 
 
 def _scan(arguments: argparse.Namespace, screen: Screen) -> int:

@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
+from isomodel.bridges.wording import shown
 from isomodel.search.jobs import Result
 from isomodel.values.case import Size
-from isomodel.values.verdict import Verdict
+from isomodel.values.verdict import Finding, Verdict
 
 SCHEMA = 1
 
@@ -50,11 +51,18 @@ def result(value: Result) -> dict[str, Any]:
         "steps": value.steps,
         "alone_runs": value.alone_runs,
         "also_alone": value.also_alone,
+        "also_alone_examples": [_example(each) for each in value.examples],
         "shrink_executions": value.shrink_executions,
         "hunt_seconds": round(value.hunt_seconds, 3),
         "shrink_seconds": round(value.shrink_seconds, 3),
         "uncontrolled": [msgspec.to_builtins(issue) for issue in value.issues],
     }
+
+
+def _example(of: Finding) -> dict[str, str]:
+    """A difference that was not counted; values as text, since what was seen may be no JSON."""
+    sides = {side: shown(of.evidence.get(side), 200) for side in ("with", "alone")}
+    return {"label": of.label, "operation": of.operation, "message": of.message, **sides}
 
 
 def results(values: Sequence[Result]) -> list[dict[str, Any]]:

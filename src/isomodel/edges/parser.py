@@ -244,6 +244,7 @@ def _regress(regress: Parser) -> None:
         "--into", type=Path, default=Path("tests/regression"), metavar="DIR",
         help="default tests/regression",
     )  # fmt: skip
+    _path(regress, "the test imports its target from here, too; may be repeated")
 
 
 def _scan(scan: Parser) -> None:
@@ -280,11 +281,14 @@ def _armed(command: Parser, text: str) -> None:
     )
 
 
-def _path(command: Parser) -> None:
+def _path(
+    command: Parser,
+    text: str = "import targets from here, too (the current folder always is); may be repeated",
+) -> None:
     command.add_argument(
         "--path",
         action="append",
         default=[],
         metavar="DIR",
-        help="import targets from here, too (the current folder always is); may be repeated",
+        help=text,
     )

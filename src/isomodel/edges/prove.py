@@ -130,12 +130,12 @@ def _covered(proved: Proved) -> str:
     most = report.counted(bound.operations, "operation")
     users = f"{bound.together} to {bound.users}" if bound.together < bound.users else bound.users
     what = "interleavings" if plan.limit is None else _limited(plan.limit)
-    faults = f" and up to {report.counted(plan.faults, 'fault')}" if plan.faults else ""
+    faults = f"up to {report.counted(plan.faults, 'fault')}" if plan.faults else "no faults"
     only = f" of {', '.join(bound.only)}" if bound.only else ""
     beside = "" if bound.beside else ", in turn"
     return (
         f"all {totals.executions} {what} of {which} scenarios with {users} users, up to "
-        f"{most}{only}{beside}{faults} (portable)"
+        f"{most}{only}{beside} and {faults} (portable)"
     )
 
 
@@ -190,10 +190,15 @@ def _violated(verdict: Verdict, case: Case, place: Path, options: ProveOptions) 
         "",
         *explain(case, again.execution).splitlines(),
         "",
-        f"after {report.counted(verdict.executions, 'execution')}, shrunk to {case.size}",
+        f"after {report.counted(verdict.executions, 'execution')}, {_size(case, options)}",
         f"case: {place}",
         f"next: isomodel replay {shlex.quote(str(place))}{extra}",
+        f"      isomodel regress {shlex.quote(str(place))}{extra}",
     ]
+
+
+def _size(case: Case, options: ProveOptions) -> str:
+    return report.shrunk(case) if options.shrink else f"not shrunk: {case.size}"
 
 
 def _finished(verdict: Verdict, proved: Proved, place: Path) -> list[Part]:
@@ -203,6 +208,8 @@ def _finished(verdict: Verdict, proved: Proved, place: Path) -> list[Part]:
         f"{totals.abandoned} more executions were left where they were known, "
         f"{totals.transitions} transitions, {report.seconds(proved.seconds)}",
     ]
+    if not proved.plan.faults:
+        parts.append("hunt injects faults (cancellations, failing I/O), this did not: --faults 1")
     parts += [f"values: {each}" for each in proved.values]
     parts += [f"not finished: {each}" for each in totals.left]
     if proved.stopped:

@@ -6,6 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from isomodel.bridges.wording import NOT_MINIMAL
 from isomodel.edges.options import ALIASES
 from isomodel.edges.output import Line, Part
 from isomodel.search.jobs import Job, Result
@@ -48,8 +49,13 @@ def finished(result: Result) -> str:
     effort = f"{counted(result.executions, 'execution')}, {seconds(result.hunt_seconds)}"
     if result.verdict.status != "violated":
         return f"{result.verdict.status} ({effort})"
-    size = f", shrunk to {result.case.size}" if result.case and result.job.shrink else ""
+    size = f", {shrunk(result.case)}" if result.case and result.job.shrink else ""
     return f"violated: {broken(result)} ({effort}{size})"
+
+
+def shrunk(case: Case) -> str:
+    """The size of a case that was shrunk, and whether that is the least there is."""
+    return f"shrunk to {case.size}" + ("" if case.minimal else f", {NOT_MINIMAL}")
 
 
 def broken(result: Result) -> str:
@@ -78,7 +84,7 @@ def merged(results: Sequence[Result]) -> Verdict:
 def violated(results: Sequence[Result], story: str, extra: str) -> list[Part]:
     """The counterexample, where it is, and the next two commands."""
     first, *others = [result for result in results if result.verdict.status == "violated"]
-    shrunk = f", shrunk in {seconds(first.shrink_seconds)}" if first.shrink_seconds else ""
+    took = f", shrunk in {seconds(first.shrink_seconds)}" if first.shrink_seconds else ""
     parts: list[Part] = [
         story.rstrip("\n"),
         "",
@@ -86,7 +92,7 @@ def violated(results: Sequence[Result], story: str, extra: str) -> list[Part]:
         Line(
             f"  found under {_where(first.job)} in "
             f"{counted(first.executions, 'execution')} "
-            f"(seed {first.job.seed}, {seconds(first.hunt_seconds)}{shrunk})"
+            f"(seed {first.job.seed}, {seconds(first.hunt_seconds)}{took})"
         ),
     ]
     if first.case is not None and first.confirmation:
@@ -96,7 +102,7 @@ def violated(results: Sequence[Result], story: str, extra: str) -> list[Part]:
     parts += [f"          {other.file}" for other in others if other.file not in ("", first.file)]
     file = shlex.quote(first.file)
     parts.append(f"again:    isomodel replay {file}{extra}")
-    parts.append(f"as test:  isomodel regress {file}")
+    parts.append(f"as test:  isomodel regress {file}{extra}")
     return parts
 
 
@@ -127,6 +133,8 @@ def clean(results: Sequence[Result], operations: Iterable[str]) -> list[Part]:
                 "the user could have seen the same with nobody else there"
             )
         )
+        first = next(example for result in results for example in result.examples)
+        parts.append(Line(f"    such as {first.label}: {first.message} (--json has more)"))
     return [*parts, Line(EVIDENCE)]
 
 

@@ -47,6 +47,13 @@ def warnings(spec: TargetSpec) -> Iterator[str]:
     atomic = [o.name for o in spec.operations.values() if o.atomic]
     if atomic and not hasattr(cls, "state"):
         yield f"no `state`: that {', '.join(atomic)} is atomic cannot be checked"
+    taken = {a.made for o in spec.operations.values() for a in o.arguments}
+    for operation in spec.operations.values():
+        if operation.makes and operation.makes not in taken:
+            yield (
+                f"{operation.name} makes a {operation.makes}, which no operation takes: "
+                f"an argument that gets it is named `{operation.makes}`"
+            )
     if spec.defects and not hasattr(cls, "arm"):
         yield "`defects` without `arm(name)`: they cannot be armed"
 

@@ -71,7 +71,7 @@ class Actors(Arrivals):
         if fault not in self._cancel_handles:
             number = actor.owner.count("cancel")
             handle = Pending(
-                self._cancel, (fault, ref(task)), None, actor, actor.owner, "cancel", number
+                self._cancel, (fault, ref(task), named), None, actor, actor.owner, "cancel", number
             )
             self._cancel_handles[fault] = handle
             self.met[named] = None
@@ -84,10 +84,10 @@ class Actors(Arrivals):
             self._cancel_handles[fault] = jump
             self.met[fault] = None
 
-    def _cancel(self, fault: Fault, reference: ref[Any]) -> None:
+    def _cancel(self, fault: Fault, reference: ref[Any], named: Fault) -> None:
         task = reference()
         if task is not None and not task.done():
-            self.fired.append(fault)
+            self._fired(named)
             if fault.kind == "cancel":
                 task.cancel()
             elif fault in self._boundaries:

@@ -17,7 +17,7 @@ from isomodel.engine.owner import OWNER, Owner
 from isomodel.engine.protocol import Scheduler
 from isomodel.engine.sources import active
 from isomodel.values.scenario import operation_of
-from isomodel.values.schedule import Fault, FaultKind
+from isomodel.values.schedule import OF_IO, Fault, FaultKind
 
 LONG = 60.0
 """Seconds that a slow I/O takes, and the clock jumps, at least: few time limits are longer."""
@@ -106,6 +106,18 @@ class Arrivals(Core):
         """The faults of the network that struck, each with who has used that connection."""
         return []
 
+    @functools.cached_property
+    def places(self) -> list[tuple[int, str]]:
+        """Where each of ``fired`` struck: how long the trace was, and the task that ran."""
+        return []
+
+    def _fired(self, fault: Fault) -> None:
+        """Note that this fault strikes now."""
+        last = self.last
+        begun = fault.kind in OF_IO and last is not None and last.owner.label == fault.task
+        self.places.append((len(self.trace or ()), last.name if begun else fault.task))
+        self.fired.append(fault)
+
     def struck(self, owner: Owner, users: Iterable[Owner], *kinds: FaultKind) -> FaultKind | None:
         """Which of these faults of the network strikes the owner's event that begins next.
 
@@ -158,7 +170,7 @@ class Arrivals(Core):
         self._planned.discard(fault)
         if known_as is not None:
             fault = Fault(known_as, label, at)
-        self.fired.append(fault)
+        self._fired(fault)
         self.met[fault] = None
         return True
 
@@ -173,7 +185,7 @@ class Arrivals(Core):
 
     def _jump(self, jump: Jump) -> None:
         """The clock has moved on: the next poll finds all timers due, in their order."""
-        self.fired.append(jump.args[0])
+        self._fired(jump.args[0])
         if not self._every_choice:  # a projected clock has jumped by itself
             self.now += self._long()
         if self.log is not None:

@@ -84,6 +84,10 @@ class Runtime(Protocol):
         """The faults of the network that struck, each with who has used that connection."""
 
     @property
+    def places(self) -> list[tuple[int, str]]:
+        """Where each of ``fired`` struck: how long the trace was, and the task."""
+
+    @property
     def asks_always(self) -> bool:
         """Whether the scheduler is asked even where only one thing can happen."""
 

@@ -60,7 +60,8 @@ def name_of(case: Case) -> str:
     The hash covers target, defects, scenario, schedule and property. Where it came from counts
     only while it is not minimal, so that no job takes another's result for its own first draft.
     """
-    short = case.target.rpartition(":")[2] or case.target
+    module, _, name = case.target.rpartition(":")
+    short = name if case.armed else f"{module.rpartition('.')[2]}-{name}"
     words = [_word(text) for text in (short, *case.armed, case.finding.property) if text]
     same: tuple[object, ...] = (
         case.target,

@@ -221,6 +221,7 @@ def evidence(
         diverged=diverged,
         error=run.error,
         fired=tuple(loop.fired),
+        places=tuple(loop.places),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import random
 import time
 from collections import Counter
@@ -31,6 +32,9 @@ from isomodel.values.execution import Execution, Issue
 from isomodel.values.scenario import Scenario
 from isomodel.values.schedule import STRIKES, Fault, Fidelity
 from isomodel.values.verdict import Finding, Verdict
+
+EXAMPLES = 3
+"""Differences kept of those that the user could have seen alone."""
 
 AUDIT_EVERY = 250
 """One execution in so many is run twice, to see whether it is a function of its inputs."""
@@ -100,6 +104,8 @@ class Outcome(msgspec.Struct, frozen=True):
     alone_steps: int = 0
     steps: int = 0
     also_alone: int = 0
+    examples: tuple[Finding, ...] = ()
+    """Some of those differences, each in another operation."""
     issues: tuple[Issue, ...] = ()
 
 
@@ -220,7 +226,7 @@ class Explorer:
             if judged.findings:
                 return self._found(draw, judged.findings, tally)
             self._extent.learn(execution)
-            tally.add(execution, judged.unknown, len(judged.also_alone))
+            tally.add(execution, judged.unknown, judged.also_alone)
             if index % AUDIT_EVERY == 0:  # observing keeps what finalisers wait for a little longer
                 tally.audit(self.run(draw) if observed else execution, self.run(draw))
             after(index)
@@ -241,6 +247,7 @@ class Explorer:
             self.judge.isolation.steps,
             tally.steps + execution.steps,
             tally.also_alone,
+            tally.examples,
             tuple(tally.issues),
         )
 
@@ -252,6 +259,7 @@ class Tally:
         self.executions = 0
         self.steps = 0
         self.also_alone = 0
+        self._examples: dict[str, Finding] = {}
         self.issues: dict[Issue, None] = {}
         self._spec = spec
         self._unknown: Counter[str] = Counter()
@@ -261,11 +269,18 @@ class Tally:
         self._observed = False
         self._together = False
 
-    def add(self, execution: Execution, unknown: str, also_alone: int) -> None:
+    @property
+    def examples(self) -> tuple[Finding, ...]:
+        """Differences that are possible alone, too: the first few, each in another operation."""
+        return tuple(itertools.islice(self._examples.values(), EXAMPLES))
+
+    def add(self, execution: Execution, unknown: str, also_alone: Sequence[Finding]) -> None:
         """Count one execution without a finding."""
         self.executions += 1
         self.steps += execution.steps
-        self.also_alone += also_alone
+        self.also_alone += len(also_alone)
+        for finding in also_alone:
+            self._examples.setdefault(finding.operation, finding)
         self._together = self._together or len(execution.scenario.users) > 1
         for issue in execution.uncontrolled:
             self.issues.setdefault(issue)
@@ -323,6 +338,7 @@ class Tally:
             alone_steps=isolation.steps,
             steps=self.steps,
             also_alone=self.also_alone,
+            examples=self.examples,
             issues=tuple(self.issues),
         )
 

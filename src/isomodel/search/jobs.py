@@ -9,7 +9,7 @@ import msgspec
 from isomodel.values.case import Case
 from isomodel.values.execution import Issue
 from isomodel.values.schedule import Fidelity, RuntimeName
-from isomodel.values.verdict import Verdict
+from isomodel.values.verdict import Finding, Verdict
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -48,6 +48,7 @@ class Result(msgspec.Struct, frozen=True):
     ``case`` is the shrunk counterexample and ``file`` where it was kept. ``executions`` counts
     joint executions up to the finding, ``alone_runs`` and ``alone_steps`` what noninterference
     ran beside them, ``shrink_executions`` what shrinking took; times are in seconds.
+    ``also_alone`` counts differences that the user could have seen alone, ``examples`` are some.
     ``confirmation`` tells how it went on the ordinary event loop, if that was tried.
     ``bad_input`` is the one-line message if the target could not be used at all.
     """
@@ -64,6 +65,7 @@ class Result(msgspec.Struct, frozen=True):
     hunt_seconds: float = 0.0
     shrink_seconds: float = 0.0
     also_alone: int = 0
+    examples: tuple[Finding, ...] = ()
     issues: tuple[Issue, ...] = ()
     confirmation: str = ""
     bad_input: str = ""

@@ -73,7 +73,6 @@ class Shrinker:
         found = Attempt(execution.scenario, execution.schedule, execution, finding)
         first = found.schedule.fidelity
         self._trying.begin(found)
-        cut_short = False
         try:
             if first == "portable":
                 found = self._stock.by_luck(found) or found
@@ -82,10 +81,10 @@ class Shrinker:
                 best, complete = self._as_stock(found, best) or (best, complete)
             best = self._polish.polished(best)
         except OutOfTime:
-            best, complete, cut_short = self._trying.smallest, False, True
+            best, complete = self._trying.smallest, False
         if not self._trying.beyond_doubt(best):
             best, complete = found, False
-        return self._case(best, complete, seed, first, cut_short)
+        return self._case(best, complete, seed, first)
 
     def _shrunk(self, best: Attempt) -> tuple[Attempt, bool]:
         known = {operation.name for operation in best.scenario.operations}
@@ -126,9 +125,7 @@ class Shrinker:
         attempt = self._stock.by_walks(found)
         return None if attempt is None else self._shrunk(attempt)
 
-    def _case(
-        self, best: Attempt, complete: bool, seed: int, fidelity: Fidelity, cut_short: bool
-    ) -> Case:
+    def _case(self, best: Attempt, complete: bool, seed: int, fidelity: Fidelity) -> Case:
         stock = best.schedule.fidelity == "stock"
         return Case(
             target=self._spec.name,
@@ -138,7 +135,7 @@ class Shrinker:
             size=best.size,
             armed=self._armed,
             minimal=complete,
-            cut_short=cut_short,
+            cut_short=not complete,
             confirmed={"stock": False, best.schedule.fidelity: True},
             searched={} if stock or not self.stock_tries else {"stock": self.stock_tries},
             origin=Origin(platform.python_version(), version("isomodel"), seed, fidelity=fidelity),

@@ -348,6 +348,7 @@ def _result(job: Job, outcome: Outcome, seconds: float) -> Result:
         steps=outcome.steps,
         hunt_seconds=seconds,
         also_alone=outcome.also_alone,
+        examples=outcome.examples,
         issues=outcome.issues,
     )
 

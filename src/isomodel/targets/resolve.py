@@ -42,6 +42,27 @@ def resolve(name: str, path: Sequence[str] = (), runtime: str = "") -> TargetSpe
     return on(spec_of(_class_in(module, class_name, name), name), runtime)
 
 
+def is_found(name: str, path: Sequence[str] = ()) -> bool:
+    """Whether ``resolve`` would find the module of this target; none of its code is run."""
+    top = name.partition(":")[0].partition(".")[0]
+    _search_first(path)
+    try:
+        return importlib.util.find_spec(top) is not None
+    except ValueError:  # no name at all, or a module that was made by hand
+        return top in sys.modules
+
+
+def folder_of(name: str) -> str:
+    """The folder below the current one that this target's module came from; "" for others."""
+    module = sys.modules.get(name.partition(":")[0].partition(".")[0])
+    file = Path(getattr(module, "__file__", None) or os.devnull)
+    folder = file.parent.parent if file.stem == "__init__" else file.parent
+    here = Path.cwd()
+    if folder == here or not folder.is_relative_to(here) or "site-packages" in folder.parts:
+        return ""
+    return folder.relative_to(here).as_posix()
+
+
 def defects_of(spec: TargetSpec) -> Mapping[str, str]:
     """The known faults that can be armed in this target: name to what it breaks."""
     return spec.defects

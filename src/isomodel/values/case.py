@@ -45,7 +45,7 @@ class Case(msgspec.Struct, frozen=True):
 
     ``armed`` names the defects of the target that were armed. ``minimal`` says whether it is
     1-minimal: nothing single can be removed without losing the failure; ``cut_short`` that
-    shrinking ran out of time, and that this is the smallest it had. ``confirmed`` tells
+    shrinking ended at its limit, of time or of executions, before it knew. ``confirmed`` tells
     for each fidelity whether the failure shows there too, and under ``asyncio`` whether it does
     on the ordinary event loop; ``searched`` in how many executions it was looked for in vain.
     """

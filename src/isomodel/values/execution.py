@@ -128,3 +128,6 @@ class Execution(msgspec.Struct, frozen=True):
     error: str = ""
     fired: tuple[Fault, ...] = ()
     """The faults that struck: a cancellation of what has just ended does not."""
+    places: tuple[tuple[int, str], ...] = ()
+    """For each of ``fired``, how many entries the trace had when it struck, and the task that
+    was struck or, for one of I/O, that began it."""
