@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import heapq
 from collections.abc import Callable, Iterable
+from math import inf
 from time import sleep
 from typing import Any
 
@@ -223,9 +224,10 @@ class Arrivals(Core):
             if handle.kind != "start" and not handle.is_off()
         ]
 
-    def timed(self) -> list[Owner]:
-        """Who waits for time to pass."""
-        return [timer.owner for _, _, timer in self._timers if not timer.is_off()]
+    def timed(self, before: float = inf) -> list[Owner]:
+        """Who waits for time to pass, for a moment before this one."""
+        timers = (timer for when, _, timer in self._timers if when < before)
+        return [timer.owner for timer in timers if not timer.is_off()]
 
     def _threads_sent(self) -> bool:
         """Where the program started real threads: give them a moment to send something."""

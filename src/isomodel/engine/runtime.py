@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextvars import Context
+from math import inf
 from typing import Any, Protocol
 
 from isomodel.engine.core import Blocked, OutOfSteps
@@ -154,8 +155,8 @@ class Runtime(Protocol):
     def awaiting(self) -> list[Owner]:
         """Whose I/O is still to arrive."""
 
-    def timed(self) -> list[Owner]:
-        """Who waits for time to pass."""
+    def timed(self, before: float = inf) -> list[Owner]:
+        """Who waits for time to pass, for a moment before this one."""
 
     def mark(self, kind: str) -> None:
         """Log something of the running owner's that an alone run must repeat at this place."""

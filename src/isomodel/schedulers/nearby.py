@@ -38,9 +38,15 @@ class Nearby(Projected):
     """
 
     def __init__(
-        self, arrivals: Sequence[Arrival], set_clock: Callable[[float], None], seed: int
+        self,
+        arrivals: Sequence[Arrival],
+        set_clock: Callable[[float], None],
+        jumps: Sequence[tuple[float, float]] = (),
+        late: float = 0.0,
+        *,
+        seed: int,
     ) -> None:
-        super().__init__(arrivals, set_clock)
+        super().__init__(arrivals, set_clock, jumps, late)
         self._draws = random.Random(seed)
         self._odds = ODDS[seed % len(ODDS)]
         self._holds = bool(self._draws.getrandbits(1))

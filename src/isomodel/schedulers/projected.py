@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from isomodel.engine.handle import Timer
 from isomodel.engine.owner import Actor
 from isomodel.engine.protocol import Option, default
 from isomodel.values.execution import Arrival
@@ -34,11 +35,23 @@ class Projected:
     work is ready, an arrival waits until as much of the part's own has run since the arrival
     before it as had jointly. (Counted from the start, one wait for another user, which is gone
     here, would shift all that follows: arrivals of one tick would no longer share it.)
+
+    No clock passes a timer by: those of nobody's work that would be over come first, recorded or
+    not, unless they are less than ``late`` seconds over. Where the clock has jumped (``jumps``: from
+    when to when), they are late by as much.
     """
 
-    def __init__(self, arrivals: Sequence[Arrival], set_clock: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        arrivals: Sequence[Arrival],
+        set_clock: Callable[[float], None],
+        jumps: Sequence[tuple[float, float]] = (),
+        late: float = 0.0,
+    ) -> None:
         self._arrivals = list(arrivals)
         self._set_clock = set_clock
+        self._jumps = jumps
+        self._late = late
         self._previous = 0
         self._events = 0
         self._alone_since = 0
@@ -88,6 +101,9 @@ class Projected:
             early = events - self._events < arrival.own_events - self._previous
             if go_on is not None and (position or early):
                 return go_on
+            overtaken = self._overtaken(options, arrival.time)
+            if overtaken is not None and overtaken != index:
+                return overtaken
             self._events, self._previous = events, arrival.own_events
             self.skipped += bool(position)
             self._arrivals[: position + 1] = [
@@ -101,7 +117,30 @@ class Projected:
         usual = [index for index, option in enumerate(options) if option.kind not in ASIDE]
         if not usual:
             return 0
-        return usual[default([options[index] for index in usual], last)]
+        chosen = usual[default([options[index] for index in usual], last)]
+        self._jump(options[chosen])
+        return chosen
+
+    def _overtaken(self, options: Sequence[Option], time: float) -> int | None:
+        """The first timer of nobody's that would be over by this time; it comes before."""
+        timers = [
+            (option.time, index)
+            for index, option in enumerate(options)
+            if isinstance(option, Timer) and not option.owner.user
+        ]
+        due, index = min(timers, default=(time, 0))
+        if due >= time - self._late:
+            return None
+        self._jump(options[index])
+        self._arrivals = [each for each in self._arrivals if each.key != options[index].key]
+        return index
+
+    def _jump(self, option: Option) -> None:
+        """Where the clock jumped past this moment, it does so before what comes then."""
+        if isinstance(option, Timer):
+            for before, after in self._jumps:
+                if before < option.time <= after:
+                    self._set_clock(after)
 
     def _took(self, key: str) -> None:
         """This came before its recorded turn, or without one."""

@@ -72,6 +72,10 @@ class Alone(msgspec.Struct, frozen=True):
     """The time at each of the part's own steps."""
     given_up: dict[str, tuple[str, Any]] = {}
     """Operations that are given up before they begin: outcome and value that their user saw."""
+    until: float = 0.0
+    """The time at the end: all that is due earlier has come before the final checks."""
+    jumps: tuple[tuple[float, float], ...] = ()
+    """Jumps of the clock, each from when to when."""
 
 
 def execute(
@@ -126,11 +130,12 @@ def execute_alone(
     armed: tuple[str, ...] = (),
     scheduler: Scheduler | None = None,
     nearby: int | None = None,
+    late: float = 0.0,
 ) -> Execution:
     """Run a part's own operations with its own arrivals, clock and refusals kept.
 
     For a witness search ``scheduler`` replaces the projection, or the seed ``nearby`` lets it
-    depart from the recorded order here and there.
+    depart from the recorded order here and there; and nobody's work may be ``late`` by so much.
     """
     loop = making(spec.runtime, fidelity)(
         scheduler or _Unset(),
@@ -142,9 +147,9 @@ def execute_alone(
     if scheduler is None:
         clock = _clock_of(loop)
         if nearby is None:
-            loop.scheduler = Projected(alone.arrivals, clock)
+            loop.scheduler = Projected(alone.arrivals, clock, alone.jumps, late)
         else:
-            loop.scheduler = Nearby(alone.arrivals, clock, nearby)
+            loop.scheduler = Nearby(alone.arrivals, clock, alone.jumps, late, seed=nearby)
     projected = loop.scheduler
     run = Run(
         spec,
@@ -154,6 +159,7 @@ def execute_alone(
         forced=alone.forced,
         clocks=alone.clocks,
         given_up=alone.given_up,
+        until=alone.until - late,
     )
     issues = controlled(run)
     diverged = projected.diverged if isinstance(projected, Projected) else 0

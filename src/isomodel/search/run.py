@@ -17,6 +17,7 @@ import msgspec
 from isomodel.engine.giving_up import GivenUp
 from isomodel.engine.graph import class_state, own_classes, shared_objects
 from isomodel.engine.owner import Actor, Owner, Part
+from isomodel.engine.protocol import Scheduler
 from isomodel.engine.runtime import Blocked, Cancelled, Crashed, Doing, OutOfSteps, Runtime
 from isomodel.engine.strangers import mixed
 from isomodel.schedulers.fifo import Default
@@ -57,6 +58,7 @@ class Run(RunWorld):
         forced: Mapping[str, Refusal] | None = None,
         clocks: Mapping[str, Sequence[float]] | None = None,
         given_up: Mapping[str, tuple[str, Any]] | None = None,
+        until: float = 0.0,
     ) -> None:
         self.spec = spec
         self.scenario = scenario
@@ -79,6 +81,7 @@ class Run(RunWorld):
         self._armed = armed
         self._forced = forced or {}
         self._given_up = given_up or {}
+        self._until = until
         self._parts = {
             user: part
             for users in scenario.parts()
@@ -197,8 +200,7 @@ class Run(RunWorld):
             self._start_next(user)
         try:
             self.loop.drive(self._all_done)
-            if isinstance(self.loop.scheduler, Projected):
-                self._linger(self.loop.scheduler)
+            self._linger(self.loop.scheduler)
             self.loop.settle()
         except Blocked:
             self.waiting = self.loop.waiting()
@@ -214,11 +216,22 @@ class Run(RunWorld):
             self.ended = "crash"
             self.error = f"{type(error).__name__}({error}) in {self.loop.last.name}"
 
-    def _linger(self, projected: Projected) -> None:
-        """Let all come that came jointly while the others were still at it: time went on."""
-        projected.linger()
+    def _linger(self, scheduler: Scheduler) -> None:
+        """Let all come that came jointly while the others were still at it: time went on.
+
+        A clock that passed timers by would show what no run can: expired, and still there.
+        """
+        projected = scheduler if isinstance(scheduler, Projected) else None
+        if projected is not None:
+            projected.linger()
+
+        def is_over() -> bool:
+            over = projected is None or projected.is_over()
+            return over and not self.loop.timed(self._until)
+
         with contextlib.suppress(Blocked):
-            self.loop.drive(projected.is_over)
+            self.loop.drive(is_over)
+        self.loop.now = max(self.loop.now, self._until)
 
     def _allow_more(self) -> None:
         """As many steps again, for what comes after a phase that used up all of them."""
