@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from isomodel.engine.handle import Timer
-from isomodel.engine.owner import Actor
+from isomodel.engine.owner import Actor, Part
 from isomodel.engine.protocol import Option, default
 from isomodel.values.execution import Arrival
 
@@ -36,9 +36,10 @@ class Projected:
     before it as had jointly. (Counted from the start, one wait for another user, which is gone
     here, would shift all that follows: arrivals of one tick would no longer share it.)
 
-    No clock passes a timer by: those of nobody's work that would be over come first, recorded or
-    not, unless they are less than ``late`` seconds over. Where the clock has jumped (``jumps``: from
-    when to when), they are late by as much.
+    Nor does a clock pass by what comes before: nobody's timers that would be over come first,
+    recorded or not, unless they are less than ``late`` seconds over; and so do steps of ``part``, if
+    it is set, that saw an earlier time. Where the clock has jumped (``jumps``: from when to when),
+    timers are late by as much.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Projected:
         self._set_clock = set_clock
         self._jumps = jumps
         self._late = late
+        self.part: Part | None = None
         self._previous = 0
         self._events = 0
         self._alone_since = 0
@@ -99,7 +101,7 @@ class Projected:
                 continue
             events = options[index].owner.part.events
             early = events - self._events < arrival.own_events - self._previous
-            if go_on is not None and (position or early):
+            if go_on is not None and (position or early or self._is_early(arrival)):
                 return go_on
             overtaken = self._overtaken(options, arrival.time)
             if overtaken is not None and overtaken != index:
@@ -120,6 +122,13 @@ class Projected:
         chosen = usual[default([options[index] for index in usual], last)]
         self._jump(options[chosen])
         return chosen
+
+    def _is_early(self, arrival: Arrival) -> bool:
+        """Whether the part is to take a step first that saw an earlier time."""
+        part = self.part
+        if arrival.user or part is None or part.kept is None or part.steps >= len(part.kept):
+            return False
+        return part.kept[part.steps] < arrival.time
 
     def _overtaken(self, options: Sequence[Option], time: float) -> int | None:
         """The first timer of nobody's that would be over by this time; it comes before."""

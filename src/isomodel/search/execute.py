@@ -161,6 +161,8 @@ def execute_alone(
         given_up=alone.given_up,
         until=alone.until - late,
     )
+    if isinstance(projected, Projected):
+        projected.part = run.part_of(scenario.users[0])
     issues = controlled(run)
     diverged = projected.diverged if isinstance(projected, Projected) else 0
     return evidence(run, Schedule(fidelity, (), tuple(loop.met)), issues, 0, diverged)
