@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import heapq
 from collections.abc import Callable, Iterable
-from math import inf
 from time import sleep
 from typing import Any
 
@@ -224,10 +223,18 @@ class Arrivals(Core):
             if handle.kind != "start" and not handle.is_off()
         ]
 
-    def timed(self, before: float = inf) -> list[Owner]:
-        """Who waits for time to pass, for a moment before this one."""
-        timers = (timer for when, _, timer in self._timers if when < before)
-        return [timer.owner for timer in timers if not timer.is_off()]
+    def timed(self) -> list[Timer]:
+        """What waits for time to pass."""
+        return [timer for _, _, timer in self._timers if not timer.is_off()]
+
+    def nobodys_turn(self) -> bool:
+        """Whether a callback or step that belongs to no user is ready to run."""
+        return any(not self._owner_of(handle).user for handle in self._ready)
+
+    def _owner_of(self, handle: Handle) -> Owner:
+        if isinstance(handle, Pending):
+            return handle.owner
+        return self.root if handle.context is None else handle.context.get(OWNER, self.root)
 
     def _threads_sent(self) -> bool:
         """Where the program started real threads: give them a moment to send something."""

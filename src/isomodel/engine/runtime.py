@@ -10,11 +10,11 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextvars import Context
-from math import inf
 from typing import Any, Protocol
 
 from isomodel.engine.core import Blocked, OutOfSteps
 from isomodel.engine.giving_up import Boundary
+from isomodel.engine.handle import Timer
 from isomodel.engine.owner import Actor, Owner
 from isomodel.engine.protocol import Scheduler
 from isomodel.values.execution import Arrival, Issue
@@ -155,8 +155,11 @@ class Runtime(Protocol):
     def awaiting(self) -> list[Owner]:
         """Whose I/O is still to arrive."""
 
-    def timed(self, before: float = inf) -> list[Owner]:
-        """Who waits for time to pass, for a moment before this one."""
+    def timed(self) -> list[Timer]:
+        """What waits for time to pass."""
+
+    def nobodys_turn(self) -> bool:
+        """Whether a callback or step that belongs to no user is ready to run."""
 
     def mark(self, kind: str) -> None:
         """Log something of the running owner's that an alone run must repeat at this place."""

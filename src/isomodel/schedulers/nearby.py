@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from isomodel.engine.owner import Actor
 from isomodel.engine.protocol import Option
-from isomodel.schedulers.projected import Projected
+from isomodel.schedulers.projected import Clock, Projected
 from isomodel.values.execution import Arrival
 from isomodel.values.scenario import SERVER
 
@@ -40,13 +40,13 @@ class Nearby(Projected):
     def __init__(
         self,
         arrivals: Sequence[Arrival],
-        set_clock: Callable[[float], None],
+        loop: Clock,
         jumps: Sequence[tuple[float, float]] = (),
         late: float = 0.0,
         *,
         seed: int,
     ) -> None:
-        super().__init__(arrivals, set_clock, jumps, late)
+        super().__init__(arrivals, loop, jumps, late)
         self._draws = random.Random(seed)
         self._odds = ODDS[seed % len(ODDS)]
         self._holds = bool(self._draws.getrandbits(1))

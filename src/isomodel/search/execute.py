@@ -12,7 +12,6 @@ import msgspec
 
 from isomodel.engine.control import Control
 from isomodel.engine.protocol import Scheduler
-from isomodel.engine.runtime import Runtime
 from isomodel.engine.world import enter
 from isomodel.schedulers.nearby import Nearby
 from isomodel.schedulers.projected import Projected
@@ -145,11 +144,10 @@ def execute_alone(
         every_choice=scheduler is None,
     )
     if scheduler is None:
-        clock = _clock_of(loop)
         if nearby is None:
-            loop.scheduler = Projected(alone.arrivals, clock, alone.jumps, late)
+            loop.scheduler = Projected(alone.arrivals, loop, alone.jumps, late)
         else:
-            loop.scheduler = Nearby(alone.arrivals, clock, alone.jumps, late, seed=nearby)
+            loop.scheduler = Nearby(alone.arrivals, loop, alone.jumps, late, seed=nearby)
     projected = loop.scheduler
     run = Run(
         spec,
@@ -171,13 +169,6 @@ def execute_alone(
 class _Unset:
     def choose(self, options: Sequence[Any], last: Any) -> int:
         raise AssertionError("a projected run was started without its scheduler")
-
-
-def _clock_of(loop: Runtime) -> Any:
-    def set_clock(time: float) -> None:
-        loop.now = max(loop.now, time)
-
-    return set_clock
 
 
 def controlled(run: Run, around: Around = contextlib.nullcontext) -> tuple[Issue, ...]:

@@ -16,6 +16,7 @@ import msgspec
 
 from isomodel.engine.giving_up import GivenUp
 from isomodel.engine.graph import class_state, own_classes, shared_objects
+from isomodel.engine.handle import Timer
 from isomodel.engine.owner import Actor, Owner, Part
 from isomodel.engine.protocol import Scheduler
 from isomodel.engine.runtime import Blocked, Cancelled, Crashed, Doing, OutOfSteps, Runtime
@@ -201,7 +202,6 @@ class Run(RunWorld):
         try:
             self.loop.drive(self._all_done)
             self._linger(self.loop.scheduler)
-            self.loop.settle()
         except Blocked:
             self.waiting = self.loop.waiting()
             self._hang()
@@ -222,15 +222,15 @@ class Run(RunWorld):
         A clock that passed timers by would show what no run can: expired, and still there.
         """
         projected = scheduler if isinstance(scheduler, Projected) else None
-        if projected is not None:
-            projected.linger()
 
-        def is_over() -> bool:
-            over = projected is None or projected.is_over()
-            return over and not self.loop.timed(self._until)
+        def is_past(timer: Timer) -> bool:
+            expected = projected is not None and projected.expects(timer.key)
+            return timer.time < self._until or (expected and timer.time == self._until)
 
-        with contextlib.suppress(Blocked):
-            self.loop.drive(is_over)
+        self.loop.settle()
+        while any(is_past(timer) for timer in self.loop.timed()):
+            self.loop.drive(lambda: not any(is_past(timer) for timer in self.loop.timed()))
+            self.loop.settle()
         self.loop.now = max(self.loop.now, self._until)
 
     def _allow_more(self) -> None:
