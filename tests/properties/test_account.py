@@ -258,6 +258,10 @@ def test_a_context_lives_as_long_as_its_request_unless_its_user_leaves(broken: l
         account.left()
         raise ContextExpired
     account.holds(RUN_BEFORE, None)
+    with account.writing(RUN_BEFORE, "task"):
+        account.left()
+    account.holds(RUN_BEFORE, "task")
+    account.holds(RUN_BEFORE, None)
     assert broken == []
     failing(account.staying(), ContextExpired())
     assert broken.pop() == "a context lives as long as its request"

@@ -151,7 +151,7 @@ def test_a_hunt_in_a_worker_sees_what_one_without_sees(tmp_path: Path) -> None:
     assert seen[0] == seen[1]
 
 
-def test_inputs_that_no_index_tells_outlive_the_process(tmp_path: Path) -> None:
+def test_the_inputs_of_an_execution_outlive_the_process(tmp_path: Path) -> None:
     turned = feedback()
     turned.learn(lead(), touches())
     going_on = turned.reversal(random.Random(0))
@@ -164,6 +164,8 @@ def test_inputs_that_no_index_tells_outlive_the_process(tmp_path: Path) -> None:
     assert msgspec.json.decode(reader.inputs, type=Draw) == draw
     journal.begin(8)
     assert reader.inputs == b""
+    journal.begin(9, bytes(1 << 20))
+    assert (reader.index, reader.inputs) == (9, b""), "too much to keep: nothing, not the old"
 
 
 def three() -> Scenario:

@@ -77,7 +77,7 @@ def test_a_set_of_futures_is_met_in_the_order_in_which_it_was_filled() -> None:
         loop: Any = asyncio.get_running_loop()
         futures: list[Any] = []
         for _ in range(5):
-            futures += [loop.create_future(), loop.io("work", 0.0, None)]
+            futures += [loop.create_future(), loop.create_future()]
             ballast.append(bytearray(len(ballast) * 8))
         return [futures.index(future) for future in set(futures)]
 

@@ -315,6 +315,13 @@ async def timers() -> None:
     assert order == ["a", "b"]
 
 
+async def a_timer_at_a_whole_second_leaves_the_clock_a_float() -> None:
+    loop = asyncio.get_running_loop()
+    reached = loop.create_future()
+    loop.call_at(3, lambda: reached.set_result(loop.time()))
+    assert repr(await reached) == "3.0"
+
+
 async def a_timer_for_now_does_not_wait() -> None:
     if isinstance(asyncio.get_running_loop(), PortableLoop):
         return
@@ -465,6 +472,7 @@ PROGRAMS: list[Main] = [
     a_function_cancelled_before_it_starts_never_runs,
     callbacks_are_first_in_first_out,
     timers,
+    a_timer_at_a_whole_second_leaves_the_clock_a_float,
     a_timer_for_now_does_not_wait,
     cancellation_counts,
     who_is_there,

@@ -12,6 +12,7 @@ import isomodel
 from isomodel import Opaque, Ranked, Resource, Secret, io, observe, operation
 from isomodel.search.execute import session
 from isomodel.search.explore import Budget, Explorer, Outcome
+from isomodel.search.isolate import Repetitions
 from isomodel.targets.declare import spec_of
 from isomodel.values.schedule import Fidelity
 
@@ -430,3 +431,15 @@ def test_io_outside_an_execution_only_waits() -> None:
 
 async def _uses_io() -> None:
     await isomodel.io("anything")
+
+
+def test_repetitions_end_a_search_only_where_each_run_was_repeated() -> None:
+    repetitions = Repetitions()
+    for run in ("a", "b", "a", "a", "a"):
+        repetitions.add(run)
+    assert not repetitions.are(2), "b came once: something as rare may be left"
+    repetitions.add("b")
+    assert repetitions.are(2)
+    assert not repetitions.are(5)
+    repetitions.add("c")
+    assert not repetitions.are(0)

@@ -14,21 +14,26 @@ from isomodel import Secret, io, note, observe, operation
 from isomodel.bridges.explain import explain
 from isomodel.facts import Issued, Used
 from isomodel.schedulers.fifo import Default
+from isomodel.schedulers.following import Following
 from isomodel.search import cases
 from isomodel.search.cases import rejudge
-from isomodel.search.edit import kept, without
+from isomodel.search.edit import as_begun, kept, without
 from isomodel.search.execute import execute, session
 from isomodel.search.explore import Explorer
 from isomodel.search.generate import pools_of
 from isomodel.search.judge import Judge
 from isomodel.search.shrink import Shrinker
+from isomodel.search.simplest import Attempt, Limits, Probe, simplest
 from isomodel.search.smaller import Smaller
 from isomodel.search.smallest import smallest
-from isomodel.search.trying import OutOfTime
+from isomodel.search.trying import OutOfTime, Trying
+from isomodel.search.whittle import Whittling
 from isomodel.targets.declare import spec_of
 from isomodel.values.case import Size
+from isomodel.values.execution import Execution
 from isomodel.values.scenario import Operation, Scenario
-from isomodel.values.schedule import Fidelity
+from isomodel.values.schedule import Fault, Fidelity, Schedule
+from isomodel.values.trace import Event
 
 SEEDS = range(5)
 
@@ -409,3 +414,68 @@ def test_a_switch_gives_way_to_an_operation_that_needs_none() -> None:
     case = shrunk(Halves, 0)
     assert case.finding.property == "limits"
     assert case.size == Size(1, 1, 0, 0)
+
+
+def following(scenario: Scenario, keys: list[str]) -> list[str]:
+    """What came, in turn, where these keys were followed."""
+    with session():
+        execution = execute(spec_of(Current), scenario, Following(keys), fidelity="stock")
+    return [arrival.key for arrival in execution.arrivals[: execution.operated]]
+
+
+def test_an_order_is_followed_as_far_as_it_goes() -> None:
+    both = Scenario(
+        (Operation("alice.1", "alice", "greet"), Operation("bob.1", "bob", "greet")), 0, ()
+    )
+    usual = following(both, [])
+    assert [key.partition(".")[0] for key in usual] == ["alice"] * 3 + ["bob"] * 3
+    crossed = [*usual[:2], *usual[3:], usual[2]]
+    assert following(both, crossed) == crossed
+    alone = msgspec.structs.replace(both, operations=both.operations[1:])
+    assert following(alone, crossed) == [key for key in crossed if key.startswith("bob")]
+
+
+def test_what_one_operation_less_needs_is_the_order_it_had_and_no_search() -> None:
+    with session():
+        spec = spec_of(Current)
+        outcome = hunted(Current, 0)
+        assert outcome.execution is not None
+        assert outcome.finding is not None
+        found = Attempt(
+            outcome.execution.scenario,
+            outcome.execution.schedule,
+            outcome.execution,
+            outcome.finding,
+        )
+        trying = Trying(spec, (), 60.0)
+        trying.begin(found)
+        quick = Whittling(Smaller(spec, pools_of(spec)), trying).quick(found)
+    assert (quick.size.users, quick.size.operations) == (2, 2)
+    assert trying.executions < 60
+
+
+def test_operations_are_listed_as_they_began() -> None:
+    labels = ("alice.1", "alice.2", "bob.1", "bob.2")
+    scenario = Scenario(tuple(Operation(n, n.partition(".")[0], "idle") for n in labels), 0, ())
+    begun = ("bob.2", "alice.2", "alice.1")
+    history = tuple(Event("invoke", n, n.partition(".")[0], "idle", 0.0) for n in begun)
+    execution = Execution(scenario, Schedule(), "done", history)
+    listed = [operation.label for operation in as_begun(scenario, execution).operations]
+    assert listed == ["bob.2", "bob.1", "alice.2", "alice.1"]
+
+
+def test_a_search_departs_no_more_often_than_it_may() -> None:
+    program = (Operation("alice.1", "alice", "greet"), Operation("bob.1", "bob", "greet"))
+    most = 0
+
+    def run(probe: Probe, faults: tuple[Fault, ...]) -> tuple[Execution, None]:
+        nonlocal most
+        execution = execute(spec_of(Current), Scenario(program), probe, fidelity="stock")
+        most = max(most, len(execution.schedule.choices))
+        return execution, None
+
+    with session():
+        simplest(Scenario(program), run, Limits(500, departures=1))
+        assert most == 1
+        simplest(Scenario(program), run, Limits(500, departures=2))
+        assert most == 2

@@ -513,3 +513,9 @@ def test_who_waits_for_a_notification_is_not_said_to_hold_a_lock() -> None:
     reason = at_the_end(ends.waits_for_news).verdict.reason
     assert "waits_for_news waits to be notified at threaded_ends.py:" in reason
     assert "held by" not in reason
+
+
+def test_a_thread_begins_with_nothing_of_the_one_before() -> None:
+    """Greenlets are used again: context variables, values of its own and names must not be."""
+    assert at_the_end(ends.looks_for_what_was_left, executions=100).verdict.status == "ok"
+    assert at_the_end(ends.never_begins, executions=30).verdict.status == "ok"

@@ -201,3 +201,51 @@ def test_whoever_watches_an_execution_does_not_change_it() -> None:
             again = replay(explorer.spec, draw.scenario, recorded.schedule)
             assert plain.trace == recorded.trace == observed.trace == again.trace
             assert again.diverged == 0
+
+
+class Counting:
+    """Two operations of one user side by side may be over in either order."""
+
+    runtime = "threads"
+
+    def start(self) -> None:
+        self.lock = threading.Lock()
+        self.last: dict[str, str] = {}
+
+    @operation
+    def count(self, user: str) -> int:
+        with self.lock:
+            self.last[user] = self.last["any"] = user
+        return len(self.own(user))
+
+    def own(self, user: str) -> str:
+        return self.last[user]
+
+
+class Mixing(Counting):
+    """Answers with whoever came last."""
+
+    def own(self, user: str) -> str:
+        return self.last["any"] + "!" * (self.last["any"] != user)
+
+
+@pytest.mark.parametrize(("cls", "broken"), [(Counting, False), (Mixing, True)])
+def test_in_which_order_own_operations_are_over_is_nobodys_interference(
+    cls: type, broken: bool
+) -> None:
+    """With eight users it was: no run alone came upon the same order of many."""
+    explorer = Explorer(spec_of(cls), users=3, operations=12)
+    found, orders = set(), 0
+    with session():
+        for index in range(30):
+            draw = explorer.fresh(index)
+            execution, judged = explorer.examine(draw)
+            found |= {finding.property for finding in judged.findings}
+            orders += len(judged.also_alone)
+            if found:
+                break
+            for user, seen in execution.observations.items():
+                mine = [each.label for each in draw.scenario.operations if each.user == user]
+                assert [label for label, _, _ in seen] == mine
+    assert found == ({"noninterference"} if broken else set())
+    assert broken or not orders

@@ -44,10 +44,7 @@ class Arrivals(Core):
 
     @scheduler.setter
     def scheduler(self, scheduler: Scheduler) -> None:
-        self._scheduler = scheduler
-        impatient = self._every_choice or self._asks_always
-        self._patient = not impatient and getattr(scheduler, "patient", False)
-        self._pick = getattr(scheduler, "pick", self._choose)
+        self._obey(scheduler)
 
     @property
     def asks_always(self) -> bool:
@@ -58,7 +55,7 @@ class Arrivals(Core):
     @asks_always.setter
     def asks_always(self, always: bool) -> None:
         self._asks_always = always
-        self.scheduler = self._scheduler
+        self._obey(self._scheduler)
 
     # Arrivals
 
@@ -206,6 +203,15 @@ class Arrivals(Core):
         return "" if network is None else str(network.still_serving())
 
     # Timers
+
+    def _set_timer(self, timer: Timer, when: float) -> None:
+        """Have it happen at this time, or next if that is no later than now."""
+        when = float(when)  # a program may round it; the clock shows a float all the same
+        if when <= self.now and self.overdue_comes_next:
+            timer.time = when
+            self._overdue.append(timer)
+        else:
+            self._push(timer, when)
 
     def _push(self, timer: Timer, when: float) -> None:
         self._serial += 1

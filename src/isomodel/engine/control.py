@@ -5,9 +5,9 @@ every random number and id comes from the stream of the operation that runs; thr
 sockets and blocking calls are reported by name. Everywhere else each function is the original.
 
 Patching is done once a hunt, never once an execution. What stays out of reach: originals bound
-before installation as default arguments, class attributes or in containers; C code; ``id()`` and
-the order of sets (which ``PYTHONHASHSEED`` fixes for strings); the process id and the
-environment; state that the program itself keeps from one execution to the next.
+before installation as default arguments, class attributes or in containers; C code; the order of
+sets (which ``PYTHONHASHSEED`` fixes for strings); the process id and the environment; state that
+the program itself keeps from one execution to the next.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from _thread import get_ident
 from collections.abc import Callable, Iterator
 
 from isomodel.engine import (
+    address_control,
     all_tasks,
     clock_control,
     helpers,
@@ -48,6 +49,7 @@ class _Process:
             clock_control.install(self.patches)
             random_control.install(self.patches, self.escapes)
             report_control.install(self.patches)
+            address_control.install(self.patches)
             all_tasks.install(self.patches)
             helpers.install(self.patches)
             self.scan()
@@ -123,14 +125,15 @@ class Control:
         ``advance`` with its seconds instead of sleeping. ``expected`` names sources that the
         engine itself controls, and that are not reported.
         """
-        if not _process.users:
+        process = _process
+        if not process.users:
             raise RuntimeError("the control is not installed: call install() first")
         outer = here.sources
         if outer is not None and outer.thread != get_ident():
             raise RuntimeError("an execution is under way in another thread: run them in turn")
-        if len(sys.modules) != _process.patches.seen:
-            _process.scan()
-        _process.escapes.begin()
+        if len(sys.modules) != process.patches.seen:
+            process.scan()
+        process.escapes.begin()
         here.sources = Sources(seed, now, owner, advance, outer, expected)
 
     def end(self) -> tuple[Issue, ...]:

@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import functools
 import weakref
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from isomodel.engine import anyio_backend
 from isomodel.engine.core import Blocked, OutOfSteps
 from isomodel.engine.network import Network
-from isomodel.engine.owner import OWNER, Owner, Serving, name_for
+from isomodel.engine.owner import OWNER, Owner, Serving
 from isomodel.engine.refusals import NotSimulated
 from isomodel.engine.runtime import IN_CALLBACK
 from isomodel.engine.tasks import Tasks
@@ -31,8 +30,6 @@ from isomodel.values.facts import Fact
 from isomodel.values.scenario import SERVER
 
 __all__ = ["Blocked", "ControlledLoop", "NotSimulated", "OutOfSteps"]
-
-copy_context = contextvars.copy_context
 
 
 class ControlledLoop(Tasks):
@@ -51,7 +48,6 @@ class ControlledLoop(Tasks):
     slow_callback_duration = 0.1
 
     _exception_handler: Any = None
-    _closed = False
     _stopping: bool | None = None
 
     @functools.cached_property
@@ -110,21 +106,6 @@ class ControlledLoop(Tasks):
     def _adopt_anyio(self) -> None:
         """What anyio would do outside the loop's control, it does under it."""
         anyio_backend.adopt()
-
-    def run(self, main: Coroutine[Any, Any, Any]) -> Any:
-        """Run ``main`` to its end; returns its result or raises what it raised.
-
-        Raises Blocked when nothing can ever happen again, OutOfSteps past ``max_steps``.
-        """
-        outside = self._enter()
-        try:
-            actor = self._new_actor(name_for(main), self.root)
-            actor.owner.root = True  # each task it starts is on its own, as operations are
-            task = self._make(main, actor, actor.name, actor.owner.context, {})
-            self.drive(task.done)
-            return task.result()
-        finally:
-            self._leave(*outside)
 
     def settle(self) -> None:
         """Let everything happen that can without time passing."""

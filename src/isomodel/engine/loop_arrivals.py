@@ -31,7 +31,7 @@ class LoopArrivals(Actors, NoRealIO):  # type: ignore[misc]
         *args: Any,
         context: contextvars.Context | None = None,
     ) -> Timer:
-        return self.call_at(self.now + delay, callback, *args, context=context)
+        return self.call_at(self.time() + delay, callback, *args, context=context)
 
     def call_at(  # type: ignore[override]
         self,
@@ -45,9 +45,5 @@ class LoopArrivals(Actors, NoRealIO):  # type: ignore[misc]
         owner = context.get(OWNER) or OWNER.get(self.root)
         number = owner.count("timer")
         timer = self.timer_type(callback, args, context, self.last, owner, "timer", number)
-        if when <= self.now and self.overdue_comes_next:
-            timer.time = when
-            self._overdue.append(timer)
-        else:
-            self._push(timer, when)
+        self._set_timer(timer, when)
         return timer

@@ -21,6 +21,7 @@ from typing import Any
 from isomodel.engine.sources import Sources, here, is_machinery
 
 _ABSENT = object()
+_LIBRARY = sys.stdlib_module_names - {"__main__"}
 
 
 class Substitute:
@@ -78,6 +79,8 @@ class Patches:
     def __init__(self) -> None:
         self.seen = 0
         self._substitutes: dict[int, Substitute] = {}
+        self._builtins: dict[str, Substitute] = {}
+        self._added: list[tuple[dict[str, Any], str]] = []
         self._scanned: set[str] = set()
         self._rebound: list[dict[str, Any]] = []
         self._undo = contextlib.ExitStack()
@@ -86,6 +89,15 @@ class Patches:
         """Have the next scan put these in the place of their originals, in every module."""
         for substitute in substitutes:
             self._substitutes[id(substitute.original)] = substitute
+        self._scanned.clear()
+        self.seen = 0
+
+    def builtin(self, name: str, substitute: Substitute) -> None:
+        """Have the next scan put this before a built-in function of the same name.
+
+        In every module outside the standard library that has not bound the name itself.
+        """
+        self._builtins[name] = substitute
         self._scanned.clear()
         self.seen = 0
 
@@ -109,6 +121,10 @@ class Patches:
 
     def undo(self) -> None:
         """Put back every original, also in modules imported meanwhile or removed."""
+        for space, name in self._added:
+            if type(space.get(name)) is Substitute:
+                del space[name]
+        self._added.clear()
         for space in (*self._rebound, *map(namespace, sys.modules.copy().values())):
             for name, value in space.copy().items():
                 if type(value) is Substitute:
@@ -126,6 +142,11 @@ class Patches:
                 changed = True
         if changed:
             self._rebound.append(space)
+        if not keeps and module.partition(".")[0] not in _LIBRARY:
+            for name, substitute in self._builtins.items():
+                if name not in space and "__builtins__" in space:  # else no code of it runs
+                    space[name] = substitute
+                    self._added.append((space, name))
 
 
 def namespace(module: Any) -> dict[str, Any]:

@@ -11,17 +11,15 @@ asyncio happens to run tasks can fail here and not there; findings are labelled 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 from typing import Any
 
-from isomodel.engine.core import FAIR, PortableCore
+from isomodel.engine.core import PortableCore
+from isomodel.engine.fairness import FairTurns
 from isomodel.engine.handle import TaskStep
 from isomodel.engine.loop import ControlledLoop
 
-copy_context = contextvars.copy_context
 
-
-class PortableLoop(PortableCore, ControlledLoop):  # type: ignore[misc]
+class PortableLoop(PortableCore, FairTurns, ControlledLoop):  # type: ignore[misc]
     """One execution in which any runnable task may take the next step."""
 
     __slots__ = ()
@@ -29,6 +27,13 @@ class PortableLoop(PortableCore, ControlledLoop):  # type: ignore[misc]
     cancels_queue = False
 
     overdue_comes_next = False
+
+    plain = True
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        own = ("_next", "_choose", "_take", "_run_handle")
+        cls.plain = all(getattr(cls, name) is getattr(PortableLoop, name) for name in own)
 
     def _queue_foreign(self, step: TaskStep) -> TaskStep:
         """Make it an option whose actor is not known yet: its task is still being made."""
@@ -59,24 +64,9 @@ class PortableLoop(PortableCore, ControlledLoop):  # type: ignore[misc]
         behind = {id(last) for last, helper, _ in self._behind if id(helper) in ready}
         return [step for step in self._steps if id(step.actor) not in behind]
 
-    def _others(self) -> list[Any]:
-        """What may happen instead of a step."""
-        options = self._options()
-        if self._waiting_steps and options and options[-1].kind == "timer":
-            return [option for option in options if option.kind != "timer"]
-        return options
-
-    def _fair_options(self) -> list[Any]:
-        """The options, without those that have had their turn often enough while others wait."""
-        steps = self._offered_steps()
-        if self._turns > 5 * FAIR and (others := self._options()):
-            return others
-        options = [*steps, *self._others()]
-        if self._turns_of_last > FAIR and len(options) > 1:
-            last = self.last
-            return [o for o in options if type(o) is not TaskStep or o.actor is not last]
-        if self._ready and options and (not steps or self._every_choice):
-            # a projected run waits for what others' steps gave time to happen jointly
+    def _or_wait(self, options: list[Any]) -> list[Any]:
+        """The same, but a projected run may wait, for what others' steps gave time to happen."""
+        if self._ready and options and (not self._offered_steps() or self._every_choice):
             self._go_on.owner = self.last.owner
             options.insert(0, self._go_on)
         return options

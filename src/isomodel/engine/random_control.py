@@ -40,6 +40,7 @@ class Escapes:
     def __init__(self) -> None:
         self._draw = random.Random.getrandbits.__get__(_hidden)
         self._shadow = random.Random(0)
+        self._shadow_draw = self._shadow.getrandbits
         self._elsewhere = False
         self._untouched = True
         self._start = random.Random.getstate(_hidden)
@@ -48,7 +49,7 @@ class Escapes:
     def begin(self) -> None:
         """Take over whatever was drawn since the last execution."""
         self._elsewhere = False
-        if self._draw(32) != self._shadow.getrandbits(32):
+        if self._draw(32) != self._shadow_draw(32):
             self._synchronise()
 
     def end(self) -> bool:
@@ -56,7 +57,7 @@ class Escapes:
 
         Where another thread has used the module meanwhile it can't, and the answer is no.
         """
-        return self._draw(32) != self._shadow.getrandbits(32) and not self._elsewhere
+        return self._draw(32) != self._shadow_draw(32) and not self._elsewhere
 
     def allowing(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """``original`` for use outside the execution: what it draws is no escape."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+from isomodel.engine.core import UnderControl
 from isomodel.values.execution import Issue
 
 EPOCH = 1_704_067_200
@@ -30,6 +31,8 @@ class Draws:
         """How many ids that contain a time were made."""
         self.numpy: Any = None
         """numpy's own kind of stream, where the program uses it."""
+        self.addresses: Any = None
+        """What ``id()`` has told in this execution; kept by the owner without a name."""
         self._of = (seed, owner)
 
     @cached_property
@@ -48,7 +51,7 @@ class Draws:
         return digest(*self._of, "node") & 0xFFFF_FFFF_FFFF | 1 << 40
 
 
-class Sources:
+class Sources(UnderControl):
     """What is under control in one execution, in the thread that began it.
 
     ``now`` is virtual time in seconds since the start; ``owner`` the label of the operation
@@ -56,36 +59,14 @@ class Sources:
     ``expected`` names sources that are under control here, and so are not reported.
     """
 
-    __slots__ = (
-        "_draws",
-        "advance",
-        "expected",
-        "issues",
-        "now",
-        "outer",
-        "owner",
-        "seed",
-        "thread",
-    )
-
-    def __init__(
-        self,
-        seed: int,
-        now: Callable[[], float],
-        owner: Callable[[], str],
-        advance: Callable[[float], None] | None,
-        outer: Sources | None,
-        expected: frozenset[str] = frozenset(),
-    ) -> None:
-        self.seed = seed
-        self.now = now
-        self.owner = owner
-        self.advance = advance
-        self.outer = outer
-        self.expected = expected
-        self.thread = get_ident()
-        self.issues: dict[tuple[str, str, int], Issue] = {}
-        self._draws: dict[str, Draws] = {}
+    __slots__ = ()
+    _draws: dict[str, Draws]
+    advance: Callable[[float], None] | None
+    expected: frozenset[str]
+    now: Callable[[], float]
+    outer: Sources | None
+    owner: Callable[[], str]
+    seed: int
 
     def wall(self) -> float:
         """The virtual time of day, in Unix seconds."""
@@ -93,11 +74,15 @@ class Sources:
 
     def draws(self) -> Draws:
         """The streams of the operation that runs now."""
-        owner = self.owner()
+        return self.draws_of(self.owner())
+
+    def draws_of(self, owner: str) -> Draws:
+        """The streams of this operation, "" for what belongs to none."""
         try:
-            return self._draws[owner]
+            draws: Draws = self._draws[owner]
         except KeyError:
-            return self._draws.setdefault(owner, Draws(self.seed, owner))
+            draws = self._draws.setdefault(owner, Draws(self.seed, owner))
+        return draws
 
     def report(self, source: str) -> None:
         """Note the use of an uncontrolled ``source`` at the program's line, once a line."""

@@ -26,6 +26,12 @@ class StockLoop(StockCore, ControlledLoop):  # type: ignore[misc]
 
     __slots__ = ()
 
+    plain = True
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.plain = cls._admit_one is StockLoop._admit_one and cls._choose is StockLoop._choose
+
     def _look_closer(self, handle: Any) -> None:
         """Count a step of a task that is not of our making, or a callback like one of a task."""
         task = task_of(handle.callback)

@@ -198,7 +198,7 @@ def evidence(
         schedule=schedule,
         ended=ended,
         history=tuple(run.history),
-        observations={user: tuple(seen) for user, seen in run.observations.items()},
+        observations={user: _told(run, seen) for user, seen in run.observations.items()},
         facts=tuple(run.facts),
         arrivals=tuple(loop.log or ()),
         operated=run.operated,
@@ -221,6 +221,19 @@ def evidence(
         error=run.error,
         fired=tuple(loop.fired),
     )
+
+
+def _told(run: Run, seen: list[tuple[str, str, Any]]) -> tuple[tuple[str, str, Any], ...]:
+    """What a user saw, in the order in which it was over.
+
+    Threads that have done their work may be kept from saying so for as long as it pleases the
+    operating system: of operations side by side any may seem to be over first, whoever else is
+    there. So there the order is the scenario's.
+    """
+    if run.spec.runtime != "threads":
+        return tuple(seen)
+    places = {operation.label: at for at, operation in enumerate(run.scenario.operations)}
+    return tuple(sorted(seen, key=lambda entry: places.get(entry[0], len(places))))
 
 
 def secrets_of(spec: TargetSpec, scenario: Scenario) -> dict[str, str]:

@@ -233,5 +233,6 @@ def _varied(faults: tuple[Fault, ...], seed: int, longest: int) -> tuple[Fault, 
 
 def _moved(fault: Fault, draw: random.Random, longest: int) -> int:
     if fault.kind in STRIKES:
-        return draw.randint(1, max(fault.at, longest, LATER))
+        earlier = fault.at or LATER
+        return draw.randint(1, draw.choice((earlier, max(earlier, longest))))
     return draw.randint(0, fault.at + (MORE if fault.kind in OF_IO else 0))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextvars
 import queue
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -79,3 +81,31 @@ def leaves_one_that_swallows(state: State) -> None:
 
 def waits_for_news(state: State) -> None:
     state.queue.get()
+
+
+VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
+
+
+def leaves_something(seen: list[Any]) -> None:
+    seen.append((VARIABLE.get(), getattr(LOCAL, "left", None), sys.exc_info()[0]))
+    VARIABLE.set("left")
+    LOCAL.left = "left"
+    try:
+        raise ValueError
+    except ValueError:
+        time.sleep(0)
+
+
+def looks_for_what_was_left(state: State) -> None:
+    for _ in range(3):
+        threads = [threading.Thread(target=leaves_something, args=(state.seen,)) for _ in "ab"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert state.seen == [("unset", None, None)] * 6
+
+
+def never_begins(state: State) -> None:
+    threading.Thread(target=state.seen.append, args=(1,), daemon=True).start()
+    assert state.seen in ([], [1])

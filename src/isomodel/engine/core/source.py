@@ -10,12 +10,11 @@ runs less often than once a step belongs in the modules around it.
 from __future__ import annotations
 
 import asyncio
-from asyncio import _get_running_loop, _set_running_loop
+from asyncio import Future, _get_running_loop, _set_running_loop
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextvars import Context, ContextVar, copy_context
 from heapq import heapify, heappop
-from itertools import count
 from sys import get_asyncgen_hooks, modules, set_asyncgen_hooks
 from threading import get_ident
 from typing import Any
@@ -26,7 +25,11 @@ from isomodel.values.schedule import OF_IO, Fault
 from isomodel.values.trace import Step
 
 __all__ = [
+    "DUE",
     "FAIR",
+    "HASTE",
+    "JOIN",
+    "JOIN_OF_FAULTS",
     "KINDS",
     "OWNER",
     "STEP_TYPE",
@@ -34,6 +37,7 @@ __all__ = [
     "WAKEUP_TYPE",
     "Actor",
     "Blocked",
+    "Candidate",
     "ControlledTask",
     "Core",
     "GoOn",
@@ -48,9 +52,11 @@ __all__ = [
     "Pending",
     "PortableCore",
     "Post",
+    "RandomWalk",
     "StockCore",
     "TaskStep",
     "Timer",
+    "UnderControl",
     "complete",
     "enter",
     "fail",
@@ -128,9 +134,7 @@ class Owner:
     @property
     def context(self) -> Context:
         """A new context, in which this owner runs and nothing else is set."""
-        context = Context()
-        context.run(OWNER.set, self)
-        return context
+        return context_of(self)  # type: ignore[no-any-return]
 
     def count(self, kind: str) -> int:
         """The number of this one among those of its kind, from 0."""
@@ -148,6 +152,13 @@ class Owner:
     def heir(self) -> Owner | None:
         """Whose the tasks are that it begins now; None if each is on its own."""
         return None if self.root else self
+
+
+def context_of(owner: Owner) -> Any:
+    """A new context, in which this owner runs and nothing else is set."""
+    context: Any = _new_context()
+    context.run(_set_owner, owner)
+    return context
 
 
 _short_names: dict[str, str] = {}
@@ -185,7 +196,7 @@ class Actor:
         self.owner = owner
         self.number = number
         self.steps = 0
-        self.reference: Callable[[], Any] = _no_task
+        self.reference: Callable[[], Any] = _actorless
 
 
 class ControlledTask(asyncio.Task[Any]):
@@ -204,7 +215,8 @@ ControlledTask.__name__ = ControlledTask.__qualname__ = "Task"  # as its texts c
 class NumberedFuture(asyncio.Future[Any]):
     """A stock (C) future with a hash that stays the same: sets of it have one order, too.
 
-    It gets its number when its hash is first asked for, which few futures ever are.
+    It gets its number when its hash is first asked for, which few futures ever are. Simulated I/O
+    has plain ones, for which asyncio's C code knows a shorter way: who awaits it has no set of it.
     """
 
     __slots__ = ("number",)
@@ -268,8 +280,12 @@ _step_type, _wakeup_type, _wakeup_name, _task_type = (
     ControlledTask,
 )
 _owner_of, _set_owner, _copy_context = OWNER.get, OWNER.set, copy_context
-_new_future, _arrival, _step_taken, _kinds = NumberedFuture, Arrival, Step, KINDS
-_is_done, _set_result = NumberedFuture.done, NumberedFuture.set_result
+_new_future, _arrival, _step_taken, _kinds = Future, Arrival, Step, KINDS
+_is_done, _set_result = Future.done, Future.set_result
+_new_context, _new_queue, _new_reference, _ident = Context, deque, ref, get_ident
+_loop_now, _be_loop = _get_running_loop, _set_running_loop
+_hooks_now, _set_hooks, _modules = get_asyncgen_hooks, set_asyncgen_hooks, modules
+_actorless = _no_task
 _new_task: Any = ControlledTask.__new__
 _init_task: Any = ControlledTask.__init__
 
@@ -296,7 +312,7 @@ def stepping(callback: Any) -> Any:
     return None
 
 
-def run(handle: Handle) -> None:
+def _called(handle: Handle) -> None:
     """Call what waited, in its context."""
     callback, args, context = handle.callback, handle.args, handle.context
     count = len(args)
@@ -339,28 +355,117 @@ class Numbers:
 
     def unit(self) -> float:
         """A number from [0, 1)."""
-        self.state = (self.state * _MULTIPLIER + _INCREMENT) & _WORD
-        return (self.state >> 11) * _UNIT
+        return _unit(self)
 
     def below(self, end: int) -> int:
         """An integer from 0 to ``end - 1``, which is at least 0."""
-        return int(self.unit() * end)
+        return _below(self, end)
 
     def any_of(self, options: Any) -> int:
         """The index of any of these options, all equally likely."""
-        return int(self.unit() * len(options))
+        return _below(self, len(options))
 
     def highest(self, options: Any) -> int:
         """The index of the option of the highest priority; one that has none yet is given one."""
-        best, highest = 0, -1.0
-        for index, option in enumerate(options):
+        return _highest(self, options)
+
+
+def _unit(numbers: Numbers) -> float:
+    """A number from [0, 1)."""
+    numbers.state = (numbers.state * _MULTIPLIER + _INCREMENT) & _WORD
+    return (numbers.state >> 11) * _UNIT
+
+
+def _below(numbers: Numbers, end: Any) -> int:
+    """An integer from 0 to ``end - 1``, which is at least 0."""
+    return int(_unit(numbers) * end)
+
+
+def _highest(numbers: Numbers, options: Any) -> int:
+    """The index of the option of the highest priority; one that has none yet is given one."""
+    best = 0
+    most = -1.0
+    for index, option in enumerate(options):
+        if isinstance(option, Candidate):
+            candidate: Candidate = option
+            priority = candidate.priority
+            if priority < 0:
+                priority = candidate.priority = _priority(numbers)
+        else:  # one that is no event loop's, as a thread is
             priority = option.priority
             if priority < 0:
-                self.state = (self.state * _MULTIPLIER + _INCREMENT) & _WORD
-                priority = option.priority = float(self.state)
-            if priority > highest:
-                best, highest = index, priority
-        return best
+                priority = option.priority = _priority(numbers)
+        if priority > most:
+            best, most = index, priority
+    return best
+
+
+def _priority(numbers: Numbers) -> float:
+    numbers.state = (numbers.state * _MULTIPLIER + _INCREMENT) & _WORD
+    return float(numbers.state)
+
+
+WALKS = ("latencies",) * 9 + ("uniform",)
+
+JOIN = (0.0,) * 11 + (0.3,)
+"""Probability that something more arrives while work is ready; one of these an execution.
+
+Usually arrivals come one by one; but what only breaks when two share a tick needs company.
+"""
+
+JOIN_OF_FAULTS = (0.0, 0.3)
+"""The same where a cancellation is planned: those matter most in the tick of a hand-over."""
+
+HASTE = (0.02, 0.02, 0.1, 0.3)
+"""Probability that time passes although something else could happen; one an execution."""
+
+DUE = 0.5
+"""Probability that a timer that is due comes at once, while work is ready."""
+
+
+class RandomWalk:
+    """A scheduler for one execution, a pure function of ``seed``; see ``schedulers.random``.
+
+    ``company`` says that arrivals shall share a tick more often.
+    """
+
+    __slots__ = ("_haste", "_join", "_latencies", "_numbers", "patient")
+
+    def __init__(self, seed: int, *, company: bool = False) -> None:
+        self._numbers = numbers = Numbers(seed)
+        joins = JOIN_OF_FAULTS if company else JOIN
+        self._latencies = WALKS[_below(numbers, len(WALKS))] == "latencies"
+        self._join = joins[_below(numbers, len(joins))]
+        self._haste = HASTE[_below(numbers, len(HASTE))]
+        self.patient = not self._join
+
+    def pick(self, options: Any) -> int:
+        """One of these steps and arrivals, by this execution's walk."""
+        return _walked(self, options)
+
+    def choose(self, options: Any, last: Any) -> int:
+        """One option, by this execution's walk; the timer comes last and has its own odds."""
+        first, end = 0, len(options)
+        if options[0].kind == "go on":
+            if options[-1].kind == "due" and _unit(self._numbers) < DUE:
+                return end - 1
+            if self.patient or _unit(self._numbers) >= self._join:
+                return 0
+            first = 1
+        if options[-1].kind == "timer":
+            if _unit(self._numbers) < self._haste:
+                return end - 1
+            end -= 1
+            if end <= first:
+                return 0
+        return first + _walked(self, options[first:end])
+
+
+def _walked(self: RandomWalk, options: Any) -> int:
+    """One of these steps and arrivals, by this execution's walk."""
+    if self._latencies:
+        return _highest(self._numbers, options)
+    return _below(self._numbers, len(options))
 
 
 # What waits
@@ -393,15 +498,26 @@ class Handle:
         return self.context
 
 
-class Pending(Handle):
+class Candidate(Handle):
+    """What may be next: an arrival, or a task's step. ``priority`` is for the scheduler, below 0
+    at first.
+    """
+
+    __slots__ = ("actor", "kind", "owner", "priority")
+    priority: float
+
+
+class Pending(Candidate):
     """An option: something that may arrive from outside.
 
     ``owner``, ``kind`` and ``number`` make its key. ``actor`` is the task that began it.
     ``future`` is what it completes: once that is done (its waiter was cancelled), it never
-    happens. ``priority`` is for the scheduler, below 0 at first.
+    happens. ``known_as`` takes the place of a kind in the key, where that is not all that it
+    depends on.
     """
 
-    __slots__ = ("actor", "future", "kind", "number", "owner", "priority")
+    __slots__ = ("future", "number")
+    known_as = ""
 
     def __init__(
         self,
@@ -427,7 +543,7 @@ class Pending(Handle):
     @property
     def key(self) -> str:
         """The stable name of this option: whose, of which kind, which of them."""
-        return f"{self.owner.label} {self.kind} {self.number}"
+        return f"{self.owner.label} {self.known_as or self.kind} {self.number}"
 
     def is_off(self) -> bool:
         """Whether it can never happen any more."""
@@ -438,11 +554,7 @@ class Jump(Pending):
     """A jump of the clock. It comes like a cancellation: at once, if the schedule says no more."""
 
     __slots__ = ()
-
-    @property
-    def key(self) -> str:
-        """Whose timer it is that makes it possible."""
-        return f"{self.owner.label} jump {self.number}"
+    known_as = "jump"
 
 
 class Post(Pending):
@@ -459,12 +571,8 @@ class Timer(Pending):
     """
 
     __slots__ = ("time",)
+    known_as = "timer"
     time: float
-
-    @property
-    def key(self) -> str:
-        """The same, due or not."""
-        return f"{self.owner.label} timer {self.number}"
 
     def when(self) -> float:
         """The virtual time at which it is due, in seconds."""
@@ -472,23 +580,22 @@ class Timer(Pending):
 
 
 class Latency(Timer):
-    """A timer after which an arrival is possible: nothing of the program's own."""
+    """A timer after which an arrival is possible: nothing of the program's own.
+
+    It has a name of its own, so that the program's timers keep their numbers without it.
+    """
 
     __slots__ = ()
-
-    @property
-    def key(self) -> str:
-        """Apart from the program's timers, which keep their numbers without it."""
-        return f"{self.owner.label} latency {self.number}"
+    known_as = "latency"
 
 
-class TaskStep(Handle):
+class TaskStep(Candidate):
     """An option: the next step of a task, where any task may be next.
 
     It is queued while its task is still being made, so ``actor`` and ``owner`` may come later.
     """
 
-    __slots__ = ("actor", "kind", "owner", "priority")
+    __slots__ = ()
 
     def __init__(
         self, callback: Any, args: tuple[Any, ...], context: Context | None, actor: Any, owner: Any
@@ -538,6 +645,35 @@ def fail(future: asyncio.Future[None], error: BaseException) -> None:
 # The execution under way
 
 
+class UnderControl:
+    """What an execution has under control, and who asks for it (see ``engine.sources.Sources``)."""
+
+    __slots__ = (
+        "_draws",
+        "advance",
+        "expected",
+        "issues",
+        "now",
+        "outer",
+        "owner",
+        "seed",
+        "thread",
+    )
+
+    def __init__(
+        self, seed: Any, now: Any, owner: Any, advance: Any, outer: Any, expected: Any
+    ) -> None:
+        self.seed = seed
+        self.now = now
+        self.owner = owner
+        self.advance = advance
+        self.outer = outer
+        self.expected = expected
+        self.thread = _ident()
+        self.issues: dict[tuple[str, str, int], Issue] = {}
+        self._draws: dict[str, Any] = {}
+
+
 class Here:
     """Holds the controlled execution under way in this process, if any.
 
@@ -558,7 +694,8 @@ def enter(world: Any) -> Any:
     """Make ``world`` the current execution; returns the one before it, to be entered again."""
     before = _here.world
     _here.world = world
-    _here.core = world if getattr(type(world), "io", None) is _io_of_core else None
+    own = world is not None and getattr(type(world), "io", None) is _io_of_core
+    _here.core = world if own else None
     return before
 
 
@@ -587,25 +724,26 @@ def io(
 # The loop
 
 
-_loops = count()
-"""Numbers the loops of this process, so that tasks of two of them have different hashes."""
-
-
 class Made:
-    """Weak references to the cores of this process, in the order in which they were made."""
+    """Weak references to the cores of this process, in the order in which they were made.
 
-    __slots__ = ("enough", "references")
+    ``number`` counts them, so that tasks of two of them have different hashes.
+    """
+
+    __slots__ = ("enough", "number", "references")
 
     def __init__(self) -> None:
         self.references: list[Any] = []
         self.enough = 50
+        self.number = -1
 
     def add(self, core: Any) -> None:
         """Remember it; forgets those that are gone, each time they may have doubled."""
+        self.number += 1
         if len(self.references) > self.enough:
             self.references = [each for each in self.references if each() is not None]
             self.enough = 50 + 2 * len(self.references)
-        self.references.append(ref(core))
+        self.references.append(_new_reference(core))
 
 
 _made = Made()
@@ -628,7 +766,11 @@ def registering(add: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 class Core:
-    """What a loop holds, and what it does at every step; the rest is in the classes above it."""
+    """What a loop holds, and what it does at every step; the rest is in the classes above it.
+
+    Where a class above says that it is ``plain``, it does nothing else at a choice nor at what is
+    chosen, and its methods for these are not looked up.
+    """
 
     __slots__ = (
         "_actors",
@@ -637,20 +779,23 @@ class Core:
         "_boundaries",
         "_cancel_handles",
         "_cancels",
+        "_closed",
         "_every_choice",
         "_go_on",
         "_number",
         "_overdue",
         "_patient",
-        "_pick",
+        "_plain",
         "_planned",
         "_posts",
         "_ready",
         "_running",
         "_scheduler",
+        "_shortcut",
         "_task_factory",
         "_thread",
         "_timers",
+        "_walk",
         "errors",
         "fired",
         "hashed",
@@ -665,6 +810,10 @@ class Core:
         "trace",
         "uncontrolled",
     )
+    _patient: bool
+    _scheduler: Any
+    _shortcut: Any
+    _walk: RandomWalk | None
 
     def __init__(
         self,
@@ -684,35 +833,34 @@ class Core:
         self.errors: list[str] = []
         self.log: Any = [] if record else None
         self.trace: Any = [] if record else None
-        self._running = False
+        self._running = self._closed = False
         self.root = Owner("", "", Part(""), True)
         self.last = Actor("", self.root)
         self.fired: list[Fault] = []
         self.met: dict[Fault, None] = {}
         self._every_choice = every_choice
         self._asks_always = False
-        self._scheduler: Any = scheduler
-        self._patient = not every_choice and getattr(scheduler, "patient", False)
-        self._pick = getattr(scheduler, "pick", None) or self._choose
+        obey(self, scheduler)
+        self._plain: bool = getattr(self, "plain", False)
         self._planned: set[Fault] = set()
         self._cancels: list[Fault] = []
         if faults:
             self._planned.update(fault for fault in faults if fault.kind in OF_IO)
             self._cancels.extend(fault for fault in faults if fault.kind not in OF_IO)
-        self._ready: deque[Any] = deque()
+        self._ready: deque[Any] = _new_queue()
         self._arrivals: list[Pending] = []
         self._posts: list[Post] = []
         self._go_on: GoOn = GoOn(self.root)
         self._timers: list[tuple[float, int, Timer]] = []
         self._overdue: list[Timer] = []
-        self._thread = get_ident()
+        self._thread = _ident()
         _made.add(self)
         self._task_factory: Any = None
         self._actors: dict[str, Actor] = {}
         self._cancel_handles: dict[Fault, Pending] = {}
         self._boundaries: dict[Fault, Any] = {}
         # only the low bits of a hash decide the order of a set, and collisions look higher
-        self._number = next(_loops) % 2**20 << 40
+        self._number = (_made.number & 0xFFFFF) << 40
 
     def call_soon(
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
@@ -773,7 +921,7 @@ class Core:
         return pending
 
     def create_future(self) -> asyncio.Future[Any]:
-        return _new_future(loop=self)  # type: ignore[arg-type]
+        return NumberedFuture(loop=self)  # type: ignore[arg-type]
 
     def time(self) -> float:
         return self.now
@@ -814,6 +962,12 @@ class Core:
             options += self._offered_timers()
         return options
 
+    def _later_options(self) -> list[Any]:
+        """What may still join once a timer has: further timers, and what threads send."""
+        options: list[Any] = [*self._live_posts()] if self._posts else []
+        options += self._offered_timers()
+        return [option for option in options if type(option) is not Latency]
+
     def _live_posts(self) -> list[Post]:
         for handle in self._posts[:]:
             while handle.callback is None:
@@ -841,6 +995,12 @@ class Core:
     def _is_due(self) -> bool:
         """Whether a timer's time has come, because another one was set to the same time."""
         return bool(self._timers) and self._timers[0][0] <= self.now
+
+    def _obey(self, scheduler: Any) -> None:
+        obey(self, scheduler)
+
+    def _pick(self, options: list[Any]) -> int:
+        return _picked(self, options)
 
     def _choose(self, options: list[Any]) -> int:
         if len(options) == 1 and not self._every_choice and not self._asks_always:
@@ -882,44 +1042,57 @@ class Core:
             heapify(timers)
 
     def _run_handle(self, handle: Handle) -> None:
-        loop: Any = self
-        callback = handle.callback
-        try:
-            run(handle)
-        except (KeyboardInterrupt, SystemExit):
-            raise
-        except BaseException as error:
-            loop._failed(callback, error)
+        run_handle(self, handle)
 
     def _enter(self) -> tuple[Any, Any]:
         """Become the running loop, whose asynchronous generators are its own; what was before."""
         loop: Any = self
-        outside = _get_running_loop(), get_asyncgen_hooks()
-        set_asyncgen_hooks(loop._asyncgen_begins, loop._asyncgen_dropped)
-        _set_running_loop(loop)
+        outside = _loop_now(), _hooks_now()
+        _set_hooks(loop._asyncgen_begins, loop._asyncgen_dropped)
+        _be_loop(loop)
         self._running = True
-        if "anyio" in modules:  # whose back end is imported by its first call, too late
+        if "anyio" in _modules:  # whose back end is imported by its first call, too late
             loop._adopt_anyio()
         return outside
 
     def _leave(self, loop: Any, hooks: Any) -> None:
         self._running = False
-        _set_running_loop(loop)
-        set_asyncgen_hooks(*hooks)
+        _be_loop(loop)
+        _set_hooks(*hooks)
 
     def _forget(self) -> None:
         """Drop all that is pending."""
-        self._ready.clear()
-        self._arrivals.clear()
-        self._posts.clear()
-        self._timers.clear()
-        self._overdue.clear()
-        self._cancel_handles.clear()
-        self._boundaries.clear()
+        for pending in (
+            self._ready,
+            self._arrivals,
+            self._posts,
+            self._timers,
+            self._overdue,
+            self._cancel_handles,
+            self._boundaries,
+        ):
+            if pending:
+                pending.clear()
 
     def drive(self, done: Callable[[], bool]) -> None:
         """Run until ``done()``; raises Blocked or OutOfSteps."""
         raise NotImplementedError
+
+    def run(self, main: Any) -> Any:
+        """Run ``main`` to its end; returns its result or raises what it raised.
+
+        Raises Blocked when nothing can ever happen again, OutOfSteps past ``max_steps``.
+        """
+        loop: Any = self
+        outside = loop._enter()
+        try:
+            actor = new_actor(self, name_for(main), self.root)
+            actor.owner.root = True  # each task it starts is on its own, as operations are
+            task = make(self, main, actor, actor.name, context_of(actor.owner), None)
+            loop.drive(task.done)
+            return task.result()
+        finally:
+            loop._leave(*outside)
 
     # Records
 
@@ -929,9 +1102,7 @@ class Core:
         self._record_in_trace(handle)
 
     def _record_in_trace(self, handle: Pending) -> None:
-        kind = "timer" if isinstance(handle, Timer) else handle.kind
-        if type(handle) is Jump:
-            kind = "jump"
+        kind = handle.known_as or handle.kind
         owner: Owner = handle.owner
         self.trace.append(_step_taken(self.now, owner.label, f"{kind} {handle.number}"))
 
@@ -955,6 +1126,30 @@ class Core:
 _io_of_core = Core.io
 
 # What runs often and no class above overrides: functions, which the compiled form calls directly
+
+
+def obey(core: Core, scheduler: Any) -> None:
+    """From now on this one decides what happens next."""
+    core._scheduler = scheduler
+    if type(scheduler) is RandomWalk:
+        core._walk = scheduler
+        core._shortcut = None
+        patient = core._walk.patient
+    else:
+        core._walk = None
+        core._shortcut = getattr(scheduler, "pick", None)
+        patient = getattr(scheduler, "patient", False)
+    core._patient = patient and not (core._every_choice or core._asks_always)
+
+
+def _picked(core: Core, options: list[Any]) -> int:
+    """The scheduler's choice where all options are steps and arrivals."""
+    loop: Any = core
+    if core._walk is not None:
+        return _walked(core._walk, options)
+    if core._shortcut is not None:
+        return core._shortcut(options)  # type: ignore[no-any-return]
+    return loop._choose(options)  # type: ignore[no-any-return]
 
 
 def new_actor(core: Core, name: str, owner: Owner) -> Actor:
@@ -993,7 +1188,7 @@ def make(
     """The task that is this actor."""
     task: Any = _new_task(_task_type)
     task.actor = actor
-    actor.reference = ref(task)
+    actor.reference = _new_reference(task)
     if options:
         _init_task(task, coro, loop=core, name=name, context=context, **options)
     else:
@@ -1017,6 +1212,51 @@ def live(arrivals: list[Pending]) -> list[Pending]:
         return arrivals
     arrivals[:] = [handle for handle in arrivals if not handle.is_off()]
     return arrivals
+
+
+def run_handle(core: Core, handle: Handle) -> None:
+    """Call what waited; what it raises is the exception handler's."""
+    loop: Any = core
+    callback = handle.callback
+    try:
+        _called(handle)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        loop._failed(callback, error)
+
+
+def complete_at_once(core: Core, arrival: Pending) -> None:
+    """What running this live arrival of simulated I/O would do, where it would be run next."""
+    if core.log is not None:
+        arrival.owner.part.events += 1
+    future: Any = arrival.args[0]
+    if type(future) is _new_future:
+        _set_result(future, None)
+    else:
+        future.set_result(None)
+
+
+def admit_one(core: Core) -> bool:
+    """What ``_poll`` does where only arrivals are pending and one of them is enough.
+
+    Simulated I/O, which would be alone in its iteration, happens at once.
+    """
+    arrivals = live(core._arrivals)
+    count = len(arrivals)
+    if not count:
+        return False
+    place = _picked(core, arrivals) if count > 1 else 0
+    option: Pending = arrivals[place]
+    del arrivals[place]
+    if core.log is not None:
+        core._record(option)
+    if option.callback is _complete:
+        core.steps += 1
+        complete_at_once(core, option)
+    else:
+        core._ready.append(option)
+    return True
 
 
 def begin_io(
@@ -1063,16 +1303,17 @@ class StockCore(Core):
         loop: Any = self
         ready, arrivals, posts = self._ready, self._arrivals, self._posts
         timers, overdue, cancels = self._timers, self._overdue, self._cancels
-        patient = self._patient
+        patient, plain = self._patient, self._plain
         recording = self.log is not None
         turns, fair = 0, FAIR
+        following = ready.popleft
         while not done():
             if not ready:
                 self.idles += 1
                 turns = 0
                 if not patient or timers or posts or cancels or overdue:
                     self._poll()
-                elif arrivals and self._admit_one() and not ready:
+                elif arrivals and (admit_one(self) if plain else loop._admit_one()) and not ready:
                     continue
                 if not ready:
                     if loop._threads_sent():
@@ -1090,7 +1331,7 @@ class StockCore(Core):
                 raise OutOfSteps
             while batch:
                 batch -= 1
-                handle: Handle = ready.popleft()
+                handle: Handle = following()
                 callback = handle.callback
                 if callback is None:
                     continue
@@ -1108,7 +1349,7 @@ class StockCore(Core):
                     elif recording:
                         self._count(handle)
                 try:
-                    run(handle)
+                    _called(handle)
                 except (KeyboardInterrupt, SystemExit):
                     raise
                 except BaseException as error:
@@ -1117,31 +1358,7 @@ class StockCore(Core):
                     loop._admit_posts()
 
     def _admit_one(self) -> bool:
-        """What ``_poll`` does where only arrivals are pending and one of them is enough.
-
-        Simulated I/O, which would be alone in its iteration, happens at once.
-        """
-        arrivals = live(self._arrivals)
-        if len(arrivals) > 1:
-            option: Pending = arrivals.pop(self._pick(arrivals))
-        elif arrivals:
-            option = arrivals.pop()
-        else:
-            return False
-        if self.log is not None:
-            self._record(option)
-        if option.callback is _complete:
-            self.steps += 1
-            if self.log is not None:
-                option.owner.part.events += 1
-            future: Any = option.args[0]
-            if type(future) is _new_future:
-                _set_result(future, None)
-            else:
-                future.set_result(None)
-        else:
-            self._ready.append(option)
-        return True
+        return admit_one(self)
 
     def _poll(self, *, hurried: bool = False) -> None:
         """Let arrivals join this iteration, one question each, until nothing more shall.
@@ -1176,12 +1393,6 @@ class StockCore(Core):
             if ready and self._patient and not (self._cancels or self._is_due()):
                 break
         ready.extend(overdue)
-
-    def _later_options(self) -> list[Any]:
-        """What may still join once a timer has: further timers, and what threads send."""
-        options: list[Any] = [*self._live_posts()] if self._posts else []
-        options += self._offered_timers()
-        return [option for option in options if type(option) is not Latency]
 
     def _take_overdue(self) -> list[Timer]:
         overdue = [timer for timer in self._overdue if timer.callback is not None]
@@ -1258,6 +1469,7 @@ class PortableCore(Core):
 
     def drive(self, done: Callable[[], bool]) -> None:
         """Run until ``done()``; raises Blocked or OutOfSteps."""
+        loop: Any = self
         ready = self._ready
         recording = self.log is not None
         batch = len(ready)
@@ -1266,7 +1478,10 @@ class PortableCore(Core):
             if self.steps > self.max_steps:
                 raise OutOfSteps
             if not batch:
-                self._next()
+                if self._plain:
+                    choose_next(self)
+                else:
+                    loop._next()
                 batch = len(ready)
                 continue
             batch -= 1
@@ -1274,47 +1489,84 @@ class PortableCore(Core):
             if handle.callback is not None:
                 if recording:
                     self._count(handle)
-                self._run_handle(handle)
+                if self._plain:
+                    run_handle(self, handle)
+                else:
+                    loop._run_handle(handle)
 
     def _next(self) -> None:
-        """The next step of some task, or an arrival, or neither while callbacks are ready."""
-        loop: Any = self
-        steps = self._steps
-        if not steps:
-            self.idles += not self._ready
-        elif self._nameless:
-            loop._find_actors()
-        if self._stepped:
-            self._waiting_steps = len(steps)
-            self._stepped = False
-        if self._behind:
-            steps = loop._offered_steps()
-        self._turns += 1
-        if self._ready or self._turns > FAIR or self._turns_of_last > FAIR:
-            options = loop._fair_options()
-        elif self._timers or self._posts or self._cancels:
-            options = [*steps, *loop._others()]
-        else:
-            options = [*steps, *live(self._arrivals)]
-            if len(options) > 1:
-                happens(self, options[self._pick(options)])
-                return
-        if not options:
-            if self._ready or loop._threads_sent():
-                return
-            raise Blocked("; ".join(loop.waiting()))
-        happens(self, options[self._choose(options)])
+        choose_next(self)
+
+
+def choose_next(core: PortableCore) -> None:
+    """The next step of some task, or an arrival, or neither while callbacks are ready."""
+    loop: Any = core
+    steps = core._steps
+    if not steps:
+        core.idles += not core._ready
+    elif core._nameless:
+        loop._find_actors()
+    if core._stepped:
+        core._waiting_steps = len(steps)
+        core._stepped = False
+    if core._behind:
+        steps = loop._offered_steps()
+    core._turns += 1
+    if core._ready or core._turns > FAIR or core._turns_of_last > FAIR:
+        options = loop._fair_options()
+    elif core._timers or core._posts or core._cancels:
+        options = steps + loop._others()
+    else:
+        options = steps + live(core._arrivals)
+        count = len(options)
+        alone = core._plain and steps is core._steps
+        if count > 1 or (count and alone and not (core._every_choice or core._asks_always)):
+            place = _picked(core, options) if count > 1 else 0
+            if alone:
+                happens_alone(core, place)
+            else:
+                happens(core, options[place])
+            return
+    if not options:
+        if core._ready or loop._threads_sent():
+            return
+        raise Blocked("; ".join(loop.waiting()))
+    happens(core, options[loop._choose(options)])
 
 
 def happens(core: PortableCore, option: Any) -> None:
     """Let the option that was chosen happen."""
+    loop: Any = core
     if type(option) is TaskStep:
         core._steps.remove(option)
         begin_step(core, option)
-        core._run_handle(option)
+        loop._run_handle(option)
     elif option is not core._go_on:
         core._turns = 0
-        core._take(option)
+        loop._take(option)
+
+
+def happens_alone(core: PortableCore, place: Any) -> None:
+    """The same for one of the steps or arrivals, where nothing is ready before it.
+
+    Simulated I/O, which would be run next, happens at once.
+    """
+    waiting = len(core._steps)
+    if place < waiting:
+        step: TaskStep = core._steps.pop(place)
+        begin_step(core, step)
+        run_handle(core, step)
+        return
+    core._turns = 0
+    arrival: Pending = core._arrivals[place - waiting]
+    if arrival.callback is not _complete or core.steps >= core.max_steps:
+        core._take(arrival)
+        return
+    del core._arrivals[place - waiting]
+    if core.log is not None:
+        core._record(arrival)
+    core.steps += 1
+    complete_at_once(core, arrival)
 
 
 def begin_step(core: PortableCore, step: TaskStep) -> None:

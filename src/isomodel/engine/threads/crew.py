@@ -74,6 +74,7 @@ class Crew(Turns):
         self._outcome: BaseException | None = None
         self._refusals = 0
         self._hub: Any = None
+        self._workers: Any = None
         self._shared = interpreters_own()
 
     # Its life
@@ -100,6 +101,7 @@ class Crew(Turns):
     def under_way(self) -> Iterator[None]:
         """Have the caller's OS thread, at this place of its stack, run these threads."""
         self._hub = self._greenlets.getcurrent()
+        self._workers = greenlets.workers_of(self._hub)
         before, here.crew = here.crew, self
         outside = Locals(self._shared)
         outside.leave()
@@ -112,7 +114,7 @@ class Crew(Turns):
     def drive(self, first: ControlledThread) -> None:
         """Run all threads until this one has ended; raises Deadlock, OutOfSteps or Alarm."""
         self._outcome = None
-        while not first.greenlet.dead and self._outcome is None:
+        while not first.over and self._outcome is None:
             following = self._next()
             if following is None:
                 self._outcome = self._stuck()
@@ -145,7 +147,10 @@ class Crew(Turns):
         thread = ControlledThread(
             label, owner, number, ident or 1_000 + number, Locals(self._shared), self.now
         )
-        thread.greenlet = self._greenlets.greenlet(lambda: self._live(thread, body), self._hub)
+        if self.traced is None:
+            thread.greenlet = self._workers.take(lambda: self._live(thread, body))
+        else:  # tracing stays with a greenlet, so this one must not run anything else
+            thread.greenlet = self._greenlets.greenlet(lambda: self._live(thread, body), self._hub)
         thread.paused = thread.greenlet
         self.threads[label] = thread
         self.runnable.append(thread)
@@ -153,6 +158,7 @@ class Crew(Turns):
 
     def _live(self, thread: ControlledThread, body: Callable[[], object]) -> None:
         """What the greenlet of a thread does."""
+        thread.begun = True
         thread.locals.enter()
         if self.traced is not None:
             self.traced()
@@ -168,6 +174,7 @@ class Crew(Turns):
                 action()
             if thread in self.runnable:
                 self.runnable.remove(thread)
+            thread.over = True
             self.wake(thread)
             self.current = None
 
@@ -190,12 +197,15 @@ class Crew(Turns):
         """End this thread, wherever it is."""
         ending, self.ending = self.ending, True
         self._refusals = 0
-        while not thread.greenlet.dead and self._refusals < STUBBORN:
+        if not thread.begun:
+            thread.over = True
+            if self.traced is None:
+                self._workers.give_back(thread.greenlet)
+        while not thread.over and self._refusals < STUBBORN:
             self._refusals += 1
             self.current = thread
             self.last = thread.actor
-            with contextlib.suppress(Ended):  # from one that never began
-                (thread.greenlet if thread.paused.dead else thread.paused).throw(Ended)
+            (thread.greenlet if thread.paused.dead else thread.paused).throw(Ended)
         if thread in self.runnable:
             self.runnable.remove(thread)
         self.current = None
@@ -291,7 +301,7 @@ class Crew(Turns):
 
     def join(self, thread: ControlledThread) -> None:
         """Wait until this thread has ended."""
-        while not thread.greenlet.dead:
+        while not thread.over:
             self.wait(thread, f"waits for {thread.name} to end")
 
     def keep_plain(self, lock: object) -> None:
@@ -358,7 +368,7 @@ class Crew(Turns):
         return [
             f"{thread.name} {thread.why}{self._held_by(thread)} at {self.place(thread)}"
             for thread in self.threads.values()
-            if not thread.greenlet.dead and thread not in self.runnable and thread.name != "main"
+            if not thread.over and thread not in self.runnable and thread.name != "main"
         ]
 
     def place(self, thread: ControlledThread) -> str:

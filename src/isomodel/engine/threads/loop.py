@@ -70,15 +70,6 @@ class ThreadedLoop(StockLoop):
         self.now = max(self.now, self._crew.now)
         return self.now
 
-    def call_later(  # type: ignore[override]
-        self,
-        delay: float,
-        callback: Callable[..., object],
-        *args: Any,
-        context: contextvars.Context | None = None,
-    ) -> Timer:
-        return self.call_at(self.time() + delay, callback, *args, context=context)
-
     def _pass_time(self, until: Timer) -> None:
         super()._pass_time(until)
         self._crew.now = max(self._crew.now, self.now)

@@ -47,13 +47,15 @@ class ControlledThread:
 
     ``since`` is when its last wait ended. ``awaits`` is what it is blocked on, ``why`` that in
     words, ``timed_out`` whether its time limit ended the last wait. ``paused`` is where it goes on.
-    ``alone``: its next step is known to touch nothing that others do.
+    ``alone``: its next step is known to touch nothing that others do. ``begun`` and ``over`` are
+    its first step and its last.
     """
 
     __slots__ = (
         "actor",
         "alone",
         "awaits",
+        "begun",
         "daemon",
         "greenlet",
         "ident",
@@ -61,6 +63,7 @@ class ControlledThread:
         "kind",
         "locals",
         "on_end",
+        "over",
         "owner",
         "paused",
         "priority",
@@ -82,6 +85,8 @@ class ControlledThread:
         self.ident = ident
         self.daemon = False
         self.alone = False
+        self.begun = False
+        self.over = False
         self.since = now
         self.greenlet: Any = None
         self.paused: Any = None

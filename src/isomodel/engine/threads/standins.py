@@ -323,7 +323,7 @@ class Interpreter:
             work.put(None)
         me = self._crew.current
         for thread in list(self._crew.threads.values()):
-            while thread is not me and not thread.daemon and not thread.greenlet.dead:
+            while thread is not me and not thread.daemon and not thread.over:
                 self._crew.wait(thread, f"waits for {thread.name} to end")
 
     def undo(self) -> None:

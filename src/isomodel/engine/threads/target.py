@@ -117,7 +117,7 @@ class ThreadsRuntime(ThreadedLoop):
 
     def pending(self) -> list[str]:
         threads = self._crew.threads.values()
-        alive = [each.name for each in threads if not each.greenlet.dead and not each.daemon]
+        alive = [each.name for each in threads if not each.over and not each.daemon]
         return [*super().pending(), *alive]
 
     def dismiss(self) -> list[str]:

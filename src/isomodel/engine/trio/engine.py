@@ -316,11 +316,7 @@ class TrioEngine(Actors):
         owner = OWNER.get(self.root)
         number = owner.count("timer")
         timer = Timer(expire, (), copy_context(), self.last, owner, "timer", number)
-        if when <= self.now:
-            timer.time = when
-            self._overdue.append(timer)
-        else:
-            self._push(timer, when)
+        self._set_timer(timer, when)
         return timer.cancel
 
     def soon(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:

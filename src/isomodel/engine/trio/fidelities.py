@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from isomodel.engine.core import FAIR
+from isomodel.engine.fairness import FairTurns
 from isomodel.engine.handle import Jump, Latency, TaskStep, Timer
 from isomodel.engine.protocol import Scheduler
 from isomodel.engine.runtime import Blocked, OutOfSteps
@@ -98,14 +99,8 @@ class StockTrio(TrioEngine):
                 break
         self._expire_overdue()
 
-    def _later_options(self) -> list[Any]:
-        """What may still come once a deadline has passed: further ones, and what threads send."""
-        options: list[Any] = [*self._live_posts()] if self._posts else []
-        options += self._offered_timers()
-        return [option for option in options if type(option) is not Latency]
 
-
-class PortableTrio(TrioEngine):
+class PortableTrio(FairTurns, TrioEngine):
     """One execution in which any runnable task may take the next step."""
 
     __slots__ = ("_stepped", "_turns_of_last", "_waiting_steps")
@@ -160,24 +155,3 @@ class PortableTrio(TrioEngine):
         else:
             self._turns = 0
             self._take(option)
-
-    def _others(self) -> list[Any]:
-        """What may happen instead of a step.
-
-        Time passes while a task is runnable only if something has just made it so: no loop lets a
-        task that can go on wait for seconds.
-        """
-        options = self._options()
-        if self._waiting_steps and options and options[-1].kind == "timer":
-            return [option for option in options if option.kind != "timer"]
-        return options
-
-    def _fair_options(self) -> list[Any]:
-        """The options, without those that have had their turn often enough while others wait."""
-        if self._turns > 5 * FAIR and (others := self._options()):
-            return others
-        options = [*self._steps, *self._others()]
-        if self._turns_of_last > FAIR and len(options) > 1:
-            last = self.last
-            return [o for o in options if type(o) is not TaskStep or o.actor is not last]
-        return options

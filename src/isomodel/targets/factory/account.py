@@ -146,6 +146,7 @@ class Account:
         self._calls.clear()
         self._departures += 1
         self._may_hold.setdefault(RUN_BEFORE, [None]).append(None)
+        self._begun[RUN_BEFORE] += 1  # a run under way may still be kept, or be forgotten
 
     @contextmanager
     def staying(self) -> Iterator[None]:
