@@ -10,8 +10,10 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from isomodel.engine.protocol import Scheduler
 from isomodel.oracles.noninterference import agreement, difference, observed, overdue
 from isomodel.schedulers.random import RandomWalk
+from isomodel.schedulers.timely import Timely
 from isomodel.search.execute import Alone, execute_alone
 from isomodel.search.witnesses import GivenUp, Try, faults_of, tries
 from isomodel.targets.declare import TargetSpec
@@ -226,12 +228,16 @@ class Isolation:
             fidelity=joint.schedule.fidelity,
             faults=attempt.faults,
             armed=self._armed,
-            scheduler=None if attempt.walk is None else RandomWalk(attempt.walk),
+            scheduler=None if attempt.walk is None else _walk(attempt.walk, kept),
             nearby=attempt.nearby,
             late=attempt.late,
         )
         self.steps += execution.steps
         return execution
+
+
+def _walk(seed: int, kept: Alone) -> Scheduler:
+    return Timely(RandomWalk(seed), kept.arrivals)
 
 
 class _Nearest(NamedTuple):
