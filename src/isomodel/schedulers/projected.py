@@ -70,10 +70,6 @@ class Projected:
         self.skipped = 0
         self.extra = 0
 
-    def expects(self, key: str) -> bool:
-        """Whether this came jointly and is still to come."""
-        return any(arrival.key == key for arrival in self._arrivals)
-
     @property
     def diverged(self) -> int:
         """Recorded arrivals passed over, and choices made without one."""

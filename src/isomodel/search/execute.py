@@ -158,6 +158,7 @@ def execute_alone(
         clocks=alone.clocks,
         given_up=alone.given_up,
         until=alone.until - late,
+        timers=frozenset(each.key for each in alone.arrivals if " timer " in each.key),
     )
     if isinstance(projected, Projected):
         projected.part = run.part_of(scenario.users[0])

@@ -18,11 +18,9 @@ from isomodel.engine.giving_up import GivenUp
 from isomodel.engine.graph import class_state, own_classes, shared_objects
 from isomodel.engine.handle import Timer
 from isomodel.engine.owner import Actor, Owner, Part
-from isomodel.engine.protocol import Scheduler
 from isomodel.engine.runtime import Blocked, Cancelled, Crashed, Doing, OutOfSteps, Runtime
 from isomodel.engine.strangers import mixed
 from isomodel.schedulers.fifo import Default
-from isomodel.schedulers.projected import Projected
 from isomodel.search.stalled import stalled
 from isomodel.search.world import RunWorld
 from isomodel.targets.declare import OperationSpec, TargetSpec
@@ -60,6 +58,7 @@ class Run(RunWorld):
         clocks: Mapping[str, Sequence[float]] | None = None,
         given_up: Mapping[str, tuple[str, Any]] | None = None,
         until: float = 0.0,
+        timers: frozenset[str] = frozenset(),
     ) -> None:
         self.spec = spec
         self.scenario = scenario
@@ -83,6 +82,7 @@ class Run(RunWorld):
         self._forced = forced or {}
         self._given_up = given_up or {}
         self._until = until
+        self._timers = timers  # those over by then; of all others, those that were set for earlier
         self._parts = {
             user: part
             for users in scenario.parts()
@@ -201,7 +201,7 @@ class Run(RunWorld):
             self._start_next(user)
         try:
             self.loop.drive(self._all_done)
-            self._linger(self.loop.scheduler)
+            self._linger()
         except Blocked:
             self.waiting = self.loop.waiting()
             self._hang()
@@ -216,16 +216,15 @@ class Run(RunWorld):
             self.ended = "crash"
             self.error = f"{type(error).__name__}({error}) in {self.loop.last.name}"
 
-    def _linger(self, scheduler: Scheduler) -> None:
+    def _linger(self) -> None:
         """Let all come that came jointly while the others were still at it: time went on.
 
         A clock that passed timers by would show what no run can: expired, and still there.
         """
-        projected = scheduler if isinstance(scheduler, Projected) else None
 
         def is_past(timer: Timer) -> bool:
-            expected = projected is not None and projected.expects(timer.key)
-            return timer.time < self._until or (expected and timer.time == self._until)
+            over = timer.time == self._until and timer.key in self._timers
+            return over or timer.time < self._until
 
         self.loop.settle()
         while any(is_past(timer) for timer in self.loop.timed()):
