@@ -17,6 +17,7 @@ from isomodel.search.simplest import possible_faults
 from isomodel.values.execution import Arrival, Execution
 from isomodel.values.scenario import operation_of
 from isomodel.values.schedule import OF_IO, STRIKES, Fault
+from isomodel.values.trace import Step
 
 MORE = 3
 """Network events that an operation may have alone beyond those seen: it connects by itself."""
@@ -80,21 +81,24 @@ def tries(joint: Execution, alone: Execution, part: tuple[str, ...], count: int)
 
 
 def _waited(joint: Execution) -> float:
-    """For how many seconds some work of nobody's waited for I/O: so late it may be alone.
+    """For how many seconds some work of nobody's waited for I/O, or was ready: so late it may be.
 
     A janitor that has others' things to write off, too, comes by later than it would for one
-    user alone. How slow things are is the clock's business.
+    user alone. How slow things are is the clock's business. What it waits for otherwise, others
+    may put off for as long as they like, and that is not.
     """
     users = joint.scenario.users
-    since: dict[str, float] = {}
+    before: dict[str, Step] = {}
     waited: dict[str, float] = {}
     for step in joint.trace:
         who = operation_of(step.task).partition("/")[0]
         if who.partition(".")[0] in users:
             continue
-        if step.what != "step" and not step.what.startswith(("timer ", "start ")):
-            waited[who] = waited.get(who, 0.0) + step.time - since.get(who, step.time)
-        since[who] = step.time
+        last = before.get(who, step)
+        before[who] = step
+        ready = step.what == "step" and last.what != "step"
+        if ready or not step.what.startswith(("step", "timer ")):
+            waited[who] = waited.get(who, 0.0) + step.time - last.time
     return max(waited.values(), default=0.0)
 
 
