@@ -233,6 +233,11 @@ class Arrivals(Core):
         """What waits for time to pass."""
         return [timer for _, _, timer in self._timers if not timer.is_off()]
 
+    def will_jump(self) -> bool:
+        """Whether a fault makes the clock jump now, at the latest."""
+        jumps = (fault for fault in self._cancels if fault.kind == "jump")
+        return any(self._is_set(fault.task, fault.at) for fault in jumps)
+
     def nobodys_turn(self) -> bool:
         """Whether a callback or step that belongs to no user is ready to run."""
         return any(not self._owner_of(handle).user for handle in self._ready)

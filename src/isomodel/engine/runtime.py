@@ -158,6 +158,9 @@ class Runtime(Protocol):
     def timed(self) -> list[Timer]:
         """What waits for time to pass."""
 
+    def will_jump(self) -> bool:
+        """Whether a fault makes the clock jump now, at the latest."""
+
     def nobodys_turn(self) -> bool:
         """Whether a callback or step that belongs to no user is ready to run."""
 

@@ -219,18 +219,23 @@ class Run(RunWorld):
     def _linger(self) -> None:
         """Let all come that came jointly while the others were still at it: time went on.
 
-        A clock that passed timers by would show what no run can: expired, and still there.
+        A clock that passed timers by would show what no run can: expired, and still there. Nor
+        may what is due come between two final checks, of which one would see it and one not.
         """
+        until, over = self._until, self._timers
+        self._pass(lambda timer: timer.time < until or (timer.time == until and timer.key in over))
+        self.loop.now = max(self.loop.now, until)
+        self.loop.scheduler = Default()
+        if self.loop.will_jump():
+            self.loop.drive(lambda: not self.loop.will_jump())
+        self._pass(lambda timer: timer.time <= self.loop.now)
 
-        def is_past(timer: Timer) -> bool:
-            over = timer.time == self._until and timer.key in self._timers
-            return over or timer.time < self._until
-
+    def _pass(self, is_over: Callable[[Timer], bool]) -> None:
+        """Let these timers come, and all that can without further time."""
         self.loop.settle()
-        while any(is_past(timer) for timer in self.loop.timed()):
-            self.loop.drive(lambda: not any(is_past(timer) for timer in self.loop.timed()))
+        while any(is_over(timer) for timer in self.loop.timed()):
+            self.loop.drive(lambda: not any(is_over(timer) for timer in self.loop.timed()))
             self.loop.settle()
-        self.loop.now = max(self.loop.now, self._until)
 
     def _allow_more(self) -> None:
         """As many steps again, for what comes after a phase that used up all of them."""
