@@ -70,6 +70,12 @@ class Projected:
         self.skipped = 0
         self.extra = 0
 
+    def begin(self, log: Sequence[Arrival]) -> None:
+        """So much has come already, while the target started: the record begins behind it."""
+        for arrival in log:
+            if self._arrivals and self._arrivals[0].key == arrival.key:
+                del self._arrivals[0]
+
     @property
     def diverged(self) -> int:
         """Recorded arrivals passed over, and choices made without one."""

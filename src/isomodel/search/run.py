@@ -21,6 +21,7 @@ from isomodel.engine.owner import Actor, Owner, Part
 from isomodel.engine.runtime import Blocked, Cancelled, Crashed, Doing, OutOfSteps, Runtime
 from isomodel.engine.strangers import mixed
 from isomodel.schedulers.fifo import Default
+from isomodel.schedulers.projected import Projected
 from isomodel.search.stalled import stalled
 from isomodel.search.world import RunWorld
 from isomodel.targets.declare import OperationSpec, TargetSpec
@@ -125,6 +126,8 @@ class Run(RunWorld):
         with around(self.loop):
             self._start()
             self.loop.scheduler = scheduler
+            if isinstance(scheduler, Projected):
+                scheduler.begin(self.loop.log or ())
             self.loop.last = Actor("", self.loop.root)
             self._operations()
         self.loop.scheduler = Default()
