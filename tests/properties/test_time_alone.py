@@ -152,3 +152,48 @@ def test_ticks_count_alone_as_with_others_where_time_passes_and_where_the_clock_
 
 def test_ticks_that_another_user_starts_again_are_interference() -> None:
     assert verdict(TickingForOne) == "violated"
+
+
+class LoggedOut:
+    """A timer for each user takes its row away."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, str] = {}
+        self.timers: dict[str, asyncio.TimerHandle] = {}
+
+    def timer_of(self, user: str) -> str:
+        return user
+
+    @operation
+    async def put(self, user: str, text: Secret) -> None:
+        self.rows[user] = text
+        name = self.timer_of(user)
+        if name in self.timers:
+            self.timers[name].cancel()
+        loop = asyncio.get_running_loop()
+        self.timers[name] = loop.call_later(30, self.rows.pop, user, None)
+
+    @operation
+    async def rest(self, user: str) -> None:
+        await asyncio.sleep(35)
+
+    @observe
+    async def row(self, user: str) -> str | None:
+        return self.rows.get(user)
+
+
+class LoggedOutByOne(LoggedOut):
+    """There is one timer, so that whoever comes next keeps the row before alive."""
+
+    def timer_of(self, user: str) -> str:
+        return "the timer"
+
+
+@both
+def test_a_timer_that_ends_while_only_others_act_ends_alone_as_well(fidelity: Fidelity) -> None:
+    assert verdict(LoggedOut, fidelity) == "ok"
+
+
+@both
+def test_a_timer_that_another_user_cancels_is_interference(fidelity: Fidelity) -> None:
+    assert verdict(LoggedOutByOne, fidelity) == "violated"

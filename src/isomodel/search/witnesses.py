@@ -32,9 +32,6 @@ TOGETHER = 0.8
 WAITING = frozenset(("start", "step", "timer"))
 """Kinds of arrivals for an operation that only waits, until its time limit."""
 
-READY = Step(0.0, "", "ready")
-"""What comes before the first step of work that the start has begun."""
-
 GivenUp = dict[str, tuple[str, Any]]
 """By an operation's label, the outcome and the value that its user saw."""
 
@@ -97,7 +94,7 @@ def _waited(joint: Execution) -> float:
         who = operation_of(step.task).partition("/")[0]
         if who.partition(".")[0] in users:
             continue
-        last = before.get(who, READY)
+        last = before.get(who, step)
         before[who] = step
         ready = step.what == "step" and last.what != "step"
         if ready or not step.what.startswith(("step", "timer ")):
