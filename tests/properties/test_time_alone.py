@@ -96,7 +96,7 @@ class KeptTogether(Swept):
 def test_what_a_sweeper_of_nobodys_takes_when_it_is_over_is_no_interference(
     target: type, fidelity: Fidelity
 ) -> None:
-    assert verdict(target, fidelity) == "ok"
+    assert verdict(target, fidelity, 250) == "ok"
 
 
 @both
@@ -147,7 +147,7 @@ class TickingForOne(Ticking):
 
 
 def test_ticks_count_alone_as_with_others_where_time_passes_and_where_the_clock_jumps() -> None:
-    assert verdict(Ticking) == "ok"
+    assert verdict(Ticking, executions=300) == "ok"
 
 
 def test_ticks_that_another_user_starts_again_are_interference() -> None:
@@ -191,7 +191,7 @@ class LoggedOutByOne(LoggedOut):
 
 @both
 def test_a_timer_that_ends_while_only_others_act_ends_alone_as_well(fidelity: Fidelity) -> None:
-    assert verdict(LoggedOut, fidelity) == "ok"
+    assert verdict(LoggedOut, fidelity, 400) == "ok"
 
 
 @both
