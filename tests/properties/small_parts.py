@@ -116,9 +116,11 @@ class Pool:
     async def connection(self) -> AsyncIterator[Connection]:
         connection = await self.acquire()
         if self.broken == "swallows errors":
-            with contextlib.suppress(Exception):
-                yield connection
-            await self.release(connection)
+            try:
+                with contextlib.suppress(Exception):
+                    yield connection
+            finally:
+                await self.release(connection)
             return
         if self.broken == "forgets after an error":
             yield connection

@@ -149,7 +149,7 @@ def test_without_a_defect_nothing_is_found() -> None:
 
 @pytest.mark.parametrize("defect", ["414-01", "414-03", "414-05", "414-09", "414-15"])
 def test_a_defect_of_the_layer_shows_through_the_platform(defect: str) -> None:
-    status, broken = hunted(defect, 60)
+    status, broken = hunted(defect, 150)
     assert status == "violated"
     assert broken in DEFECTS[defect].noticed_by
 

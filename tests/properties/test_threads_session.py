@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -249,3 +250,15 @@ def test_in_which_order_own_operations_are_over_is_nobodys_interference(
                 assert [label for label, _, _ in seen] == mine
     assert found == ({"noninterference"} if broken else set())
     assert broken or not orders
+
+
+def test_proxies_of_what_is_gone_do_not_keep_control_from_coming_into_place() -> None:
+    class Gone:
+        pass
+
+    thing = Gone()
+    proxy = weakref.proxy(thing)
+    del thing
+    with control.installed():
+        pass
+    assert type(proxy) is weakref.ProxyType

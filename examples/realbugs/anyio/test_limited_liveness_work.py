@@ -1,14 +1,14 @@
 """liveness broke in work.
 
-liveness: bob.1 (work) of bob never ends: bob.1 waits at Limited.work >
+liveness: alice.3 (work) of alice never ends: alice.3 waits at Limited.work >
 CapacityLimiter.__aenter__ > CapacityLimiter.acquire > CapacityLimiter.acquire_on_behalf_of >
 Event.wait.
 
-3 users, 3 operations, 2 switches, 1 fault; found under stock: only orders the stock asyncio
-loop can produce. It showed on the ordinary event loop, too.
+1 user, 3 operations, 2 switches, 1 fault; found under stock: only orders the stock asyncio loop
+can produce. It showed on the ordinary event loop, too.
 """
 
-from isomodel.testing import Story, cancel, do, switch
+from isomodel.testing import Story, beside, cancel, do, switch
 
 STORY = Story(
     target="target:Limited",
@@ -17,18 +17,18 @@ STORY = Story(
     fidelity="stock",
     operations=[
         do("alice.1", "work"),
-        do("bob.1", "work"),
-        do("carol.1", "work"),
+        beside("alice.2", "work"),
+        beside("alice.3", "work"),
     ],
     schedule=[
-        # First, carol.1 starts.
-        switch(after="", step=0, to="carol.1 start 0"),
-        # First, alice.1 starts, too.
-        switch(after="", step=0, to="alice.1 start 0", nth=2),
-        # When alice.1 has taken 1 step, bob.1 starts.
-        switch(after="alice.1", step=1, to="bob.1 start 0"),
-        # When alice.1 has taken 1 step, the work of carol.1 arrives, too.
-        switch(after="alice.1", step=1, to="carol.1 work 0", nth=1),
+        # First, alice.2 starts.
+        switch(after="", step=0, to="alice.2 start 0"),
+        # When alice.2 has taken 2 steps, alice.1 starts.
+        switch(after="alice.2", step=2, to="alice.1 start 0"),
+        # When alice.2 has taken 2 steps, alice.3 starts, too.
+        switch(after="alice.2", step=2, to="alice.3 start 0", nth=2),
+        # When alice.2 has taken 2 steps, the work of alice.2 arrives, too.
+        switch(after="alice.2", step=2, to="alice.2 work 0", nth=3),
     ],
     faults=[
         # alice.1 is cancelled after 1 step.

@@ -215,13 +215,14 @@ class Explorer:
             draw = self.draw(index)
             before(draw)
             self._portfolio.used(draw.policy)
-            execution, judged = self.examine(draw, observe=self.observes(draw))
+            observed = self.observes(draw)
+            execution, judged = self.examine(draw, observe=observed)
             if judged.findings:
                 return self._found(draw, judged.findings, tally)
             self._extent.learn(execution)
             tally.add(execution, judged.unknown, len(judged.also_alone))
-            if index % AUDIT_EVERY == 0:
-                tally.audit(execution, self.run(draw))
+            if index % AUDIT_EVERY == 0:  # observing keeps what finalisers wait for a little longer
+                tally.audit(self.run(draw) if observed else execution, self.run(draw))
             after(index)
             if deadline is not None and time.monotonic() > deadline:
                 break

@@ -33,20 +33,9 @@ class ThreadControl:
     def installed(self) -> Iterator[None]:
         """Be installed inside the block; blocks may be nested."""
         self._installed += 1
-        if self._installed == 1:
-            self._patches = Patches()
-            for kind, name, method in locks.methods():
-                self._patches.attribute(kind, name, method)
-            self._control.install()
-            for holder, name, value in list(standins.names()):
-                if isinstance(holder, type):
-                    self._patches.attribute(holder, name, value)
-                    continue
-                self._patches.on_undo(_resetting(holder, name))
-                setattr(holder, name, value)
-            standins.adopt_conditions()
-            self._watch.start()
         try:
+            if self._installed == 1:
+                self._install()
             yield
         finally:
             self._installed -= 1
@@ -54,6 +43,20 @@ class ThreadControl:
                 self._watch.stop()
                 self._patches.undo()
                 self._control.uninstall()
+
+    def _install(self) -> None:
+        self._patches = Patches()
+        for kind, name, method in locks.methods():
+            self._patches.attribute(kind, name, method)
+        self._control.install()
+        for holder, name, value in list(standins.names()):
+            if isinstance(holder, type):
+                self._patches.attribute(holder, name, value)
+                continue
+            self._patches.on_undo(_resetting(holder, name))
+            setattr(holder, name, value)
+        standins.adopt_conditions()
+        self._watch.start()
 
     @property
     def patience(self) -> float:
