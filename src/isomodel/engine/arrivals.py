@@ -241,9 +241,23 @@ class Arrivals(Core):
             if handle.kind != "start" and not handle.is_off()
         ]
 
-    def timed(self) -> list[Owner]:
-        """Who waits for time to pass."""
-        return [timer.owner for _, _, timer in self._timers if not timer.is_off()]
+    def timed(self) -> list[Timer]:
+        """What waits for time to pass."""
+        return [timer for _, _, timer in self._timers if not timer.is_off()]
+
+    def will_jump(self) -> bool:
+        """Whether a fault makes the clock jump now, at the latest."""
+        jumps = (fault for fault in self._cancels if fault.kind == "jump")
+        return any(self._is_set(fault.task, fault.at) for fault in jumps)
+
+    def nobodys_turn(self) -> bool:
+        """Whether a callback or step that belongs to no user is ready to run."""
+        return any(not self._owner_of(handle).user for handle in self._ready)
+
+    def _owner_of(self, handle: Handle) -> Owner:
+        if isinstance(handle, Pending):
+            return handle.owner
+        return self.root if handle.context is None else handle.context.get(OWNER, self.root)
 
     def _threads_sent(self) -> bool:
         """Where the program started real threads: give them a moment to send something."""

@@ -267,6 +267,10 @@ class OrdinaryLoop(asyncio.SelectorEventLoop, ControlledLoop):  # type: ignore[m
         handle, _ = self._set.get(f"{label} timer {number}", (None, None))
         return handle is not None and not handle.cancelled()
 
+    def timed(self) -> list[Timer]:
+        """What waits for time to pass."""
+        return [timer for _, timer in self._live_timers()]
+
     def _live_timers(self) -> list[tuple[asyncio.TimerHandle, Timer]]:
         self._set = {key: pair for key, pair in self._set.items() if not pair[0].cancelled()}
         return list(self._set.values())

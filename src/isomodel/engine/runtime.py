@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from isomodel.engine.core import Blocked, OutOfSteps
 from isomodel.engine.giving_up import Boundary
+from isomodel.engine.handle import Timer
 from isomodel.engine.owner import Actor, Owner
 from isomodel.engine.protocol import Scheduler
 from isomodel.values.execution import Arrival, Issue
@@ -158,8 +159,14 @@ class Runtime(Protocol):
     def awaiting(self) -> list[Owner]:
         """Whose I/O is still to arrive."""
 
-    def timed(self) -> list[Owner]:
-        """Who waits for time to pass."""
+    def timed(self) -> list[Timer]:
+        """What waits for time to pass."""
+
+    def will_jump(self) -> bool:
+        """Whether a fault makes the clock jump now, at the latest."""
+
+    def nobodys_turn(self) -> bool:
+        """Whether a callback or step that belongs to no user is ready to run."""
 
     def mark(self, kind: str) -> None:
         """Log something of the running owner's that an alone run must repeat at this place."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from isomodel.engine.owner import Actor
 from isomodel.engine.protocol import Option
-from isomodel.schedulers.projected import Projected
+from isomodel.schedulers.projected import Clock, Projected
+from isomodel.schedulers.timely import in_time, starts_in
 from isomodel.values.execution import Arrival
 from isomodel.values.scenario import SERVER
 
@@ -38,9 +39,15 @@ class Nearby(Projected):
     """
 
     def __init__(
-        self, arrivals: Sequence[Arrival], set_clock: Callable[[float], None], seed: int
+        self,
+        arrivals: Sequence[Arrival],
+        loop: Clock,
+        jumps: Sequence[tuple[float, float]] = (),
+        late: float = 0.0,
+        *,
+        seed: int,
     ) -> None:
-        super().__init__(arrivals, set_clock)
+        super().__init__(arrivals, loop, jumps, late)
         self._draws = random.Random(seed)
         self._odds = ODDS[seed % len(ODDS)]
         self._holds = bool(self._draws.getrandbits(1))
@@ -49,9 +56,14 @@ class Nearby(Projected):
         self._slow = False
         self._until = 0
         self._made = 0
+        self._starts = starts_in(arrivals)
 
     def choose(self, options: Sequence[Option], last: Actor) -> int:
-        """The option that came next in the joint run, or any other that may come."""
+        """The option that came next in the joint run, or any other that may come in time."""
+        places = in_time(options, self._starts)
+        return places[self._chosen([options[place] for place in places], last)]
+
+    def _chosen(self, options: Sequence[Option], last: Actor) -> int:
         self._made += 1
         possible = _possible(options)
         departs = bool(possible) and self._draws.random() < self._odds

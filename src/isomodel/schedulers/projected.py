@@ -6,9 +6,11 @@ timers come in the order of the joint run, at their time stamps, and after as ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
-from isomodel.engine.owner import Actor
+from isomodel.engine.handle import Timer
+from isomodel.engine.owner import Actor, Part
 from isomodel.engine.protocol import Option, default
 from isomodel.values.execution import Arrival
 
@@ -27,34 +29,52 @@ NOT_WORK = frozenset(("timer", "due", "cancel", "go on"))
 """Kinds of options that bring no operation further by themselves."""
 
 
+class Clock(Protocol):
+    """What is needed of the runtime: its clock, and whether nobody's work is ready."""
+
+    now: float
+
+    def nobodys_turn(self) -> bool:
+        """See ``engine.runtime.Runtime``."""
+
+
 class Projected:
     """Delivers the first recorded arrival that is pending; counts what had no counterpart.
 
-    ``set_clock`` is told the time stamp of each arrival before it is delivered. While own
+    The clock of ``loop`` is set to the time stamp of each before it is delivered. While own
     work is ready, an arrival waits until as much of the part's own has run since the arrival
     before it as had jointly. (Counted from the start, one wait for another user, which is gone
     here, would shift all that follows: arrivals of one tick would no longer share it.)
+
+    Nor does the clock pass by what comes before: nobody's timers that would be over come first,
+    recorded or not, unless they are less than ``late`` seconds over; so do steps of ``part``, if it
+    is set, that saw an earlier time, and what is ready and nobody's. Where the clock has jumped
+    (``jumps``: from when to when), timers are late by as much.
     """
 
-    def __init__(self, arrivals: Sequence[Arrival], set_clock: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        arrivals: Sequence[Arrival],
+        loop: Clock,
+        jumps: Sequence[tuple[float, float]] = (),
+        late: float = 0.0,
+    ) -> None:
         self._arrivals = list(arrivals)
-        self._set_clock = set_clock
+        self._loop = loop
+        self._jumps = jumps
+        self._late = late
+        self.part: Part | None = None
         self._previous = 0
         self._events = 0
-        self._alone_since = 0
         self._waits = 0
         self.skipped = 0
         self.extra = 0
 
-    def linger(self) -> None:
-        """All operations are over; the clock may have gone on jointly, as long as others acted."""
-        self._alone_since = self.extra
-
-    def is_over(self) -> bool:
-        """Whether nothing of the part's own is left that came jointly, or what comes did not."""
-        if self.extra > self._alone_since:
-            return True
-        return not any(arrival.user for arrival in self._arrivals)
+    def begin(self, log: Sequence[Arrival]) -> None:
+        """So much has come already, while the target started: the record begins behind it."""
+        for arrival in log:
+            if self._arrivals and self._arrivals[0].key == arrival.key:
+                del self._arrivals[0]
 
     @property
     def diverged(self) -> int:
@@ -82,18 +102,21 @@ class Projected:
                 return helper
         for position, arrival in enumerate(self._arrivals):
             index = pending.get(arrival.key)
-            if index is None:
+            if index is None or _is_another(options[index], arrival):
                 continue
             events = options[index].owner.part.events
             early = events - self._events < arrival.own_events - self._previous
-            if go_on is not None and (position or early):
+            if go_on is not None and (position or early or self._is_early(arrival)):
                 return go_on
+            overtaken = self._overtaken(options, arrival.time)
+            if overtaken is not None and overtaken != index:
+                return overtaken
             self._events, self._previous = events, arrival.own_events
             self.skipped += bool(position)
             self._arrivals[: position + 1] = [
                 other for other in self._arrivals[:position] if not _may_never_come(other)
             ]
-            self._set_clock(arrival.time)
+            self._pass_to(arrival.time)
             return index
         if go_on is not None:
             return go_on
@@ -101,7 +124,42 @@ class Projected:
         usual = [index for index, option in enumerate(options) if option.kind not in ASIDE]
         if not usual:
             return 0
-        return usual[default([options[index] for index in usual], last)]
+        chosen = usual[default([options[index] for index in usual], last)]
+        self._jump(options[chosen])
+        return chosen
+
+    def _pass_to(self, time: float) -> None:
+        self._loop.now = max(self._loop.now, time)
+
+    def _is_early(self, arrival: Arrival) -> bool:
+        """Whether what is ready comes before: nobody's work, or steps that saw an earlier time."""
+        if arrival.time > self._loop.now and self._loop.nobodys_turn():
+            return True
+        part = self.part
+        if arrival.user or part is None or part.kept is None or part.steps >= len(part.kept):
+            return False
+        return part.kept[part.steps] < arrival.time
+
+    def _overtaken(self, options: Sequence[Option], time: float) -> int | None:
+        """The first timer of nobody's that would be over by this time; it comes before."""
+        timers = [
+            (option.time, index)
+            for index, option in enumerate(options)
+            if isinstance(option, Timer) and not option.owner.user
+        ]
+        due, index = min(timers, default=(time, 0))
+        if due >= time - self._late:
+            return None
+        self._jump(options[index])
+        self._arrivals = [each for each in self._arrivals if each.key != options[index].key]
+        return index
+
+    def _jump(self, option: Option) -> None:
+        """Where the clock jumped past this moment, it does so before what comes then."""
+        if isinstance(option, Timer):
+            for before, after in self._jumps:
+                if before < option.time <= after:
+                    self._pass_to(after)
 
     def _took(self, key: str) -> None:
         """This came before its recorded turn, or without one."""
@@ -132,6 +190,14 @@ class Projected:
                 ):
                     return index
         return None
+
+
+def _is_another(option: Option, arrival: Arrival) -> bool:
+    """Whether this is a timer of nobody's that has the same number by chance: its time is later.
+
+    Work that serves others, too, sets other timers alone.
+    """
+    return isinstance(option, Timer) and not arrival.user and option.time > arrival.time
 
 
 def _may_never_come(arrival: Arrival) -> bool:

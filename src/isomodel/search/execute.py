@@ -12,7 +12,6 @@ import msgspec
 
 from isomodel.engine.control import Control
 from isomodel.engine.protocol import Scheduler
-from isomodel.engine.runtime import Runtime
 from isomodel.engine.world import enter
 from isomodel.schedulers.nearby import Nearby
 from isomodel.schedulers.projected import Projected
@@ -72,6 +71,10 @@ class Alone(msgspec.Struct, frozen=True):
     """The time at each of the part's own steps."""
     given_up: dict[str, tuple[str, Any]] = {}
     """Operations that are given up before they begin: outcome and value that their user saw."""
+    until: float = 0.0
+    """The time at the end: all that is due earlier has come before the final checks."""
+    jumps: tuple[tuple[float, float], ...] = ()
+    """Jumps of the clock, each from when to when."""
 
 
 def execute(
@@ -126,11 +129,12 @@ def execute_alone(
     armed: tuple[str, ...] = (),
     scheduler: Scheduler | None = None,
     nearby: int | None = None,
+    late: float = 0.0,
 ) -> Execution:
     """Run a part's own operations with its own arrivals, clock and refusals kept.
 
     For a witness search ``scheduler`` replaces the projection, or the seed ``nearby`` lets it
-    depart from the recorded order here and there.
+    depart from the recorded order here and there; and nobody's work may be ``late`` by so much.
     """
     loop = making(spec.runtime, fidelity)(
         scheduler or _Unset(),
@@ -140,11 +144,10 @@ def execute_alone(
         every_choice=scheduler is None,
     )
     if scheduler is None:
-        clock = _clock_of(loop)
         if nearby is None:
-            loop.scheduler = Projected(alone.arrivals, clock)
+            loop.scheduler = Projected(alone.arrivals, loop, alone.jumps, late)
         else:
-            loop.scheduler = Nearby(alone.arrivals, clock, nearby)
+            loop.scheduler = Nearby(alone.arrivals, loop, alone.jumps, late, seed=nearby)
     projected = loop.scheduler
     run = Run(
         spec,
@@ -154,7 +157,11 @@ def execute_alone(
         forced=alone.forced,
         clocks=alone.clocks,
         given_up=alone.given_up,
+        until=alone.until - late,
+        timers=frozenset(each.key for each in alone.arrivals if " timer " in each.key),
     )
+    if isinstance(projected, Projected):
+        projected.part = run.part_of(scenario.users[0])
     issues = controlled(run)
     diverged = projected.diverged if isinstance(projected, Projected) else 0
     return evidence(run, Schedule(fidelity, (), tuple(loop.met)), issues, 0, diverged)
@@ -163,13 +170,6 @@ def execute_alone(
 class _Unset:
     def choose(self, options: Sequence[Any], last: Any) -> int:
         raise AssertionError("a projected run was started without its scheduler")
-
-
-def _clock_of(loop: Runtime) -> Any:
-    def set_clock(time: float) -> None:
-        loop.now = max(loop.now, time)
-
-    return set_clock
 
 
 def controlled(run: Run, around: Around = contextlib.nullcontext) -> tuple[Issue, ...]:

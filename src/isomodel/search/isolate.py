@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable
 from collections.abc import Set as AbstractSet
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from isomodel.engine.protocol import Scheduler
 from isomodel.oracles.noninterference import agreement, difference, observed, overdue
 from isomodel.schedulers.random import RandomWalk
+from isomodel.schedulers.timely import Timely
 from isomodel.search.execute import Alone, execute_alone
 from isomodel.search.witnesses import GivenUp, Try, faults_of, tries
 from isomodel.targets.declare import TargetSpec
@@ -84,7 +87,22 @@ def alone_of(joint: Execution, part: tuple[str, ...]) -> Alone:
             if refusal.justified and refusal.user in part
         },
         clocks={"+".join(part): joint.clocks.get("+".join(part), ())},
+        until=_end(joint),
+        jumps=_jumps(joint),
     )
+
+
+def _end(joint: Execution) -> float:
+    """When the operations were over; where some never are, when anything came for them last."""
+    hangs = joint.ended == "deadlock"
+    operated = joint.arrivals[: joint.operated]
+    return max((each.time for each in operated if each.user or not hangs), default=0.0)
+
+
+def _jumps(joint: Execution) -> tuple[tuple[float, float], ...]:
+    """Where the clock jumped, for whomsoever: from when to when."""
+    pairs = pairwise(joint.arrivals[: joint.operated])
+    return tuple((before.time, after.time) for before, after in pairs if " jump " in after.key)
 
 
 class Isolation:
@@ -210,11 +228,16 @@ class Isolation:
             fidelity=joint.schedule.fidelity,
             faults=attempt.faults,
             armed=self._armed,
-            scheduler=None if attempt.walk is None else RandomWalk(attempt.walk),
+            scheduler=None if attempt.walk is None else _walk(attempt.walk, kept),
             nearby=attempt.nearby,
+            late=attempt.late,
         )
         self.steps += execution.steps
         return execution
+
+
+def _walk(seed: int, kept: Alone) -> Scheduler:
+    return Timely(RandomWalk(seed), kept.arrivals)
 
 
 class _Nearest(NamedTuple):
@@ -227,7 +250,9 @@ class _Nearest(NamedTuple):
 
 def _follow(execution: Execution, kept: Alone, part: tuple[str, ...]) -> Alone:
     """What an alone run keeps that departs from this one, with the refusals of the joint run."""
-    return msgspec.structs.replace(alone_of(execution, part), forced=kept.forced)
+    return msgspec.structs.replace(
+        alone_of(execution, part), forced=kept.forced, until=kept.until, jumps=kept.jumps
+    )
 
 
 def _unbegun(kept: Alone, given_up: GivenUp) -> Alone:

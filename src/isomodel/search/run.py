@@ -16,6 +16,7 @@ import msgspec
 
 from isomodel.engine.giving_up import GivenUp
 from isomodel.engine.graph import class_state, own_classes, shared_objects
+from isomodel.engine.handle import Timer
 from isomodel.engine.owner import Actor, Owner, Part
 from isomodel.engine.runtime import Blocked, Cancelled, Crashed, Doing, OutOfSteps, Runtime
 from isomodel.engine.strangers import mixed
@@ -57,6 +58,8 @@ class Run(RunWorld):
         forced: Mapping[str, Refusal] | None = None,
         clocks: Mapping[str, Sequence[float]] | None = None,
         given_up: Mapping[str, tuple[str, Any]] | None = None,
+        until: float = 0.0,
+        timers: frozenset[str] = frozenset(),
     ) -> None:
         self.spec = spec
         self.scenario = scenario
@@ -79,6 +82,8 @@ class Run(RunWorld):
         self._armed = armed
         self._forced = forced or {}
         self._given_up = given_up or {}
+        self._until = until
+        self._timers = timers  # those over by then; of all others, those that were set for earlier
         self._parts = {
             user: part
             for users in scenario.parts()
@@ -121,6 +126,8 @@ class Run(RunWorld):
         with around(self.loop):
             self._start()
             self.loop.scheduler = scheduler
+            if isinstance(scheduler, Projected):
+                scheduler.begin(self.loop.log or ())
             self.loop.last = Actor("", self.loop.root)
             self._operations()
         self.loop.scheduler = Default()
@@ -197,9 +204,7 @@ class Run(RunWorld):
             self._start_next(user)
         try:
             self.loop.drive(self._all_done)
-            if isinstance(self.loop.scheduler, Projected):
-                self._linger(self.loop.scheduler)
-            self.loop.settle()
+            self._linger()
         except Blocked:
             self.waiting = self.loop.waiting()
             self._hang()
@@ -214,11 +219,26 @@ class Run(RunWorld):
             self.ended = "crash"
             self.error = f"{type(error).__name__}({error}) in {self.loop.last.name}"
 
-    def _linger(self, projected: Projected) -> None:
-        """Let all come that came jointly while the others were still at it: time went on."""
-        projected.linger()
-        with contextlib.suppress(Blocked):
-            self.loop.drive(projected.is_over)
+    def _linger(self) -> None:
+        """Let all come that came jointly while the others were still at it: time went on.
+
+        A clock that passed timers by would show what no run can: expired, and still there. Nor
+        may what is due come between two final checks, of which one would see it and one not.
+        """
+        until, over = self._until, self._timers
+        self._pass(lambda timer: timer.time < until or (timer.time == until and timer.key in over))
+        self.loop.now = max(self.loop.now, until)
+        self.loop.scheduler = Default()
+        if self.loop.will_jump():
+            self.loop.drive(lambda: not self.loop.will_jump())
+        self._pass(lambda timer: timer.time <= self.loop.now)
+
+    def _pass(self, is_over: Callable[[Timer], bool]) -> None:
+        """Let these timers come, and all that can without further time."""
+        self.loop.settle()
+        while any(is_over(timer) for timer in self.loop.timed()):
+            self.loop.drive(lambda: not any(is_over(timer) for timer in self.loop.timed()))
+            self.loop.settle()
 
     def _allow_more(self) -> None:
         """As many steps again, for what comes after a phase that used up all of them."""

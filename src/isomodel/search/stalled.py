@@ -20,7 +20,8 @@ LONG = 1_000
 
 def stalled(loop: Runtime, users: Collection[str]) -> bool:
     """Whether these users wait for what nothing but timers of nobody's can bring."""
-    if any(owner.user in users for owner in (*loop.awaiting(), *loop.timed())):
+    timed = [timer.owner for timer in loop.timed()]
+    if any(owner.user in users for owner in (*loop.awaiting(), *timed)):
         return False
     ticks = 0
     for step in reversed(loop.trace or ()):

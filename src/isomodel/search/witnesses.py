@@ -17,6 +17,7 @@ from isomodel.search.simplest import possible_faults
 from isomodel.values.execution import Arrival, Execution
 from isomodel.values.scenario import operation_of
 from isomodel.values.schedule import OF_IO, STRIKES, Fault
+from isomodel.values.trace import Step
 
 MORE = 3
 """Network events that an operation may have alone beyond those seen: it connects by itself."""
@@ -38,13 +39,15 @@ GivenUp = dict[str, tuple[str, Any]]
 class Try(msgspec.Struct, frozen=True):
     """An alone run to try: the projected order, one ``nearby``, or a random ``walk``, by a seed.
 
-    ``given_up`` are operations that never begin, with the outcome and the value their user saw.
+    ``given_up`` are operations that never begin, with the outcome and the value their user saw;
+    ``late`` is by how many seconds nobody's work may be.
     """
 
     faults: tuple[Fault, ...]
     nearby: int | None = None
     walk: int | None = None
     given_up: GivenUp = {}
+    late: float = 0.0
 
 
 def tries(joint: Execution, alone: Execution, part: tuple[str, ...], count: int) -> Iterator[Try]:
@@ -54,6 +57,9 @@ def tries(joint: Execution, alone: Execution, part: tuple[str, ...], count: int)
     never = _unbegun(joint, part)
     if never:
         yield Try(_but(own, never), given_up=never)
+    late = _waited(joint)
+    if late:
+        yield Try(own, late=late)
     for struck, places in weather:
         rest = tuple(fault for fault in own if fault != struck)
         for fault in places:
@@ -69,8 +75,31 @@ def tries(joint: Execution, alone: Execution, part: tuple[str, ...], count: int)
             _combined(mine, weather, draw) if weather and seed % 4 else _varied(mine, seed, longest)
         )
         faults = _but(faults, given_up)
-        yield Try(faults, nearby=seed, given_up=given_up)
-        yield Try(_varied(own, seed, longest), walk=seed)
+        slow = late if seed % 4 > 1 else 0.0
+        yield Try(faults, nearby=seed, given_up=given_up, late=slow)
+        yield Try(_varied(own, seed, longest), walk=seed, late=slow)
+
+
+def _waited(joint: Execution) -> float:
+    """For how many seconds some work of nobody's waited for I/O, or was ready: so late it may be.
+
+    A janitor that has others' things to write off, too, comes by later than it would for one
+    user alone. How slow things are is the clock's business. What it waits for otherwise, others
+    may put off for as long as they like, and that is not.
+    """
+    users = joint.scenario.users
+    before: dict[str, Step] = {}
+    waited: dict[str, float] = {}
+    for step in joint.trace:
+        who = operation_of(step.task).partition("/")[0]
+        if who.partition(".")[0] in users:
+            continue
+        last = before.get(who, step)
+        before[who] = step
+        ready = step.what == "step" and last.what != "step"
+        if ready or not step.what.startswith(("step", "timer ")):
+            waited[who] = waited.get(who, 0.0) + step.time - last.time
+    return max(waited.values(), default=0.0)
 
 
 def faults_of(joint: Execution, part: tuple[str, ...]) -> tuple[Fault, ...]:

@@ -76,6 +76,10 @@ class RunWorld:
         finally:
             OWNER.reset(token)
 
+    def part_of(self, user: str) -> Part:
+        """The users judged together with this one."""
+        return self._parts[user]
+
     def clocks(self) -> dict[str, tuple[float, ...]]:
         """For each part, the virtual time at each of its steps."""
         return {part.name: tuple(part.times) for part in self._parts.values()}

@@ -113,6 +113,10 @@ class TrioEngine(Actors):
             self._live_arrivals() or self._live_posts()
         )
 
+    def nobodys_turn(self) -> bool:
+        """Whether a callback or step that belongs to no user is ready to run."""
+        return any(not step.owner.user for step in self._steps) or super().nobodys_turn()
+
     def drive(self, done: Callable[[], bool]) -> None:
         """Run until ``done()``; raises Blocked or OutOfSteps."""
         raise NotImplementedError
