@@ -197,3 +197,54 @@ def test_a_timer_that_ends_while_only_others_act_ends_alone_as_well(fidelity: Fi
 @both
 def test_a_timer_that_another_user_cancels_is_interference(fidelity: Fidelity) -> None:
     assert verdict(LoggedOutByOne, fidelity) == "violated"
+
+
+class Batched:
+    """Keys asked for within a moment are looked up together: who comes last waits least."""
+
+    async def start(self) -> None:
+        self.rows: dict[str, str] = {}
+        self.asked: list[tuple[str, asyncio.Future[str | None]]] = []
+        self.flushing: asyncio.Task[None] | None = None
+
+    @operation
+    async def save(self, user: str, text: Secret) -> None:
+        self.rows[user] = text
+
+    @operation
+    async def load(self, user: str) -> str | None:
+        answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self.asked.append((user, answer))
+        if self.flushing is None:
+            self.flushing = asyncio.create_task(self.flush())
+        return await answer
+
+    async def flush(self) -> None:
+        await asyncio.sleep(0.01)
+        asked, self.asked, self.flushing = self.asked, [], None
+        await io("select")
+        for place, (user, answer) in enumerate(asked):
+            if not answer.done():
+                answer.set_result(self.rows.get(self.of(asked, place, user)))
+
+    def of(self, asked: list[tuple[str, asyncio.Future[str | None]]], place: int, user: str) -> str:
+        return user
+
+
+class BatchedInDisorder(Batched):
+    """Everybody gets the answer for whoever asked first."""
+
+    def of(self, asked: list[tuple[str, asyncio.Future[str | None]]], place: int, user: str) -> str:
+        return asked[0][0]
+
+
+@both
+def test_who_is_answered_sooner_as_others_have_asked_before_is_not_interfered_with(
+    fidelity: Fidelity,
+) -> None:
+    assert verdict(Batched, fidelity) == "ok"
+
+
+@both
+def test_who_is_answered_what_others_have_asked_is(fidelity: Fidelity) -> None:
+    assert verdict(BatchedInDisorder, fidelity) == "violated"

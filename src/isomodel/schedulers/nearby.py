@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from isomodel.engine.owner import Actor
 from isomodel.engine.protocol import Option
 from isomodel.schedulers.projected import Clock, Projected
-from isomodel.schedulers.timely import in_time, starts_in
+from isomodel.schedulers.timely import in_time
 from isomodel.values.execution import Arrival
 from isomodel.values.scenario import SERVER
 
@@ -46,6 +46,7 @@ class Nearby(Projected):
         late: float = 0.0,
         *,
         seed: int,
+        starts: Mapping[str, float],
     ) -> None:
         super().__init__(arrivals, loop, jumps, late)
         self._draws = random.Random(seed)
@@ -56,7 +57,7 @@ class Nearby(Projected):
         self._slow = False
         self._until = 0
         self._made = 0
-        self._starts = starts_in(arrivals)
+        self._starts = starts
 
     def choose(self, options: Sequence[Option], last: Actor) -> int:
         """The option that came next in the joint run, or any other that may come in time."""

@@ -11,15 +11,14 @@ from math import inf
 from isomodel.engine.handle import Timer
 from isomodel.engine.owner import Actor
 from isomodel.engine.protocol import Option, Scheduler
-from isomodel.values.execution import Arrival
 
 
 class Timely:
     """The options of another scheduler, without time that passes while a start is overdue."""
 
-    def __init__(self, scheduler: Scheduler, arrivals: Sequence[Arrival]) -> None:
+    def __init__(self, scheduler: Scheduler, starts: Mapping[str, float]) -> None:
         self._scheduler = scheduler
-        self._starts = starts_in(arrivals)
+        self._starts = starts
 
     def choose(self, options: Sequence[Option], last: Actor) -> int:
         """What the other scheduler chooses among what is in time."""
@@ -27,13 +26,11 @@ class Timely:
         return places[self._scheduler.choose([options[place] for place in places], last)]
 
 
-def starts_in(arrivals: Sequence[Arrival]) -> dict[str, float]:
-    """When the operations started, by the key of the start."""
-    return {arrival.key: arrival.time for arrival in arrivals if " start " in arrival.key}
-
-
 def in_time(options: Sequence[Option], starts: Mapping[str, float]) -> list[int]:
-    """Where the options are for which time does not pass a start by; there is one."""
+    """Where the options are for which time does not pass a start by; there is one.
+
+    ``starts`` tells when operations started, by the key of the start; others may at any time.
+    """
     pending = (starts.get(option.key, inf) for option in options if option.kind == "start")
     first = min(pending, default=inf)
     return [

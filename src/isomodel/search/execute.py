@@ -75,6 +75,8 @@ class Alone(msgspec.Struct, frozen=True):
     """The time at the end: all that is due earlier has come before the final checks."""
     jumps: tuple[tuple[float, float], ...] = ()
     """Jumps of the clock, each from when to when."""
+    starts: dict[str, float] = {}
+    """When operations began that wait for the user's one before: no witness begins them later."""
 
 
 def execute(
@@ -147,7 +149,9 @@ def execute_alone(
         if nearby is None:
             loop.scheduler = Projected(alone.arrivals, loop, alone.jumps, late)
         else:
-            loop.scheduler = Nearby(alone.arrivals, loop, alone.jumps, late, seed=nearby)
+            loop.scheduler = Nearby(
+                alone.arrivals, loop, alone.jumps, late, seed=nearby, starts=alone.starts
+            )
     projected = loop.scheduler
     run = Run(
         spec,

@@ -89,7 +89,25 @@ def alone_of(joint: Execution, part: tuple[str, ...]) -> Alone:
         clocks={"+".join(part): joint.clocks.get("+".join(part), ())},
         until=_end(joint),
         jumps=_jumps(joint),
+        starts=_starts(joint),
     )
+
+
+def _starts(joint: Execution) -> dict[str, float]:
+    """When the operations began that were not side by side, by the keys of their starts.
+
+    One of several side by side may have begun jointly when others were over, and these may be
+    slower alone.
+    """
+    beside: set[str] = set()
+    for user in joint.scenario.users:
+        own = [each for each in joint.scenario.operations if each.user == user]
+        for one, other in pairwise(own):
+            if other.beside:
+                beside.update((one.label, other.label))
+    operated = joint.arrivals[: joint.operated]
+    starts = (each for each in operated if " start " in each.key)
+    return {each.key: each.time for each in starts if each.key.partition(" ")[0] not in beside}
 
 
 def _end(joint: Execution) -> float:
@@ -237,7 +255,7 @@ class Isolation:
 
 
 def _walk(seed: int, kept: Alone) -> Scheduler:
-    return Timely(RandomWalk(seed), kept.arrivals)
+    return Timely(RandomWalk(seed), kept.starts)
 
 
 class _Nearest(NamedTuple):
