@@ -280,7 +280,7 @@ def test_a_case_is_saved_whole_or_not_at_all(
     place = cases.save(case, tmp_path / "new" / "folder")
     assert place == cases.save(case, place.parent)
     assert cases.load(place) == case
-    assert place.name.startswith("Leaks-noninterference-")
+    assert place.name.startswith("hostile_targets-Leaks-noninterference-")
     before = place.read_bytes()
 
     def no_space(handle: int) -> None:
@@ -302,7 +302,7 @@ def test_what_is_no_json_does_not_lose_the_case(case: Case, tmp_path: Path) -> N
 
 def test_files_that_are_no_cases(case: Case, tmp_path: Path) -> None:
     cases.save(case, tmp_path)
-    with pytest.raises(BadInput, match=r"no such case file; .* has Leaks-"):
+    with pytest.raises(BadInput, match=r"no such case file; .* has hostile_targets-Leaks-"):
         cases.load(tmp_path / "none.json")
     with pytest.raises(BadInput, match="there is no folder"):
         cases.load(tmp_path / "no" / "none.json")

@@ -57,7 +57,7 @@ def hunted(block: str, monkeypatch: pytest.MonkeyPatch) -> Outcome:
         return explorer.hunt(Budget(executions=500))
 
 
-def test_the_sweeper_in_the_documentation_is_sound_as_long_as_age_is_judged_at_reading(
+def test_the_sweeper_in_the_documentation_is_sound_and_one_that_goes_by_others_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     guide = (EXAMPLES.parent / "docs" / "targets.md").read_text(encoding="utf-8")
@@ -67,8 +67,13 @@ def test_the_sweeper_in_the_documentation_is_sound_as_long_as_age_is_judged_at_r
 
     read = "return self.drafts.read(user)"
     assert read in block
-    naive = block.replace(read, "return self.drafts.rows.get(user, (None,))[0]")
-    assert hunted(naive, monkeypatch).verdict.status == "violated"
+    unaged = block.replace(read, "return self.drafts.rows.get(user, (None,))[0]")
+    assert hunted(unaged, monkeypatch).verdict.status == "ok"
+
+    own = "if until <= time.monotonic():"
+    assert own in block
+    oldest = "if min(until for _, until in self.rows.values()) <= time.monotonic():"
+    assert hunted(unaged.replace(own, oldest), monkeypatch).verdict.status == "violated"
 
 
 def test_a_target_of_a_released_bug_has_at_most_forty_lines() -> None:
