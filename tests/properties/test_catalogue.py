@@ -62,6 +62,7 @@ STORIES: dict[str, dict[str, str]] = {
     },
     "414-08": {
         "validation": "alice.create_context alice+create_no_context",
+        "promise": "alice.create_context alice+create_context",
         "noninterference": "alice.create_context bob.create_no_context",
     },
     "414-09": {

@@ -71,7 +71,7 @@ OF_THE_ISSUE = (
         "414-08",
         "validation is skipped under load",
         "while another context is being opened, ids are not checked",
-        {"validation": OWN_RACE, "noninterference": RACE},
+        {"validation": OWN_RACE, "promise": OWN_RACE, "noninterference": RACE},
         broken_services.skip_validation,
     ),
     Defect(
