@@ -12,6 +12,7 @@ from functools import partial
 
 import msgspec
 
+from isomodel.engine.protocol import Scheduler
 from isomodel.oracles.noninterference import NAME as NONINTERFERENCE
 from isomodel.schedulers.following import Following
 from isomodel.schedulers.random import RandomWalk
@@ -75,16 +76,7 @@ class Trying:
     ) -> Attempt | None:
         """A failure under a few random schedules: some need more switches than can be tried."""
         for seed in range(walks):
-            self._spend()
-            execution = execute(
-                self._spec,
-                scenario,
-                RandomWalk(seed),
-                fidelity=like.schedule.fidelity,
-                faults=faults,
-                armed=self._armed,
-            )
-            attempt = self._judged(execution, like.finding)
+            attempt = self._run(scenario, RandomWalk(seed), like, faults)
             if attempt is not None:
                 return attempt
         return None
@@ -96,13 +88,18 @@ class Trying:
 
         ``labels`` are the new labels of operations that were given others.
         """
-        self._spend()
         arrivals = like.execution.arrivals[: like.execution.operated]
         keys = [relabelled_key(arrival.key, labels) for arrival in arrivals]
+        return self._run(scenario, Following(keys), like, faults)
+
+    def _run(
+        self, scenario: Scenario, scheduler: Scheduler, like: Attempt, faults: tuple[Fault, ...]
+    ) -> Attempt | None:
+        self._spend()
         execution = execute(
             self._spec,
             scenario,
-            Following(keys),
+            scheduler,
             fidelity=like.schedule.fidelity,
             faults=faults,
             armed=self._armed,

@@ -10,6 +10,9 @@ from isomodel.tracking.active import active
 from isomodel.tracking.containers import FUTURES, TRAITS, kind_of, looked_into
 from isomodel.tracking.recorder import Recorder
 
+Reading = Callable[[list[Any], Iterator[Any]], Iterator[Any]]
+"""Goes through an iterator, and notes each time that what it looks into is read."""
+
 _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "Add": operator.iadd,
     "Sub": operator.isub,
@@ -71,16 +74,19 @@ def iterated(thing: Any) -> Any:
     if active.recorder is None:
         return thing
     containers = [thing] if TRAITS[type(thing)].size is not None else looked_into(thing)
-    return _Iterated(thing, containers) if containers else value(thing)
+    return Iterated(thing, containers, _reading) if containers else value(thing)
 
 
-class _Iterated:
-    def __init__(self, thing: Any, containers: list[Any]) -> None:
+class Iterated:
+    """In the place of what a loop goes through: ``reading`` is told of each time round."""
+
+    def __init__(self, thing: Any, containers: list[Any], reading: Reading) -> None:
         self._thing = thing
         self._containers = containers
+        self._reading = reading
 
     def __iter__(self) -> Iterator[Any]:
-        return _reading(self._containers, iter(self._thing))
+        return self._reading(self._containers, iter(self._thing))
 
 
 def _reading(containers: list[Any], iterator: Iterator[Any]) -> Iterator[Any]:

@@ -155,16 +155,7 @@ def matched(thing: Any, depth: int) -> Any:
 def iterated(thing: Any) -> Any:
     """``thing``, which is looked at each time round: others may change it meanwhile."""
     containers = [thing] if TRAITS[type(thing)].size is not None else looked_into(thing)
-    return _Iterated(thing, containers) if containers else value(thing)
-
-
-class _Iterated:
-    def __init__(self, thing: Any, containers: list[Any]) -> None:
-        self._thing = thing
-        self._containers = containers
-
-    def __iter__(self) -> Iterator[Any]:
-        return _reading(self._containers, iter(self._thing))
+    return whole.Iterated(thing, containers, _reading) if containers else value(thing)
 
 
 def _reading(containers: list[Any], iterator: Iterator[Any]) -> Iterator[Any]:
