@@ -43,6 +43,9 @@ these members, all optional:
     the library whose tasks the target runs on: ``"asyncio"`` (the default) or ``"trio"``; both,
     ``("asyncio", "trio")``, for one written for anyio, which is then hunted on both; or
     ``"threads"``, where operations are plain functions and each runs in a thread of its own.
+``within``
+    installed packages whose code belongs to what is tested: on ``"threads"``, operations are
+    interrupted in it, too (default: the packages that the target's module names, if small).
 ``partitions``
     True where a connection may also go silent for good: whoever only waits for an answer on it
     waits for ever, as over a real network, so the system needs time limits of its own.
@@ -150,6 +153,9 @@ class TargetSpec(msgspec.Struct, frozen=True):
     uncertain: tuple[type[Exception], ...] = ()
     errors: tuple[type[Exception], ...] | None = None
     """The only errors that its users may meet; None where it does not say."""
+    within: tuple[str, ...] | None = None
+    """Installed packages in whose code threads are interrupted, beside the target's own; None for
+    the small ones that its module names."""
     defects: Mapping[str, str] = {}
     runtime: RuntimeName = "asyncio"
     """The runtime it runs on, of those that it declares."""
@@ -220,6 +226,22 @@ def _errors(name: str, cls: type) -> tuple[type[Exception], ...] | None:
     if isinstance(errors, tuple) and all(isinstance(each, type) for each in errors):
         return errors
     raise BadInput(f"{name}: errors is {errors!r}; write a tuple of exception classes")
+
+
+def _within(name: str, cls: type, runtimes: Sequence[RuntimeName]) -> tuple[str, ...] | None:
+    within = getattr(cls, "within", None)
+    if within is None:
+        return None
+    if not isinstance(within, tuple) or not all(isinstance(each, str) for each in within):
+        raise BadInput(f'{name}: within is {within!r}; write a tuple of names: ("package",)')
+    if within and "threads" not in runtimes:
+        raise BadInput(f"{name}: within says where threads are interrupted, and there are none")
+    for package in within:
+        try:
+            importlib.import_module(package)  # now, so that its code is there to be rewritten
+        except ImportError as error:
+            raise BadInput(f"{name}: within names {package!r}: {error}") from None
+    return within
 
 
 def _scopes(name: str, cls: type) -> bool:
@@ -330,6 +352,7 @@ def spec_of(cls: type, name: str | None = None) -> TargetSpec:
         partitions=bool(getattr(cls, "partitions", False)),
         uncertain=tuple(getattr(cls, "uncertain", ())),
         errors=_errors(name, cls),
+        within=_within(name, cls, runtimes),
         defects=dict(getattr(cls, "defects", {})),
     )
 
