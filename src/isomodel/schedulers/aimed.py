@@ -25,7 +25,7 @@ NEVER = 0
 class Window(NamedTuple):
     """A question at which a cancellation falls between what wakes its task and the task's step.
 
-    ``handed``: what happened in that tick was the work of others.
+    ``handed``: nothing has arrived for the task's own operation, so it is others who hand it over.
     """
 
     question: int
@@ -49,6 +49,7 @@ class Aimed:
         self._latest: Window | None = None
         self._before: Window | None = None
         self._taken: set[str] = set()
+        self._taken_before: set[str] = set()
 
     def choose(self, options: Sequence[Option], last: Actor) -> int:
         """The cancellation where its time has come, else what the wrapped scheduler chooses."""
@@ -76,9 +77,9 @@ class Aimed:
             self._latest = self._before = None
         option = options[chosen]
         if option.kind == "go on":
-            handed = victim.owner.label not in {*self._taken, operation_of(last.owner.label)}
+            handed = victim.owner.label not in {*self._taken, *self._taken_before}
             self._before, self._latest = self._latest, Window(self._asked, handed)
-            self._taken.clear()
+            self._taken_before, self._taken = self._taken, set()
         elif option.kind != "step":
             self._taken.add(operation_of(option.owner.label))
         elif option.actor is not victim and self._latest is None:
