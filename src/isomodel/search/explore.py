@@ -64,7 +64,7 @@ seen: seeing accesses takes three times as long as all the rest."""
 
 
 WITHHELD = 0.2
-"""The share of new scenarios without a fault in which a cancellation is planned and withheld, to
+"""The share of executions without a fault in which a cancellation is planned and withheld, to
 see where it would fall into a hand-over."""
 
 AIMS = 2
@@ -153,7 +153,7 @@ class Explorer:
         self._portfolio = Portfolio({**FRESH, **FOLLOWING})
         self._aims: deque[Draw] = deque(maxlen=WAITING)
         self._aimed_from = -1
-        self._strikes = min(faults, 1) if spec.runtime != "threads" else 0
+        self._withholds = faults > 0 and spec.runtime != "threads"
 
     @functools.cached_property
     def _tracker(self) -> Tracker:
@@ -166,10 +166,14 @@ class Explorer:
         scenario = self._generator.scenario(source)
         faults = self._generator.faults(scenario, source, index, self._extent)
         fidelity = self._fidelities[index % len(self._fidelities)]
-        draw = Draw(index, scenario, fidelity, faults, source.getrandbits(48), policy)
-        if faults or not self._strikes or source.random() >= WITHHELD:
+        walk = source.getrandbits(48)
+        return self._withholding(Draw(index, scenario, fidelity, faults, walk, policy), source)
+
+    def _withholding(self, draw: Draw, source: random.Random) -> Draw:
+        """Some of those without a fault: with one that is planned and does not strike."""
+        if draw.faults or draw.holds or not self._withholds or source.random() >= WITHHELD:
             return draw
-        planned = strike_of(self.spec, source.choice(scenario.operations), source)
+        planned = strike_of(self.spec, source.choice(draw.scenario.operations), source)
         return msgspec.structs.replace(draw, faults=(planned,), strike=NEVER)
 
     def draw(self, index: int) -> Draw:
@@ -184,7 +188,8 @@ class Explorer:
         if lead is None:
             return self.fresh(index, policy if policy in FRESH else "walk")
         walk = source.getrandbits(48)
-        return Draw(index, lead.scenario, lead.fidelity, lead.faults, walk, policy, lead.holds)
+        drawn = Draw(index, lead.scenario, lead.fidelity, lead.faults, walk, policy, lead.holds)
+        return self._withholding(drawn, source)
 
     def _lead(self, policy: str, source: random.Random, fidelity: Fidelity) -> Lead | None:
         ways: Mapping[str, Callable[[random.Random], Lead | None]] = {
@@ -210,7 +215,8 @@ class Explorer:
             around=contextlib.nullcontext if observer is None else observer.watching,
         )
         if observer is not None:
-            lead = Lead(draw.scenario, draw.fidelity, draw.faults, draw.holds)
+            struck = () if draw.strike == NEVER else draw.faults
+            lead = Lead(draw.scenario, draw.fidelity, struck, draw.holds)
             new = self._feedback.learn(lead, observer.touches, observer.accesses)
             self._portfolio.judged(draw.policy, new=new)
         if isinstance(scheduler, Aimed) and draw.strike == NEVER and draw.index > self._aimed_from:
