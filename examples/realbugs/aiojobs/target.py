@@ -19,8 +19,12 @@ class Works:
         """Close it."""
         await self.scheduler.close()
 
+    async def work(self) -> None:
+        """Do it."""
+        await isomodel.io("work")
+
     @operation
     async def submit(self, user: str) -> str:
         """Hand in some work, as soon as there is room for it."""
-        await self.scheduler.spawn(isomodel.io("work"))
+        await self.scheduler.spawn(self.work())
         return "taken"
