@@ -1,29 +1,16 @@
-"""A service on uvicorn that keeps in a ContextVar who asks, behind a gateway with one client."""
+"""A service on uvicorn, behind a gateway with one client for all."""
 
 from __future__ import annotations
 
 import asyncio
-from contextvars import ContextVar
-from typing import Any
 
 import httpx
 import uvicorn
+from web_service import service
 
 from isomodel import Secret, operation
 
-asking: ContextVar[str] = ContextVar("asking", default="nobody")
 UPLOAD = b"x" * 100_000
-
-
-async def service(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Answer who asks: whoever the query names, and nobody if it names nobody."""
-    if scope["query_string"]:
-        asking.set(scope["query_string"].decode())
-    while (await receive()).get("more_body"):
-        pass
-    answer = asking.get().encode()
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": answer})
 
 
 class Gateway:
@@ -32,7 +19,7 @@ class Gateway:
     async def start(self) -> None:
         """Start the server, and make the client."""
         config = uvicorn.Config(
-            service, "api.internal", 80, lifespan="off", log_config=None, timeout_keep_alive=3600
+            service, "api.internal", 80, lifespan="off", log_config=None, timeout_keep_alive=60
         )
         self.server = uvicorn.Server(config)
         self.serving = asyncio.create_task(self.server.serve())
