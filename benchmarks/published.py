@@ -1,0 +1,472 @@
+"""The programs that peers publish in what they install, and how many executions each bug takes.
+
+    .venv-peers/bin/python -m benchmarks.published ours|theirs PEER SEEDS CAP SILENT
+
+prints JSON. They are read from the installed packages: modules, and the Python code of the page
+that comes with each as its description; tests from the source distribution, which pip fetches.
+Names of their drivers mean ours (``peer_drivers``), or
+only hand over what would be searched, which the peer itself then searches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import importlib.metadata
+import inspect
+import json
+import math
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any, NamedTuple
+
+from benchmarks.peer_drivers import Program, captured, exchanged, in_a_world, with_net
+
+_folder = tempfile.TemporaryDirectory(prefix="published-")
+SPACING = 100_000
+"""Between the first seeds of a peer's searches, so that they share none."""
+
+ROOT = Path(__file__).resolve().parent.parent
+REDIS = ROOT / "examples" / "realbugs" / "redis"
+
+
+class Example(NamedTuple):
+    """One published program; ``broken`` says whether it has a bug that can happen."""
+
+    what: str
+    peer: str
+    load: Callable[[], Program]
+    broken: bool
+    note: str = ""
+    fails: str = "AssertionError"
+    """How its bug shows; what it raises otherwise, for want of a server, say, is not its bug."""
+    more: Mapping[str, Any] = MappingProxyType({})
+    """Options of our search that the program's own call to its peer corresponds to."""
+
+
+def page(peer: str, *names: str) -> ModuleType:
+    """What the peer's page has in its Python blocks that define or contain these, as one module."""
+    text = importlib.metadata.metadata(peer)
+    blocks = re.findall(
+        r"^```python\n(.*?)^```", str(text.get_payload() or text["Description"]), re.S | re.M
+    )
+    wanted = []
+    for name in names:
+        found = [block for block in blocks if re.search(rf"\b{re.escape(name)}\b", block)]
+        if not found:
+            raise LookupError(f"the page of {peer} has no code with {name}")
+        wanted.append(found[0])
+    source = "\n\n".join(dict.fromkeys(wanted))
+    stem = re.sub(r"\W", "_", f"{peer}_{names[-1]}")
+    place = Path(_folder.name) / f"{stem}.py"
+    place.write_text(source, encoding="utf-8")
+    sys.path[:0] = [_folder.name] if _folder.name not in sys.path else []
+    importlib.invalidate_caches()
+    sys.modules.pop(stem, None)
+    return importlib.import_module(stem)
+
+
+# simloop and simloom: tests that are coroutine functions
+
+
+def _test(peer: str, name: str, *before: str) -> Callable[[], Program]:
+    def load() -> Program:
+        test = getattr(page(peer, *before, name), name)
+        return Program(with_net(test) if peer == "simloop" else test, asked={"test": test})
+
+    return load
+
+
+# seedloop: scenarios of a world
+
+
+def _scenario(
+    module: Callable[[], ModuleType], name: str, **options: bool
+) -> Callable[[], Program]:
+    def load() -> Program:
+        scenario = getattr(module(), name)(**options)
+        return Program(in_a_world(scenario), asked={"scenario": scenario})
+
+    return load
+
+
+def _raft() -> ModuleType:
+    return importlib.import_module("seedloop.demos.raft")
+
+
+def _quickstart() -> ModuleType:
+    return page("seedloop", "make_scenario")
+
+
+# frontrun: workers on a state
+
+
+def _workers(name: str, *before: str, **arguments: Any) -> Callable[[], Program]:
+    def load() -> Program:
+        module = page("frontrun", *before, name)
+        test = getattr(module, name)
+        program = captured(lambda: test(**{key: make() for key, make in arguments.items()}))
+        return _gathered(program) if inspect.iscoroutinefunction(program.bodies[0]) else program
+
+    return load
+
+
+def _gathered(program: Program) -> Program:
+    async def main() -> None:
+        assert program.setup is not None
+        assert program.check is not None
+        state: Any = program.setup()
+        await asyncio.gather(*(body(state) for body in program.bodies))  # type: ignore[call-overload]
+        assert program.check(state), "the invariant does not hold"
+
+    return program._replace(main=main)
+
+
+def _of_time() -> Program:
+    return captured(lambda: page("frontrun", "delayed_writer"))
+
+
+def _never_suspends() -> Program:
+    kind = page("frontrun", "AsyncCounter").AsyncCounter
+
+    async def main() -> None:
+        counter = kind()
+        await asyncio.gather(counter.increment(), counter.increment())
+        assert counter.value == 2
+
+    return Program(main)
+
+
+def _new_folder() -> Path:
+    return Path(tempfile.mkdtemp(dir=_folder.name))
+
+
+def _redis_port() -> int:
+    """Of a server that speaks Redis' protocol, in a process of its own."""
+    code = (
+        "import asyncio; from resp_server import RespServer\n"
+        "async def main():\n"
+        "    server = await asyncio.start_server(RespServer().handle, '127.0.0.1', 0)\n"
+        "    print(server.sockets[0].getsockname()[1], flush=True)\n"
+        "    await server.serve_forever()\n"
+        "asyncio.run(main())"
+    )
+    server = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=REDIS, stdout=subprocess.PIPE, text=True
+    )
+    _servers.append(server)
+    assert server.stdout is not None
+    return int(server.stdout.readline())
+
+
+_servers: list[subprocess.Popen[str]] = []
+
+
+def _redis_on_a_loop() -> Program:
+    """Its own invariant is ``True``: what it says to check is checked here.
+
+    Where the network is slow, the client gives up: that is no lost update.
+    """
+    sys.path[:0] = [str(REDIS)] if str(REDIS) not in sys.path else []
+    server = importlib.import_module("resp_server").RespServer
+    module = page("frontrun", "test_async_redis_race")
+    increment = captured(lambda: module.test_async_redis_race(6379)).bodies[0]
+
+    async def main() -> None:
+        async with await asyncio.start_server(server().handle, port=6379):
+            client = module.aioredis.Redis(port=6379, decode_responses=True)
+            counted = "2"
+            with contextlib.suppress(module.aioredis.TimeoutError):
+                await client.set("counter", "0")
+                await asyncio.gather(increment(None), increment(None))  # type: ignore[call-overload]
+                counted = await client.get("counter")
+            await client.aclose()
+        assert counted == "2"
+
+    return Program(main)
+
+
+# interleave-test: models that start threads themselves
+
+
+def _modelled(name: str, *before: str) -> Callable[[], Program]:
+    """The model whose block has this name; those before it only lend it their names."""
+
+    def load() -> Program:
+        return captured(lambda: page("interleave-test", *before, name))
+
+    return load
+
+
+def _tested(module: str, name: str) -> Callable[[], Program]:
+    """The model inside this test of the source distribution."""
+
+    def load() -> Program:
+        folder = str(_source("interleave-test") / "tests")
+        sys.path[:0] = [folder] if folder not in sys.path else []
+        return captured(getattr(importlib.import_module(module), name))
+
+    return load
+
+
+def _source(peer: str) -> Path:
+    """Where the source distribution of the installed version lies, fetched now if need be."""
+    version = importlib.metadata.version(peer)
+    stem = f"{peer.replace('-', '_')}-{version}"
+    folder = ROOT / ".isomodel" / "published"
+    if not (folder / stem).is_dir():
+        command = ("download", "--quiet", "--no-deps", "--no-binary", peer, "--dest", str(folder))
+        subprocess.run(
+            [sys.executable, "-m", "pip", *command, f"{peer}=={version}"],
+            check=True,
+            capture_output=True,
+        )
+        with tarfile.open(folder / f"{stem}.tar.gz") as archive:
+            archive.extractall(folder, filter="data")
+    return folder / stem
+
+
+EXAMPLES = (
+    Example(
+        "a lost update over the wire",
+        "simloop",
+        _test("simloop", "test_two_increments_both_count"),
+        True,
+    ),
+    Example(
+        "an audit beside a deposit",
+        "simloop",
+        _test("simloop", "test_the_audit_sees_every_deposit", "test_virtual_time_is_free"),
+        False,
+        "call_soon is documented to be first-in first-out, so no loop shows what the peer reports",
+    ),
+    Example("virtual time", "simloop", _test("simloop", "test_virtual_time_is_free"), False),
+    Example("a counter", "simloom", _test("simloom", "test_counter_is_atomic"), True),
+    Example(
+        "a retry, server without memory",
+        "seedloop",
+        _scenario(_quickstart, "make_scenario", remember=False),
+        True,
+    ),
+    Example(
+        "a retry, server that remembers",
+        "seedloop",
+        _scenario(_quickstart, "make_scenario", remember=True),
+        False,
+    ),
+    Example(
+        "Raft, two votes a term",
+        "seedloop",
+        _scenario(_raft, "election_scenario", buggy=True),
+        True,
+    ),
+    Example(
+        "Raft, one vote a term",
+        "seedloop",
+        _scenario(_raft, "election_scenario", buggy=False),
+        False,
+    ),
+    Example("a counter, threads", "frontrun", _workers("test_counter_is_atomic"), True),
+    Example(
+        "a bank account, threads",
+        "frontrun",
+        _workers("test_transfer_has_no_lost_update", "BankAccount"),
+        True,
+    ),
+    Example(
+        "a counter in SQLite, threads",
+        "frontrun",
+        _workers("test_counter_race", tmp_path=_new_folder),
+        True,
+        "its workers are processes there, and threads here",
+    ),
+    Example(
+        "a counter in Redis, threads",
+        "frontrun",
+        _workers("test_redis_counter_race", redis_port=_redis_port),
+        True,
+        "needs a server: examples/realbugs/redis/resp_server.py in another process, real sockets",
+    ),
+    Example(
+        "a write after a second, threads",
+        "frontrun",
+        _of_time,
+        True,
+        'the peer searches it with clock="explored", this with held_up=1.0',
+        {"held_up": 1.0},
+    ),
+    Example("a counter, tasks", "frontrun", _workers("test_async_counter_dpor"), True),
+    Example(
+        "a counter in Redis, tasks",
+        "frontrun",
+        _redis_on_a_loop,
+        True,
+        "the same server in memory; its own invariant is True, so the peer has no figure",
+    ),
+    Example(
+        "a counter that awaits nothing, tasks",
+        "frontrun",
+        _never_suspends,
+        False,
+        "no task can be interrupted there; the peer's markers force what asyncio cannot do",
+    ),
+    Example("a counter", "interleave-test", _modelled("counter.increment"), True),
+    Example(
+        "a counter under a lock",
+        "interleave-test",
+        _modelled("test_counter_is_thread_safe", "counter.increment"),
+        False,
+    ),
+    Example(
+        "check, then act",
+        "interleave-test",
+        _tested("test_races", "test_check_then_act_double_init"),
+        True,
+    ),
+    Example(
+        "two locks in opposite order",
+        "interleave-test",
+        _tested("test_races", "test_detects_abba_deadlock"),
+        True,
+        fails="deadlock",
+    ),
+    Example(
+        "a queue",
+        "interleave-test",
+        _tested("test_primitives", "test_queue_producer_consumer"),
+        False,
+    ),
+    Example(
+        "a condition",
+        "interleave-test",
+        _tested("test_primitives", "test_condition_wait_notify"),
+        False,
+    ),
+    Example(
+        "a semaphore",
+        "interleave-test",
+        _tested("test_primitives", "test_semaphore_bounds_concurrency"),
+        False,
+    ),
+)
+
+
+# Searching
+
+
+def searched(example: Example, program: Program, seed: int, cap: int) -> tuple[float, str, str]:
+    """Executions to its bug, infinity if that is not found; the verdict, and why."""
+    status, executions, why = ours(program, seed, cap, **example.more)
+    found = status == "violated" and why.startswith(example.fails)
+    return (executions if found else math.inf), status, why
+
+
+def ours(program: Program, seed: int, cap: int, **more: Any) -> tuple[str, int, str]:
+    """The verdict, after how many executions, and why."""
+    from isomodel.search.program import explore_program
+    from isomodel.search.threads import explore_threads
+
+    if program.main is not None:
+        outcome = explore_program(program.main, executions=cap, seed=seed, cancel=False)
+    else:
+        outcome = explore_threads(
+            *program.bodies,
+            setup=program.setup,
+            check=program.check,
+            executions=cap,
+            seed=seed,
+            **more,
+        )
+    return outcome.verdict.status, outcome.execution, outcome.verdict.reason
+
+
+def theirs(peer: str, program: Program, seed: int, cap: int) -> float:
+    """The same by the peer, as it recommends; nan where it was not asked to look."""
+    asked = dict(program.asked)
+    module: Any = importlib.import_module(peer.replace("-", "_"))
+    first = 1 + seed * SPACING
+    if peer == "simloop":
+        report = module.explore(asked["test"], range(first, first + cap))
+        return report.seeds_passed + 1 if report else math.inf
+    if peer == "simloom":
+        found = module.explore(
+            asked["test"],
+            runs=cap,
+            start_seed=first,
+            virtual_time=True,
+            seed_randomness=True,
+            world=True,
+        )
+        return found.runs if found.failed else math.inf
+    if peer == "seedloop":
+        seeds = range(first, first + cap)
+        checked = module.check(asked["scenario"], seeds=seeds, on_failure="return")
+        return checked.checked if checked.failing_seed is not None else math.inf
+    if peer == "interleave-test":
+        result = module.explore(
+            program.bodies[0], iterations=cap, seed=seed + 1, raise_on_failure=False
+        )
+        return result.schedules_run if result.failure else math.inf
+    return _frontrun(module, asked) if asked else math.nan
+
+
+def _frontrun(module: Any, asked: dict[str, Any]) -> float:
+    """It needs no seed: what it searches with by default is systematic."""
+    if "threads" in asked:
+        result = module.trace_markers.explore_marker_interleavings(**asked)
+    else:
+        result = module.explore(**asked)
+        if asyncio.iscoroutine(result):
+            result = asyncio.run(_awaited(result))
+    return result.num_explored if not result.property_holds else math.inf
+
+
+async def _awaited(result: Any) -> Any:
+    return await result
+
+
+def measure(
+    who: str, peer: str, seeds: int, cap: int, silent: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """For each of the peer's programs, its executions to the bug by seed, or why there are none.
+
+    At most ``cap`` for each seed; one seed and ``silent`` executions where there is no bug.
+    """
+    for example in EXAMPLES:
+        if example.peer != peer:
+            continue
+        told: dict[str, Any] = {"executions": [], "verdicts": []}
+        most, tries = (cap, range(seeds)) if example.broken else (silent, range(1))
+        try:
+            with exchanged(peer, ours=who == "ours"):
+                program = example.load()
+                for seed in tries if who == "ours" else ():
+                    found, *verdict = searched(example, program, seed, most)
+                    told["executions"].append(found)
+                    told["verdicts"].append(verdict)
+            for seed in tries if who == "theirs" else ():
+                told["executions"].append(theirs(peer, program, seed, most))
+        except Exception as error:
+            told["error"] = f"{type(error).__name__}: {error}".splitlines()[0]
+        yield example.what, told
+
+
+def main() -> None:
+    who, peer, *numbers = sys.argv[1:]
+    try:
+        told = dict(measure(who, peer, *map(int, numbers)))
+    finally:
+        for server in _servers:
+            server.kill()
+    print("\n" + json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()
