@@ -300,7 +300,7 @@ EXAMPLES = (
         _of_time,
         True,
         'the peer searches it with clock="explored", this with held_up=1.0',
-        {"held_up": 1.0},
+        more={"held_up": 1.0},
     ),
     Example("a counter, tasks", "frontrun", _workers("test_async_counter_dpor"), True),
     Example(
