@@ -23,7 +23,7 @@ from isomodel.search.generate import Generator
 from isomodel.search.isolate import Isolation
 from isomodel.search.judge import Judge, Judged, Oracles
 from isomodel.search.observe import Observer
-from isomodel.search.plans import Plan
+from isomodel.search.plans import ON_THREADS, Plan, ScheduleSearch
 from isomodel.search.portfolio import Portfolio
 from isomodel.search.runtimes import tracker_of
 from isomodel.targets.declare import TargetSpec
@@ -56,6 +56,9 @@ LOOKING = frozenset(("reversal", "mutant"))
 EASY = 100
 """Executions before the first one is observed: most defects show by chance, and sooner."""
 
+FAULTS = 8
+"""One execution of a program in so many has the faults that a hunt of scenarios would draw."""
+
 OBSERVED = 8
 """From then on, one new scenario in so many is, and those of kinds of operations that were hardly
 seen: seeing accesses takes three times as long as all the rest."""
@@ -80,6 +83,10 @@ class Draw(msgspec.Struct, frozen=True):
         strikes = any(fault.kind in STRIKES for fault in self.faults)
         scheduler = Plan(self.policy, self.walk, self.holds, company=strikes).scheduler()
         return Injecting(scheduler, self.walk) if strikes and self.walk % 2 else scheduler
+
+    def plan(self) -> Plan:
+        """How it is to be scheduled, but for its faults."""
+        return Plan(self.policy, self.walk, self.holds)
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -133,6 +140,7 @@ class Explorer:
         self._extent = Extent()
         self._feedback = Feedback(self._generator, self._extent)
         self._portfolio = Portfolio({**FRESH, **FOLLOWING})
+        self._schedules = _schedules_of(spec, seed) if spec.once else None
 
     @functools.cached_property
     def _tracker(self) -> Tracker:
@@ -149,6 +157,8 @@ class Explorer:
 
     def draw(self, index: int) -> Draw:
         """The inputs of the next execution, given what the hunt has seen."""
+        if self._schedules is not None:
+            return self._scheduled(index, self._schedules)
         if index <= EASY:
             return self.fresh(index)
         source = random.Random(f"{self.seed}/{index}/policy")
@@ -158,6 +168,23 @@ class Explorer:
             return self.fresh(index, policy if policy in FRESH else "walk")
         walk = source.getrandbits(48)
         return Draw(index, lead.scenario, lead.fidelity, lead.faults, walk, policy, lead.holds)
+
+    def _scheduled(self, index: int, schedules: ScheduleSearch) -> Draw:
+        """Of a program, whose scenario is always the same: the schedule to be tried next.
+
+        One execution in four cancels a task, or has any other faults.
+        """
+        draw = self.fresh(index)
+        if index % FAULTS == FAULTS - 1:
+            return draw
+        plan = schedules.plan(index)
+        return msgspec.structs.replace(
+            draw,
+            faults=schedules.cancellation(index),
+            walk=plan.seed,
+            policy=plan.policy,
+            holds=plan.holds,
+        )
 
     def _lead(self, policy: str, source: random.Random, fidelity: Fidelity) -> Lead | None:
         ways: Mapping[str, Callable[[random.Random], Lead | None]] = {
@@ -181,7 +208,9 @@ class Explorer:
             record=record,
             around=contextlib.nullcontext if observer is None else observer.watching,
         )
-        if observer is not None:
+        if observer is not None and self._schedules is not None:
+            self._schedules.learn(draw.plan(), observer, _cancellable(self.spec, execution))
+        elif observer is not None:
             lead = Lead(draw.scenario, draw.fidelity, draw.faults, draw.holds)
             new = self._feedback.learn(lead, observer.touches, observer.accesses)
             self._portfolio.judged(draw.policy, new=new)
@@ -189,6 +218,9 @@ class Explorer:
 
     def observes(self, draw: Draw) -> bool:
         """Whether a hunt looks at what this execution touches."""
+        if self._schedules is not None:
+            often = 0 < draw.index <= EASY or not draw.index % OBSERVED
+            return often and not draw.faults
         if draw.index <= EASY:
             return False
         names = (operation.name for operation in draw.scenario.operations)
@@ -220,7 +252,8 @@ class Explorer:
         for index in range(first, first + budget.executions):
             draw = self.draw(index)
             before(draw)
-            self._portfolio.used(draw.policy)
+            if self._schedules is None:
+                self._portfolio.used(draw.policy)
             observed = self.observes(draw)
             execution, judged = self.examine(draw, observe=observed)
             if judged.findings:
@@ -250,6 +283,21 @@ class Explorer:
             tally.examples,
             tuple(tally.issues),
         )
+
+
+def _schedules_of(spec: TargetSpec, seed: int) -> ScheduleSearch:
+    """What plans the executions of a program, as where it is explored without a target."""
+    if spec.runtime != "threads":
+        return ScheduleSearch((), seed, cancel=True)
+    return ScheduleSearch((), seed, policies=ON_THREADS, first="round robin")
+
+
+def _cancellable(spec: TargetSpec, execution: Execution) -> list[tuple[str, int]]:
+    """The tasks that a cancellation may strike, each with the steps it has taken."""
+    steps = Counter(step.task for step in execution.trace if step.what == "step")
+    if spec.cancels == "any":
+        return [*steps.items()]
+    return [(each.label, steps[each.label]) for each in execution.scenario.operations]
 
 
 class Tally:
@@ -351,11 +399,11 @@ class Tally:
                 never = "it never ended" if name in self._begun else "it was never reached"
                 error = self._errors.get(name, never)
                 reasons.append(f"operation {name} never succeeded ({error})")
-        if not self._observed:
+        if not self._observed and not self._spec.once:
             reasons.append(
                 "no user observed anything: return values from operations or add @observe methods"
             )
-        if not self._together:
+        if not self._together and not self._spec.once:
             reasons.append("no execution had two users")
         for issue in self.issues:
             reasons.append(f"not under control: {issue.source} at {issue.where}")

@@ -32,7 +32,7 @@ from isomodel.search.counterexample import Counterexample, Switching, explained
 from isomodel.search.execute import session
 from isomodel.search.kept import kept
 from isomodel.search.observe import Observer
-from isomodel.search.plans import ScheduleSearch
+from isomodel.search.plans import ON_THREADS, ScheduleSearch
 from isomodel.search.program import FAILED, FAILURE, STATE, Numbers, ProgramOutcome
 from isomodel.search.program_shrink import Tried, simplest
 from isomodel.values.errors import BadInput
@@ -45,15 +45,7 @@ the program's own code. ``instructions``: before each of its bytecode instructio
 matter. Either way at every lock, queue and sleep, in any code."""
 
 POLICIES: Mapping[Granularity, Mapping[str, float]] = {
-    "accesses": {
-        "reversal": 1.0,
-        "order": 0.5,
-        "walk": 0.25,
-        "pct 2": 0.1,
-        "pct 3": 0.1,
-        "surw": 0.1,
-        "sticky": 0.05,
-    },
+    "accesses": ON_THREADS,
     "instructions": {
         "reversal": 1.0,
         "order": 0.5,

@@ -33,6 +33,8 @@ these members, all optional:
     groups of users that share something by design: ``(("alice", "bob"),)``.
 ``max_users``
     the most users a scenario may have (default 3).
+``once``
+    True for a program: one operation is called once, so nobody is there who could be reached.
 ``cancels``
     whom cancellations strike: ``"operations"`` (the default: a request is given up), or ``"any"``
     task that an operation has started, too (a library closes, a time limit inside it passes).
@@ -144,6 +146,7 @@ class TargetSpec(msgspec.Struct, frozen=True):
     observations: tuple[str, ...]
     together: tuple[tuple[str, ...], ...] = ()
     max_users: int = 3
+    once: bool = False
     cancels: str = "operations"
     scopes: bool = False
     partitions: bool = False
@@ -323,6 +326,7 @@ def spec_of(cls: type, name: str | None = None) -> TargetSpec:
         observations=observations,
         together=tuple(tuple(group) for group in getattr(cls, "together", ())),
         max_users=getattr(cls, "max_users", 3),
+        once=bool(getattr(cls, "once", False)),
         cancels=_cancels(name, cls),
         scopes=_scopes(name, cls),
         runtime=runtimes[0],

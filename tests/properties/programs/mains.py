@@ -88,3 +88,56 @@ def attempts_to_take_locks() -> list[object]:
             except Exception as error:
                 told.append((type(error), str(error)))
     return told
+
+
+class Safe(Counter):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = threading.Lock()
+
+    def increment(self) -> None:
+        with self.lock:
+            super().increment()
+
+
+def threaded_under_a_lock() -> None:
+    """Two threads, and no update lost."""
+    counter = Safe()
+    threads = [threading.Thread(target=counter.increment) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert counter.value == 2
+
+
+async def on_a_loop_in_turn() -> None:
+    """The same of tasks, of which any may be cancelled."""
+    counter, lock = Counter(), asyncio.Lock()
+
+    async def increment() -> None:
+        async with lock:
+            await _increment(counter)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(increment())
+        group.create_task(increment())
+    assert counter.value == 2
+
+
+def leaves_a_thread() -> None:
+    """A daemon that never ends is no failure of who started it."""
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+
+async def waits_for_ever() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def on_trio() -> None:
+    import trio
+
+    await trio.sleep(1)
+
+
+on_trio.runtime = "trio"  # type: ignore[attr-defined]
