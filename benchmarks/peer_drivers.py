@@ -179,7 +179,7 @@ def with_net(test: Main) -> Main:
 
 
 class World:
-    """What a scenario of seedloop is given: its messages are simulated I/O, in any order."""
+    """What a scenario of seedloop is given: each message takes 1 to 20 ms, as there."""
 
     def __init__(self) -> None:
         self.net = self

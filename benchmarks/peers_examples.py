@@ -50,7 +50,7 @@ def _measured(who: str, peer: str, quick: bool) -> dict[str, Any]:
     seeds = 1 if peer == "frontrun" and who == "theirs" else seeds  # it is systematic
     launcher = [python.parent / "frontrun"] if peer == "frontrun" and who == "theirs" else []
     answer = subprocess.run(
-        [*launcher, python, "-m", "benchmarks.published", who, peer]
+        [*launcher, python, "-m", "benchmarks.published_beside", who, peer]
         + [str(number) for number in (seeds, cap, silent)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT)))},
         cwd=ROOT,

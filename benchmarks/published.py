@@ -1,11 +1,8 @@
-"""The programs that peers publish in what they install, and how many executions each bug takes.
+"""The programs that peers publish in what they install, loaded as they are.
 
-    .venv-peers/bin/python -m benchmarks.published ours|theirs PEER SEEDS CAP SILENT
-
-prints JSON. They are read from the installed packages: modules, and the Python code of the page
-that comes with each as its description; tests from the source distribution, which pip fetches.
-Names of their drivers mean ours (``peer_drivers``), or
-only hand over what would be searched, which the peer itself then searches.
+They are read from the installed packages: modules, and the Python code of the page that comes with
+each as its description; tests from the source distribution, which pip fetches. Names of their
+drivers mean ours (``peer_drivers``). ``published_beside`` searches them.
 """
 
 from __future__ import annotations
@@ -15,24 +12,19 @@ import contextlib
 import importlib
 import importlib.metadata
 import inspect
-import json
-import math
 import re
 import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
-from benchmarks.peer_drivers import Program, captured, exchanged, in_a_world, with_net
+from benchmarks.peer_drivers import Program, captured, in_a_world, with_net
 
 _folder = tempfile.TemporaryDirectory(prefix="published-")
-SPACING = 100_000
-"""Between the first seeds of a peer's searches, so that they share none."""
-
 ROOT = Path(__file__).resolve().parent.parent
 REDIS = ROOT / "examples" / "realbugs" / "redis"
 
@@ -167,6 +159,12 @@ def _redis_port() -> int:
 
 
 _servers: list[subprocess.Popen[str]] = []
+
+
+def dismiss() -> None:
+    """End the servers that programs needed."""
+    while _servers:
+        _servers.pop().kill()
 
 
 def _redis_on_a_loop() -> Program:
@@ -356,117 +354,3 @@ EXAMPLES = (
         False,
     ),
 )
-
-
-# Searching
-
-
-def searched(example: Example, program: Program, seed: int, cap: int) -> tuple[float, str, str]:
-    """Executions to its bug, infinity if that is not found; the verdict, and why."""
-    status, executions, why = ours(program, seed, cap, **example.more)
-    found = status == "violated" and why.startswith(example.fails)
-    return (executions if found else math.inf), status, why
-
-
-def ours(program: Program, seed: int, cap: int, **more: Any) -> tuple[str, int, str]:
-    """The verdict, after how many executions, and why."""
-    from isomodel.search.program import explore_program
-    from isomodel.search.threads import explore_threads
-
-    if program.main is not None:
-        outcome = explore_program(program.main, executions=cap, seed=seed, cancel=False)
-    else:
-        outcome = explore_threads(
-            *program.bodies,
-            setup=program.setup,
-            check=program.check,
-            executions=cap,
-            seed=seed,
-            **more,
-        )
-    return outcome.verdict.status, outcome.execution, outcome.verdict.reason
-
-
-def theirs(peer: str, program: Program, seed: int, cap: int) -> float:
-    """The same by the peer, as it recommends; nan where it was not asked to look."""
-    asked = dict(program.asked)
-    module: Any = importlib.import_module(peer.replace("-", "_"))
-    first = 1 + seed * SPACING
-    if peer == "simloop":
-        report = module.explore(asked["test"], range(first, first + cap))
-        return report.seeds_passed + 1 if report else math.inf
-    if peer == "simloom":
-        found = module.explore(
-            asked["test"],
-            runs=cap,
-            start_seed=first,
-            virtual_time=True,
-            seed_randomness=True,
-            world=True,
-        )
-        return found.runs if found.failed else math.inf
-    if peer == "seedloop":
-        seeds = range(first, first + cap)
-        checked = module.check(asked["scenario"], seeds=seeds, on_failure="return")
-        return checked.checked if checked.failing_seed is not None else math.inf
-    if peer == "interleave-test":
-        result = module.explore(
-            program.bodies[0], iterations=cap, seed=seed + 1, raise_on_failure=False
-        )
-        return result.schedules_run if result.failure else math.inf
-    return _frontrun(module, asked) if asked else math.nan
-
-
-def _frontrun(module: Any, asked: dict[str, Any]) -> float:
-    """It needs no seed: what it searches with by default is systematic."""
-    if "threads" in asked:
-        result = module.trace_markers.explore_marker_interleavings(**asked)
-    else:
-        result = module.explore(**asked)
-        if asyncio.iscoroutine(result):
-            result = asyncio.run(_awaited(result))
-    return result.num_explored if not result.property_holds else math.inf
-
-
-async def _awaited(result: Any) -> Any:
-    return await result
-
-
-def measure(
-    who: str, peer: str, seeds: int, cap: int, silent: int
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """For each of the peer's programs, its executions to the bug by seed, or why there are none.
-
-    At most ``cap`` for each seed; one seed and ``silent`` executions where there is no bug.
-    """
-    for example in EXAMPLES:
-        if example.peer != peer:
-            continue
-        told: dict[str, Any] = {"executions": [], "verdicts": []}
-        most, tries = (cap, range(seeds)) if example.broken else (silent, range(1))
-        try:
-            with exchanged(peer, ours=who == "ours"):
-                program = example.load()
-                for seed in tries if who == "ours" else ():
-                    found, *verdict = searched(example, program, seed, most)
-                    told["executions"].append(found)
-                    told["verdicts"].append(verdict)
-            for seed in tries if who == "theirs" else ():
-                told["executions"].append(theirs(peer, program, seed, most))
-        except Exception as error:
-            told["error"] = f"{type(error).__name__}: {error}".splitlines()[0]
-        yield example.what, told
-
-
-def main() -> None:
-    who, peer, *numbers = sys.argv[1:]
-    try:
-        told = dict(measure(who, peer, *map(int, numbers)))
-    finally:
-        for server in _servers:
-            server.kill()
-    print("\n" + json.dumps(told))
-
-
-if __name__ == "__main__":
-    main()

@@ -23,7 +23,8 @@ from isomodel.search.generate import Generator
 from isomodel.search.isolate import Isolation
 from isomodel.search.judge import Judge, Judged, Oracles
 from isomodel.search.observe import Observer
-from isomodel.search.plans import ON_THREADS, Plan, ScheduleSearch
+from isomodel.search.once import Once
+from isomodel.search.plans import Plan
 from isomodel.search.portfolio import Portfolio
 from isomodel.search.runtimes import tracker_of
 from isomodel.targets.declare import TargetSpec
@@ -55,9 +56,6 @@ LOOKING = frozenset(("reversal", "mutant"))
 
 EASY = 100
 """Executions before the first one is observed: most defects show by chance, and sooner."""
-
-FAULTS = 8
-"""One execution of a program in so many has the faults that a hunt of scenarios would draw."""
 
 OBSERVED = 8
 """From then on, one new scenario in so many is, and those of kinds of operations that were hardly
@@ -140,7 +138,7 @@ class Explorer:
         self._extent = Extent()
         self._feedback = Feedback(self._generator, self._extent)
         self._portfolio = Portfolio({**FRESH, **FOLLOWING})
-        self._schedules = _schedules_of(spec, seed) if spec.once else None
+        self._once = Once(spec, seed) if spec.once else None
 
     @functools.cached_property
     def _tracker(self) -> Tracker:
@@ -157,8 +155,8 @@ class Explorer:
 
     def draw(self, index: int) -> Draw:
         """The inputs of the next execution, given what the hunt has seen."""
-        if self._schedules is not None:
-            return self._scheduled(index, self._schedules)
+        if self._once is not None:
+            return self._scheduled(index, self._once)
         if index <= EASY:
             return self.fresh(index)
         source = random.Random(f"{self.seed}/{index}/policy")
@@ -169,21 +167,15 @@ class Explorer:
         walk = source.getrandbits(48)
         return Draw(index, lead.scenario, lead.fidelity, lead.faults, walk, policy, lead.holds)
 
-    def _scheduled(self, index: int, schedules: ScheduleSearch) -> Draw:
-        """Of a program, whose scenario is always the same: the schedule to be tried next.
-
-        One execution in four cancels a task, or has any other faults.
-        """
+    def _scheduled(self, index: int, once: Once) -> Draw:
+        """Of a program, whose scenario is always the same: the schedule to be tried next."""
         draw = self.fresh(index)
-        if index % FAULTS == FAULTS - 1:
+        planned = once.plan(index)
+        if planned is None:
             return draw
-        plan = schedules.plan(index)
+        plan, faults = planned
         return msgspec.structs.replace(
-            draw,
-            faults=schedules.cancellation(index),
-            walk=plan.seed,
-            policy=plan.policy,
-            holds=plan.holds,
+            draw, faults=faults, walk=plan.seed, policy=plan.policy, holds=plan.holds
         )
 
     def _lead(self, policy: str, source: random.Random, fidelity: Fidelity) -> Lead | None:
@@ -208,8 +200,8 @@ class Explorer:
             record=record,
             around=contextlib.nullcontext if observer is None else observer.watching,
         )
-        if observer is not None and self._schedules is not None:
-            self._schedules.learn(draw.plan(), observer, _cancellable(self.spec, execution))
+        if observer is not None and self._once is not None:
+            self._once.learn(draw.plan(), observer, execution)
         elif observer is not None:
             lead = Lead(draw.scenario, draw.fidelity, draw.faults, draw.holds)
             new = self._feedback.learn(lead, observer.touches, observer.accesses)
@@ -218,9 +210,8 @@ class Explorer:
 
     def observes(self, draw: Draw) -> bool:
         """Whether a hunt looks at what this execution touches."""
-        if self._schedules is not None:
-            often = 0 < draw.index <= EASY or not draw.index % OBSERVED
-            return often and not draw.faults
+        if self._once is not None:
+            return self._once.observes(draw.index, draw.faults)
         if draw.index <= EASY:
             return False
         names = (operation.name for operation in draw.scenario.operations)
@@ -252,7 +243,7 @@ class Explorer:
         for index in range(first, first + budget.executions):
             draw = self.draw(index)
             before(draw)
-            if self._schedules is None:
+            if self._once is None:
                 self._portfolio.used(draw.policy)
             observed = self.observes(draw)
             execution, judged = self.examine(draw, observe=observed)
@@ -283,21 +274,6 @@ class Explorer:
             tally.examples,
             tuple(tally.issues),
         )
-
-
-def _schedules_of(spec: TargetSpec, seed: int) -> ScheduleSearch:
-    """What plans the executions of a program, as where it is explored without a target."""
-    if spec.runtime != "threads":
-        return ScheduleSearch((), seed, cancel=True)
-    return ScheduleSearch((), seed, policies=ON_THREADS, first="round robin")
-
-
-def _cancellable(spec: TargetSpec, execution: Execution) -> list[tuple[str, int]]:
-    """The tasks that a cancellation may strike, each with the steps it has taken."""
-    steps = Counter(step.task for step in execution.trace if step.what == "step")
-    if spec.cancels == "any":
-        return [*steps.items()]
-    return [(each.label, steps[each.label]) for each in execution.scenario.operations]
 
 
 class Tally:
