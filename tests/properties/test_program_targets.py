@@ -68,6 +68,8 @@ def test_a_program_that_raises_has_broken_a_promise_and_one_that_never_ends_live
         (mains.with_its_own_loop, "violated"),
         (mains.threaded_under_a_lock, "ok"),
         (mains.leaves_a_thread, "ok"),
+        (mains.leaves_well, "ok"),
+        (mains.leaves_badly, "violated"),
     ],
 )
 def test_a_plain_function_runs_in_a_thread_and_may_start_more(program: Any, status: str) -> None:
@@ -87,6 +89,12 @@ def test_nothing_is_printed_of_how_threads_are_ended(capfd: pytest.CaptureFixtur
 def test_a_function_that_needs_arguments_is_refused_in_one_line() -> None:
     with pytest.raises(BadInput, match="this one takes seconds"):
         resolve(f"{MAINS}:writes_after")
+
+
+@pytest.mark.parametrize("name", ["yields", "yields_on_a_loop"])
+def test_a_generator_function_is_refused_as_a_call_runs_nothing_of_it(name: str) -> None:
+    with pytest.raises(BadInput, match="generator function"):
+        resolve(f"{MAINS}:{name}")
 
 
 def test_a_function_says_where_it_runs() -> None:

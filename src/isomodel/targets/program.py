@@ -7,8 +7,9 @@ more of them, or loops.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from isomodel.targets.declare import operation
@@ -20,7 +21,7 @@ def target_of(function: Callable[[], Any], name: str) -> type:
 
     ``function.runtime`` says where it runs, if there is such an attribute, and ``function.cancels``
     whom cancellations strike: as for any target, by default only what is asked for, ``main``.
-    Raises BadInput if it needs arguments.
+    Raises BadInput if it needs arguments, or is a generator function, of which a call runs nothing.
     """
     needed = [
         parameter.name
@@ -32,6 +33,11 @@ def target_of(function: Callable[[], Any], name: str) -> type:
         raise BadInput(
             f"{name}: a program is called without arguments, and this one takes "
             f"{', '.join(needed)}; name a function that makes all of its state"
+        )
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise BadInput(
+            f"{name}: calling a generator function runs nothing of it; name a function that goes "
+            "through it"
         )
     waits = inspect.iscoroutinefunction(function)
     members = {
@@ -50,13 +56,25 @@ def target_of(function: Callable[[], Any], name: str) -> type:
 
 def _awaiting(function: Callable[[], Any]) -> Callable[..., Any]:
     async def main(self: object, user: str) -> None:
-        await function()
+        with _leaving():
+            await function()
 
     return main
 
 
 def _calling(function: Callable[[], Any]) -> Callable[..., Any]:
     def main(self: object, user: str) -> None:
-        function()
+        with _leaving():
+            function()
 
     return main
+
+
+@contextlib.contextmanager
+def _leaving() -> Iterator[None]:
+    """To exit without an error, as scripts do, is to come to an end."""
+    try:
+        yield
+    except SystemExit as end:
+        if end.code:
+            raise

@@ -15,7 +15,7 @@ import pkgutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 from isomodel.targets.declare import TargetSpec, on, spec_of
@@ -192,7 +192,7 @@ def _class_in(module: ModuleType, class_name: str, name: str) -> type:
         if not hasattr(found, part):
             raise BadInput(f"{name}: no class {class_name} in {module.__name__}{_instead(module)}")
         found = getattr(found, part)
-    if isinstance(found, FunctionType):
+    if isinstance(found, FunctionType | MethodType):
         return target_of(found, name)
     if not isinstance(found, type):
         kind = type(found).__name__

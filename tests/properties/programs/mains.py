@@ -7,7 +7,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 
 class Counter:
@@ -132,6 +132,24 @@ def leaves_a_thread() -> None:
 
 async def waits_for_ever() -> None:
     await asyncio.get_running_loop().create_future()
+
+
+def leaves_well() -> None:
+    raise SystemExit
+
+
+def leaves_badly() -> None:
+    raise SystemExit("no such file")
+
+
+def yields() -> Iterator[int]:
+    yield 1
+    raise AssertionError
+
+
+async def yields_on_a_loop() -> AsyncIterator[int]:
+    yield 1
+    raise AssertionError
 
 
 async def on_trio() -> None:
