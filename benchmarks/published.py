@@ -178,14 +178,15 @@ def _redis_on_a_loop() -> Program:
     increment = captured(lambda: module.test_async_redis_race(6379)).bodies[0]
 
     async def main() -> None:
-        async with await asyncio.start_server(server().handle, port=6379):
+        serving = await asyncio.start_server(server().handle, port=6379)
+        counted = "2"
+        with contextlib.suppress(module.aioredis.TimeoutError):
             client = module.aioredis.Redis(port=6379, decode_responses=True)
-            counted = "2"
-            with contextlib.suppress(module.aioredis.TimeoutError):
-                await client.set("counter", "0")
-                await asyncio.gather(increment(None), increment(None))  # type: ignore[call-overload]
-                counted = await client.get("counter")
+            await client.set("counter", "0")
+            await asyncio.gather(increment(None), increment(None))  # type: ignore[call-overload]
+            counted = await client.get("counter")
             await client.aclose()
+        serving.close()
         assert counted == "2"
 
     return Program(main)
