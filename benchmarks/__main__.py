@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import rows
+from benchmarks.runtimes import PARTS
 
 NAMES = (
     "defects",
@@ -27,9 +28,13 @@ NAMES = (
 )
 
 
+def _known() -> str:
+    return f"{', '.join(NAMES)}; all; or a part of runtimes: {', '.join(PARTS)}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("name", choices=[*NAMES, "all"], metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("name", choices=[*NAMES, *PARTS, "all"], metavar="NAME", help=_known())
     parser.add_argument("--quick", action="store_true", help="a smaller sample, under 50 seconds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there")
     options = parser.parse_args()

@@ -19,7 +19,16 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-PEERS = {"seedloop": "0.4.1", "simloop": "0.2.2", "simloom": "0.5.0", "frontrun": "0.7.0"}
+PEERS = {
+    "seedloop": "0.4.1",
+    "simloop": "0.2.2",
+    "simloom": "0.5.0",
+    "frontrun": "0.7.0",
+    "interleave-test": "0.1.0",
+}
+NEEDED = ("greenlet", "pytest", "redis>=8")
+"""What isomodel's threads need, and what the peers' own programs and tests import."""
+
 HEAVY = ("sqlalchemy", "aiohttp", "redis", "pandas")
 """Libraries that should not slow an execution down, only because they are imported."""
 
@@ -89,7 +98,7 @@ def make(folder: str, minors: Sequence[int], requirements: Sequence[str]) -> Pat
 def install() -> Path | None:
     """The peers' environment."""
     wanted = [f"{name}=={version}" for name, version in PEERS.items()]
-    return make(".venv-peers", MINORS, ["-e", ".", *wanted, *HEAVY])
+    return make(".venv-peers", MINORS, ["-e", ".", *wanted, *NEEDED, *HEAVY])
 
 
 def with_python(minor: int) -> Path | None:

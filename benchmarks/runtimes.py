@@ -7,7 +7,7 @@ import importlib.util
 
 from benchmarks.rows import Report, Row
 
-PARTS = ("runtimes_trio", "runtimes_threads", "runtimes_network")
+PARTS = ("runtimes_trio", "runtimes_threads", "runtimes_network", "peers_examples")
 """Modules with ``rows(quick)``; one that is not there has nothing to say."""
 
 

@@ -11,9 +11,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # `pytest` alone would not look there
 
-from benchmarks import defects, programs, replay, rows, shrink, soundness
+from benchmarks import defects, peers_examples, programs, replay, rows, shrink, soundness
+from benchmarks.peer_drivers import Program
 from benchmarks.peer_programs import FIFO, PROGRAMS, main_of
 from benchmarks.peers import PEERS, Runner
+from benchmarks.published import EXAMPLES, Example
+from benchmarks.published_beside import searched
 from benchmarks.rows import Report, Row, at_least, at_most, figure, ratio_at_least
 from benchmarks.toy import MINIMUM_STEPS, Machine
 from isomodel.engine.world import io
@@ -40,6 +43,38 @@ def test_correct_programs_are_left_alone(name: str, fidelity: str) -> None:
 
 def test_only_the_cancellation_nobody_asks_for_needs_an_injected_one() -> None:
     assert math.isinf(programs.find(programs.Search("e1", 0, False)))
+
+
+@pytest.mark.parametrize(("fails", "found"), [("AssertionError", True), ("deadlock", False)])
+def test_a_published_bug_is_found_only_as_what_it_is(fails: str, found: bool) -> None:
+    program = Program(main_of("a", io))
+    example = Example("a", "nobody", lambda: program, True, fails=fails)
+    assert math.isfinite(searched(example, program, 0, 50)[0]) is found
+
+
+@pytest.mark.parametrize(
+    ("broken", "told", "met"),
+    [
+        (True, {"executions": [3.0, 1.0], "verdicts": [["violated", "so"]] * 2}, True),
+        (True, {"executions": [3.0, math.inf], "verdicts": [["violated", "so"]] * 2}, False),
+        (True, {"executions": [], "verdicts": [], "error": "no such page"}, False),
+        (False, {"executions": [math.inf], "verdicts": [["ok", "nothing"]]}, True),
+        (False, {"executions": [math.inf], "verdicts": [["unknown", "busy"]]}, False),
+        (False, {"executions": [], "verdicts": [], "error": "no such page"}, False),
+    ],
+)
+def test_a_published_program_meets_its_goal_with_every_seed_or_not_at_all(
+    broken: bool, told: dict[str, list[float]], met: bool
+) -> None:
+    row = peers_examples._row(Example("a", "nobody", Program, broken), told, {"executions": [2.0]})
+    assert row.met is met
+    assert row.goal == ("found" if broken else "silent")
+
+
+def test_every_published_program_belongs_to_a_peer_and_has_a_name_of_its_own() -> None:
+    names = [(example.peer, example.what) for example in EXAMPLES]
+    assert {peer for peer, _ in names} <= set(PEERS)
+    assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize("who", ["isomodel stock", "isomodel portable", "bare send", "asyncio.run"])

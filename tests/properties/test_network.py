@@ -494,13 +494,40 @@ def test_a_connection_is_refused_where_nobody_listens(seed: int | None) -> None:
             await asyncio.open_connection("localhost", 6379)
         with pytest.raises(FileNotFoundError):
             await asyncio.open_unix_connection("/run/db.sock")
-        async with await asyncio.start_server(print, port=6379):
+        async with await asyncio.start_server(print, "localhost", 6379):
             with pytest.raises(ConnectionRefusedError):
                 await asyncio.open_connection("elsewhere", 6379)
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("localhost", 6379)
 
     simulate(main(), seed=seed)
+
+
+@pytest.mark.parametrize("everywhere", [None, "", "0.0.0.0", "::"])
+def test_who_listens_on_every_interface_is_reached_by_every_name(everywhere: str | None) -> None:
+    async def main() -> None:
+        reached: list[str] = []
+
+        def serving(name: str) -> Callable[..., None]:
+            return lambda reader, writer: reached.append(name)
+
+        async with (
+            await asyncio.start_server(serving("all"), everywhere, 8080),
+            await asyncio.start_server(serving("db"), "db", 8080),
+        ):
+            for host in ("counter", "10.1.2.3", "localhost", "db"):
+                _, writer = await asyncio.open_connection(host, 8080)
+                writer.close()
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection("counter", 8081)
+        assert reached == ["all", "all", "all", "db"]
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("counter", 8080)
+        async with await asyncio.start_server(print, "localhost", 8080):
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection("counter", 8080)
+
+    simulate(main())
 
 
 def test_a_refusal_is_an_arrival() -> None:

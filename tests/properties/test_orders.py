@@ -101,6 +101,28 @@ def test_time_passes_for_a_hold_only_if_it_waits_for_the_timer() -> None:
     assert held(Hold(work, sleeper), program=timed) == [("sleeper", 5.0), ("worker", 5.0)]
 
 
+async def timed_and_more(log: Log) -> None:
+    async def sleeper() -> None:
+        await asyncio.sleep(5)
+        await io()
+        log.append(("sleeper", asyncio.get_running_loop().time()))
+
+    async def worker() -> None:
+        await io()
+        log.append(("worker", asyncio.get_running_loop().time()))
+
+    await asyncio.gather(worker(), sleeper())
+
+
+def test_time_passes_for_a_hold_that_waits_for_what_comes_after_the_timer() -> None:
+    work = Event("timed_and_more/worker", 2)
+    last = Event("timed_and_more/sleeper", 3)
+
+    assert held(Hold(work, last), program=timed_and_more) == [("sleeper", 5.0), ("worker", 5.0)]
+    other = Event("timed_and_more/worker", 1)
+    assert held(Hold(work, other), program=timed_and_more)[0] == ("worker", 0.0)
+
+
 # Observers
 
 

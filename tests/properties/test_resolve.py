@@ -61,7 +61,7 @@ def test_targets_are_found_on_the_path() -> None:
         ("resolved_package.chta:Chat", "did you mean resolved_package.chat?"),
         ("nothing_like_it:Chat", "run from the folder that holds it"),
         ("resolved_app:Chta", "no class Chta in resolved_app; it declares operations in Chat"),
-        ("resolved_app:send", "send is a function, not a class"),
+        ("resolved_app:send", "this one takes self, user, text; name a function that makes all"),
         ("resolved_app:Plain", "declares no operation"),
         ("json:Nothing", "no class there declares operations"),
     ],

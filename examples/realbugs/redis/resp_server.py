@@ -1,4 +1,4 @@
-"""A stand-in Redis server: the real protocol (RESP2) over streams, a dictionary behind it.
+"""A stand-in Redis server: the real protocol (RESP2 or 3) over streams, a dictionary behind it.
 
 It answers what a client needs to connect, and PING, ECHO, GET, SET, DEL; anything else with the
 error of a real server. It knows nothing of isomodel: ``python resp_server.py`` serves real
@@ -43,12 +43,14 @@ class Connection:
         self.over = False
         self._server = server
         self._database = 0
+        self._protocol = 2
         self._commands: dict[bytes, Callable[..., bytes]] = {
             b"AUTH": self._auth,
             b"CLIENT": self._client,
             b"DEL": self._del,
             b"ECHO": bulk,
             b"GET": self._get,
+            b"HELLO": self._hello,
             b"PING": self._ping,
             b"QUIT": self._quit,
             b"SELECT": self._select,
@@ -81,7 +83,16 @@ class Connection:
         return b":%d\r\n" % sum(self._data().pop(key, None) is not None for key in keys)
 
     def _get(self, key: bytes) -> bytes:
-        return bulk(self._data().get(key))
+        value = self._data().get(key)
+        return b"_\r\n" if value is None and self._protocol == 3 else bulk(value)
+
+    def _hello(self, protocol: bytes = b"2", *options: bytes) -> bytes:
+        if protocol not in (b"2", b"3"):
+            return b"-NOPROTO unsupported protocol version\r\n"
+        self._protocol = int(protocol)
+        told = [bulk(b"server"), bulk(b"redis"), bulk(b"proto"), b":%s\r\n" % protocol]
+        head = b"%%%d\r\n" % (len(told) // 2) if self._protocol == 3 else b"*%d\r\n" % len(told)
+        return head + b"".join(told)
 
     def _ping(self, message: bytes | None = None) -> bytes:
         return b"+PONG\r\n" if message is None else bulk(message)

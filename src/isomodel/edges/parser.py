@@ -112,7 +112,9 @@ def _command(
 
 
 def _hunt(hunt: Parser) -> None:
-    hunt.add_argument("target", nargs="?", metavar="TARGET", help="module:Class, or a built-in")
+    hunt.add_argument(
+        "target", nargs="?", metavar="TARGET", help="module:Class, module:function, or a built-in"
+    )
     _armed(hunt, "arm this defect of the target; may be repeated")
     _budget(hunt)
     _number(hunt, "--users", positive, None, "most users; default as the target declares")
@@ -151,7 +153,9 @@ def _budget(hunt: Parser) -> None:
 
 
 def _prove(prove: Parser) -> None:
-    prove.add_argument("target", metavar="TARGET", help="module:Class, or a built-in")
+    prove.add_argument(
+        "target", metavar="TARGET", help="module:Class, module:function, or a built-in"
+    )
     _armed(prove, "arm this defect of the target; may be repeated")
     _scenarios(prove)
     bounds = prove.add_mutually_exclusive_group()
@@ -271,7 +275,9 @@ def _scan(scan: Parser) -> None:
 
 
 def _targets(targets: Parser) -> None:
-    targets.add_argument("target", nargs="?", metavar="TARGET", help="module:Class, or a built-in")
+    targets.add_argument(
+        "target", nargs="?", metavar="TARGET", help="module:Class, module:function, or a built-in"
+    )
     _path(targets)
 
 

@@ -56,7 +56,7 @@ def run(options: ProveOptions, screen: Screen) -> int:
             known = ", ".join(sorted(spec.operations))
             raise BadInput(f"--only {name}: {spec.name} has no such operation; it has {known}")
     check_folder(options.cases)
-    plan = _plan(options)
+    plan = _plan(options, spec)
     place = options.resume or PROOFS / journal_name(plan)
     check_folder(place.parent)
     journal = Journal(plan) if options.resume is None else read_journal(place, plan)
@@ -84,7 +84,7 @@ def run(options: ProveOptions, screen: Screen) -> int:
     return code
 
 
-def _plan(options: ProveOptions) -> Plan:
+def _plan(options: ProveOptions, spec: TargetSpec) -> Plan:
     limit = None
     if options.preemptions is not None:
         limit = Limit("preemptions", options.preemptions)
@@ -94,8 +94,8 @@ def _plan(options: ProveOptions) -> Plan:
         target=options.target,
         armed=options.armed,
         bound=Bound(
-            users=options.users,
-            operations=options.operations,
+            users=1 if spec.once else options.users,
+            operations=1 if spec.once else options.operations,
             together=options.together,
             beside=options.beside,
             values=options.values,
@@ -156,9 +156,9 @@ def _reasons(proved: Proved, spec: TargetSpec) -> Iterator[str]:
     for name in sorted(plan.bound.only or spec.operations):
         if name not in totals.succeeded:
             yield f"operation {name} never succeeded within the bound"
-    if not totals.observed:
+    if not totals.observed and not spec.once:
         yield "no user observed anything"
-    if plan.bound.users < 2:
+    if plan.bound.users < 2 and not spec.once:
         yield "no execution had two users"
     for issue in totals.issues:
         yield f"not under control: {issue.source} at {issue.where}"
@@ -166,7 +166,7 @@ def _reasons(proved: Proved, spec: TargetSpec) -> Iterator[str]:
 
 def _keep(found: Found, options: ProveOptions, spec: TargetSpec) -> tuple[Case, Path]:
     """The counterexample on disk, then shrunk; the simplest that fails again."""
-    case = case_of(_plan(options), found, found.execution.switches)
+    case = case_of(_plan(options, spec), found, found.execution.switches)
     place = cases.save(case, options.cases)
     if not options.shrink:
         return case, place

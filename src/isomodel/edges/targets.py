@@ -33,6 +33,8 @@ def run(name: str | None, path: tuple[str, ...], screen: Screen) -> int:
 def warnings(spec: TargetSpec) -> Iterator[str]:
     """What this declaration leaves unchecked, each with how to check it."""
     cls = spec.cls
+    if spec.once:
+        return
     if not spec.observations:
         yield "observes nothing in the end: only results of operations are compared; add @observe"
     if not any(a.secret for o in spec.operations.values() for a in o.arguments):

@@ -83,6 +83,8 @@ class Control:
 
     def __init__(self) -> None:
         self._installed = 0
+        self.drew = False
+        """Whether the execution that ended last has drawn random numbers or ids."""
 
     def install(self) -> None:
         """Patch the process. Outside executions that changes no behaviour, only speed.
@@ -142,6 +144,7 @@ class Control:
         if sources is None:
             return ()
         here.sources = sources.outer
+        self.drew = sources.drew()
         issues = (*sources.issues.values(),) if sources.issues else ()
         if _process.escapes.end():
             issues += (random_control.ESCAPED,)

@@ -18,6 +18,9 @@ EPOCH = 1_704_067_200
 """When every execution begins, in Unix seconds: 2024-01-01T00:00:00Z."""
 
 
+_STREAMS = ("program", "system", "node")
+
+
 class Draws:
     """The streams of one owner, seeded by (seed, owner) and nothing else.
 
@@ -34,6 +37,10 @@ class Draws:
         self.addresses: Any = None
         """What ``id()`` has told in this execution; kept by the owner without a name."""
         self._of = (seed, owner)
+
+    def drew(self) -> bool:
+        """Whether anything was drawn from these streams."""
+        return self.numpy is not None or not vars(self).keys().isdisjoint(_STREAMS)
 
     @cached_property
     def program(self) -> random.Random:
@@ -83,6 +90,10 @@ class Sources(UnderControl):
         except KeyError:
             draws = self._draws.setdefault(owner, Draws(self.seed, owner))
         return draws
+
+    def drew(self) -> bool:
+        """Whether random numbers or ids were drawn."""
+        return bool(self._draws) and any(map(Draws.drew, self._draws.values()))
 
     def report(self, source: str) -> None:
         """Note the use of an uncontrolled ``source`` at the program's line, once a line."""

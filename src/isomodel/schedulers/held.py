@@ -42,7 +42,7 @@ class Held:
 
     A hold ends when its other event has happened, or when nothing could happen without it: what
     waits for the held event itself is never waited for. Time passes for a hold's sake only where
-    the timer is what it waits for.
+    the timer is what it waits for, or on the way there: of the same task, at a step before.
     """
 
     def __init__(self, scheduler: Scheduler, holds: Sequence[Hold]) -> None:
@@ -70,9 +70,13 @@ class Held:
             free = [index for index, event in enumerate(events) if event not in held]
             if len(free) == len(options):
                 return free
-            awaited = {hold.until for hold in self._holds}
-            if any(options[index].kind not in _TIME or events[index] in awaited for index in free):
-                return free
+            ahead = {hold.until.task: hold.until.step for hold in self._holds}
+            for index in free:
+                event = events[index]
+                if options[index].kind not in _TIME or (
+                    event is not None and event.step <= ahead.get(event.task, 0)
+                ):
+                    return free
             blocking = next(hold for hold in self._holds if hold.held in events)
             self._holds.remove(blocking)
 

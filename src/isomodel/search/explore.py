@@ -24,6 +24,7 @@ from isomodel.search.generate import Generator, strike_of
 from isomodel.search.isolate import Isolation
 from isomodel.search.judge import Judge, Judged, Oracles
 from isomodel.search.observe import Observer
+from isomodel.search.once import Once
 from isomodel.search.plans import Plan
 from isomodel.search.portfolio import Portfolio
 from isomodel.search.runtimes import tracker_of
@@ -99,6 +100,10 @@ class Draw(msgspec.Struct, frozen=True):
             return Aimed(scheduler, self.strike)
         return Injecting(scheduler, self.walk) if strikes and self.walk % 2 else scheduler
 
+    def plan(self) -> Plan:
+        """How it is to be scheduled, but for its faults."""
+        return Plan(self.policy, self.walk, self.holds)
+
 
 class Budget(msgspec.Struct, frozen=True):
     """When to stop: after this many executions, or this many seconds, whichever comes first."""
@@ -154,6 +159,7 @@ class Explorer:
         self._aims: deque[Draw] = deque(maxlen=WAITING)
         self._aimed_from = -1
         self._withholds = faults > 0 and spec.runtime != "threads"
+        self._once = Once(spec, seed) if spec.once else None
 
     @functools.cached_property
     def _tracker(self) -> Tracker:
@@ -178,6 +184,8 @@ class Explorer:
 
     def draw(self, index: int) -> Draw:
         """The inputs of the next execution, given what the hunt has seen."""
+        if self._once is not None:
+            return self._scheduled(index, self._once)
         if self._aims and index % 2:
             return msgspec.structs.replace(self._aims.popleft(), index=index)
         if index <= EASY:
@@ -190,6 +198,17 @@ class Explorer:
         walk = source.getrandbits(48)
         drawn = Draw(index, lead.scenario, lead.fidelity, lead.faults, walk, policy, lead.holds)
         return self._withholding(drawn, source)
+
+    def _scheduled(self, index: int, once: Once) -> Draw:
+        """Of a program, whose scenario is always the same: the schedule to be tried next."""
+        draw = self.fresh(index)
+        planned = once.plan(index)
+        if planned is None:
+            return draw
+        plan, faults = planned
+        return msgspec.structs.replace(
+            draw, faults=faults, walk=plan.seed, policy=plan.policy, holds=plan.holds
+        )
 
     def _lead(self, policy: str, source: random.Random, fidelity: Fidelity) -> Lead | None:
         ways: Mapping[str, Callable[[random.Random], Lead | None]] = {
@@ -214,7 +233,9 @@ class Explorer:
             record=record,
             around=contextlib.nullcontext if observer is None else observer.watching,
         )
-        if observer is not None:
+        if observer is not None and self._once is not None:
+            self._once.learn(draw.plan(), observer, execution)
+        elif observer is not None:
             struck = () if draw.strike == NEVER else draw.faults
             lead = Lead(draw.scenario, draw.fidelity, struck, draw.holds)
             new = self._feedback.learn(lead, observer.touches, observer.accesses)
@@ -234,6 +255,8 @@ class Explorer:
 
     def observes(self, draw: Draw) -> bool:
         """Whether a hunt looks at what this execution touches."""
+        if self._once is not None:
+            return self._once.observes(draw.index, draw.faults)
         if draw.index <= EASY:
             return False
         names = (operation.name for operation in draw.scenario.operations)
@@ -265,7 +288,8 @@ class Explorer:
         for index in range(first, first + budget.executions):
             draw = self.draw(index)
             before(draw)
-            self._portfolio.used(draw.policy)
+            if self._once is None:
+                self._portfolio.used(draw.policy)
             observed = self.observes(draw)
             execution, judged = self.examine(draw, observe=observed)
             if judged.findings:
@@ -396,11 +420,11 @@ class Tally:
                 never = "it never ended" if name in self._begun else "it was never reached"
                 error = self._errors.get(name, never)
                 reasons.append(f"operation {name} never succeeded ({error})")
-        if not self._observed:
+        if not self._observed and not self._spec.once:
             reasons.append(
                 "no user observed anything: return values from operations or add @observe methods"
             )
-        if not self._together:
+        if not self._together and not self._spec.once:
             reasons.append("no execution had two users")
         for issue in self.issues:
             reasons.append(f"not under control: {issue.source} at {issue.where}")

@@ -121,7 +121,7 @@ class Generator:
         self._most_faults = faults
         self.pools = pools_of(spec)
         self._most_users = min(users or spec.max_users, len(USERS))
-        self._most_operations = operations
+        self._most_operations = 1 if spec.once else operations
         self._makers = {o.makes: o.name for o in spec.operations.values() if o.makes}
         self._names = sorted(spec.operations)
 
@@ -151,8 +151,11 @@ class Generator:
     def extended(self, scenario: Scenario, draw: random.Random) -> Scenario:
         """This scenario with one more operation at a user's end, or one put beside the last.
 
-        Labels stay what they are, so that what is known of the others still holds.
+        Labels stay what they are, so that what is known of the others still holds. A program stays
+        as it is.
         """
+        if self.spec.once:
+            return scenario
         user = draw.choice(scenario.users)
         program = [each for each in scenario.operations if each.user == user]
         others = [each for each in scenario.operations if each.user != user]

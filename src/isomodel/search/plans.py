@@ -40,6 +40,17 @@ POLICIES: Mapping[str, float] = {
 }
 """With how often each is expected to show something new, to begin with."""
 
+ON_THREADS: Mapping[str, float] = {
+    "reversal": 1.0,
+    "order": 0.5,
+    "walk": 0.25,
+    "pct 2": 0.1,
+    "pct 3": 0.1,
+    "surw": 0.1,
+    "sticky": 0.05,
+}
+"""The same for threads that are interrupted at accesses."""
+
 SEEING = ("reversal", "order")
 """Those that go by what was seen of accesses."""
 

@@ -7,6 +7,7 @@ can be switched between and cancelled; what a cancellation makes it raise is no 
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ from isomodel.search.program_shrink import Tried, simplest
 from isomodel.search.run import Around
 from isomodel.search.runtimes import making
 from isomodel.tracking.tracker import Tracker
+from isomodel.values.errors import BadInput
 from isomodel.values.schedule import Fault, Fidelity, RuntimeName, Schedule
 from isomodel.values.verdict import Finding, Verdict
 
@@ -34,6 +36,9 @@ FAILURE = "no failure"
 """The property of a program."""
 
 STATE = "state kept between executions, or something not under control"
+
+STRIDE = 1_000_003
+"""Between the seeds of two executions' random numbers."""
 
 FAILED = ("raised", "hang")
 """How a run ends that breaks it."""
@@ -46,7 +51,8 @@ _control = Control()
 class ProgramOutcome(msgspec.Struct, frozen=True):
     """The verdict; for a violated one, a shrunk schedule and the number of the execution, from 1.
 
-    ``policy`` is the one that found it, ``shares`` what each policy had of the budget.
+    ``policy`` is the one that found it, ``shares`` what each policy had of the budget; ``seed``
+    that of its random numbers, which a replay needs, too.
     """
 
     verdict: Verdict
@@ -55,6 +61,27 @@ class ProgramOutcome(msgspec.Struct, frozen=True):
     policy: str = ""
     shares: tuple[Share, ...] = ()
     counterexample: Counterexample | None = None
+    seed: int = 0
+
+
+class Numbers:
+    """The seeds of the random numbers and ids that the executions of a program draw.
+
+    Where it draws any, every second execution has others: what happens only for some of them is
+    to be found, too. The rest keep theirs, so that what was seen of one is true of the next.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._drawn = False
+
+    def of(self, index: int) -> int:
+        """The seed for this execution, counted from 0."""
+        return self._seed + index * STRIDE if self._drawn and index % 2 else self._seed
+
+    def learn(self, *, drawn: bool) -> None:
+        """Whether the execution that has just ended drew any."""
+        self._drawn = self._drawn or drawn
 
 
 def run_program(
@@ -93,10 +120,12 @@ def run_on(
 def _run(main: Main, loop: Runtime, around: Around) -> tuple[str, str]:
     try:
         if around is contextlib.nullcontext:  # the usual case, spared its three frames
-            loop.run(main())
+            loop.run(_coroutine(main()))
         else:
             with around(loop):
-                loop.run(main())
+                loop.run(_coroutine(main()))
+    except BadInput:
+        raise
     except Blocked:
         return "hang", "deadlock: nothing can ever happen again"
     except OutOfSteps:
@@ -108,6 +137,15 @@ def _run(main: Main, loop: Runtime, around: Around) -> tuple[str, str]:
     finally:
         loop.dismiss()
     return "ok", ""
+
+
+def _coroutine(made: Coroutine[Any, Any, object]) -> Coroutine[Any, Any, object]:
+    if not inspect.iscoroutine(made):
+        raise BadInput(
+            f"a program is a coroutine function, and this one returned {type(made).__name__}: "
+            "explore plain functions with explore_threads, which runs asyncio.run in them, too"
+        )
+    return made
 
 
 def explore_program(
@@ -127,6 +165,7 @@ def explore_program(
     execution and must make all of its state itself.
     """
     busy = ""
+    numbers = Numbers(seed)
     with session(), _control.installed():
         search = ScheduleSearch((main,), seed, cancel=cancel)
         # the first execution, once more: what it imports is to be there before it is observed
@@ -135,18 +174,20 @@ def explore_program(
             plan = search.plan(index)
             faults = search.cancellation(index)
             observer = search.observer(plan)
+            mine = numbers.of(index)
             ended, why, loop = run_program(
                 main,
                 observer.scheduler if observer else plan.scheduler(),
                 fidelity=fidelity,
                 runtime=runtime,
                 faults=faults,
-                seed=seed,
+                seed=mine,
                 around=observer.watching if observer else contextlib.nullcontext,
             )
+            numbers.learn(drawn=_control.drew)
             search.learn(plan, observer, loop.step_counts())
             if ended in FAILED:
-                runner = _Runner(main, fidelity, seed, runtime)
+                runner = _Runner(main, fidelity, mine, runtime)
                 found = runner.recorded(plan.scheduler(), faults)
                 if found is None:
                     busy = f"execution {index + 1} failed ({why}), and not when repeated: {STATE}"
@@ -154,8 +195,9 @@ def explore_program(
                 example = runner.counterexample(found, search.tracker)
                 finding = Finding(FAILURE, example.why)
                 verdict = Verdict("violated", example.why, (finding,), index + 1)
+                shares = search.shares()
                 return ProgramOutcome(
-                    verdict, example.schedule, index + 1, plan.policy, search.shares(), example
+                    verdict, example.schedule, index + 1, plan.policy, shares, example, mine
                 )
             if ended == "busy":
                 busy = why

@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal
 
 import msgspec
 
@@ -21,6 +22,7 @@ from isomodel.engine.threads.instructions import instructions
 from isomodel.engine.threads.places import Places
 from isomodel.engine.threads.points import with_points
 from isomodel.engine.threads.runtime import Alarm, Crew, Deadlock, OutOfSteps, control
+from isomodel.engine.threads.turns import SLACK
 from isomodel.engine.threads.where import here_is
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.profile import Profile
@@ -30,8 +32,8 @@ from isomodel.search.counterexample import Counterexample, Switching, explained
 from isomodel.search.execute import session
 from isomodel.search.kept import kept
 from isomodel.search.observe import Observer
-from isomodel.search.plans import ScheduleSearch
-from isomodel.search.program import FAILED, FAILURE, STATE, ProgramOutcome
+from isomodel.search.plans import ON_THREADS, ScheduleSearch
+from isomodel.search.program import FAILED, FAILURE, STATE, Numbers, ProgramOutcome
 from isomodel.search.program_shrink import Tried, simplest
 from isomodel.values.errors import BadInput
 from isomodel.values.schedule import Schedule
@@ -43,15 +45,7 @@ the program's own code. ``instructions``: before each of its bytecode instructio
 matter. Either way at every lock, queue and sleep, in any code."""
 
 POLICIES: Mapping[Granularity, Mapping[str, float]] = {
-    "accesses": {
-        "reversal": 1.0,
-        "order": 0.5,
-        "walk": 0.25,
-        "pct 2": 0.1,
-        "pct 3": 0.1,
-        "surw": 0.1,
-        "sticky": 0.05,
-    },
+    "accesses": ON_THREADS,
     "instructions": {
         "reversal": 1.0,
         "order": 0.5,
@@ -73,23 +67,23 @@ MOST_BUSY = 3
 BESIDE = frozenset(("main",))
 """Makes the state, starts the other threads and looks at the end: what it does is no race."""
 
-S = TypeVar("S")
 
-
-class ThreadedProgram(msgspec.Struct, Generic[S], frozen=True):
+class ThreadedProgram(msgspec.Struct, frozen=True):
     """``setup`` makes the state, ``bodies`` run in a thread each, ``check`` looks at the end.
 
-    A check fails by returning False or by raising. All three are called for every execution.
+    Bodies and check are given the state; without ``setup`` there is none, and they are given
+    nothing. A check fails by returning False or by raising. All are called for every execution.
     """
 
-    bodies: tuple[Callable[[S], object], ...]
-    setup: Callable[[], S]
-    check: Callable[[S], object]
+    bodies: tuple[Callable[..., object], ...]
+    setup: Callable[[], Any] | None = None
+    check: Callable[..., object] | None = None
 
     @property
     def roots(self) -> tuple[Any, ...]:
         """The functions from which the program's code is found."""
-        return (*self.bodies, self.setup, self.check)
+        parts = (*self.bodies, self.setup, self.check)
+        return tuple(part for part in parts if part is not None)
 
     @property
     def files(self) -> frozenset[str]:
@@ -99,31 +93,30 @@ class ThreadedProgram(msgspec.Struct, Generic[S], frozen=True):
 
     def main(self, crew: Crew) -> None:
         """The program's first thread."""
-        state = self.setup()
-        started = [crew.spawn(_name(body), _calling(body, state)) for body in self.bodies]
+        state = () if self.setup is None else (self.setup(),)
+        started = [crew.spawn(_name(body), functools.partial(body, *state)) for body in self.bodies]
         for thread in started:
             crew.join(thread)
-        if self.check(state) is False:
+        if self.check is not None and self.check(*state) is False:
             raise AssertionError(f"{_name(self.check)} does not hold")
-
-
-def _calling(body: Callable[[S], object], state: S) -> Callable[[], object]:
-    return lambda: body(state)
 
 
 @functools.lru_cache(maxsize=256)
 def _name(function: Any) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
     name = str(getattr(function, "__qualname__", type(function).__name__))
     return name.rpartition(".")[2].strip("<>")
 
 
 def run_threads(
-    program: ThreadedProgram[Any],
+    program: ThreadedProgram,
     scheduler: Scheduler,
     *,
     granularity: Granularity = "accesses",
     seed: int = 0,
     max_steps: int = 20_000,
+    held_up: float = SLACK,
     around: Callable[[Any], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
 ) -> tuple[str, str, Crew]:
     """Run it once: how it ended (``ok raised hang busy alarm``), why, and its threads.
@@ -132,7 +125,7 @@ def run_threads(
     """
     if gc.get_count()[0] > MOST_GARBAGE:
         gc.collect(1)
-    crew = Crew(scheduler, max_steps=max_steps)
+    crew = Crew(scheduler, max_steps=max_steps, slack=held_up)
     instructions.begin(crew, granularity == "instructions")
     try:
         with around(crew):
@@ -170,22 +163,25 @@ def controlled(search: ScheduleSearch, granularity: Granularity) -> Iterator[Non
 
 
 def explore_threads(
-    *bodies: Callable[[S], object],
-    setup: Callable[[], S],
-    check: Callable[[S], object] = lambda state: None,
+    *bodies: Callable[..., object],
+    setup: Callable[[], object] | None = None,
+    check: Callable[..., object] | None = None,
     executions: int = 1_000,
     seed: int = 0,
     granularity: Granularity = "accesses",
     within: Sequence[str] = (),
     policies: Mapping[str, float] | None = None,
     max_steps: int = 20_000,
+    held_up: float = SLACK,
 ) -> ProgramOutcome:
     """Run ``bodies``, each in a thread, under one schedule after another until something fails.
 
     ``setup`` is called first and makes the state that each body is given; ``check`` comes when all
-    have ended. A single body may start all threads itself. ``within`` names packages and modules,
-    beside those that the program's author wrote, in whose code threads can be interrupted, too.
-    Raises BadInput without greenlet.
+    have ended. A single body may start all threads itself: ``explore_threads(main)`` is enough.
+    ``within`` names packages and modules, beside those that the program's author wrote, in whose
+    code threads can be interrupted, too. A thread at work may be ``held_up`` for so many seconds
+    while time passes: as long a sleep, or a time limit, of another may end in the middle of what
+    it does. Raises BadInput without greenlet.
     """
     if granularity not in POLICIES:
         raise BadInput(
@@ -195,6 +191,12 @@ def explore_threads(
     program = ThreadedProgram(tuple(bodies), setup, check)
     if not bodies:
         raise BadInput("explore_threads: no bodies; give at least one function to run in a thread")
+    for part in program.roots:
+        if inspect.iscoroutinefunction(part):
+            raise BadInput(
+                f"explore_threads: {_name(part)} is a coroutine function, which a thread would not "
+                "run; explore it with explore_program, or have a function call asyncio.run"
+            )
     search = ScheduleSearch(
         program.roots,
         seed,
@@ -204,7 +206,10 @@ def explore_threads(
         packages=within,
     )
     with controlled(search, granularity):
-        return _Exploration(program, search, granularity, seed, max_steps).outcome(executions)
+        run = functools.partial(
+            run_threads, program, granularity=granularity, max_steps=max_steps, held_up=held_up
+        )
+        return _Exploration(program, search, granularity, seed, run).outcome(executions)
 
 
 class _Exploration:
@@ -212,17 +217,18 @@ class _Exploration:
 
     def __init__(
         self,
-        program: ThreadedProgram[Any],
+        program: ThreadedProgram,
         search: ScheduleSearch,
         granularity: Granularity,
         seed: int,
-        max_steps: int,
+        run: Callable[..., tuple[str, str, Crew]],
     ) -> None:
         self._program = program
         self._search = search
         self._granularity: Granularity = granularity
         self._seed = seed
-        self._max_steps = max_steps
+        self._numbers = Numbers(seed)
+        self._run_once = run
         self._how = ""
         self._why = ""
 
@@ -237,11 +243,13 @@ class _Exploration:
         if seen is not None:
             self._focus()
         for index in range(executions):
+            self._seed = self._numbers.of(index)
             plan = search.plan(index)
             observer = search.observer(plan, seen)
             ended, why, crew = self._run(
                 observer.scheduler if observer else plan.scheduler(), observer
             )
+            self._numbers.learn(drawn=control.drew)
             search.learn(plan, observer, crew.step_counts())
             if ended in FAILED:
                 found = self.recorded(plan.scheduler())
@@ -262,11 +270,10 @@ class _Exploration:
     def _focus(self) -> None:
         """See which instructions matter: run it in one thread after another, in two ways."""
         observer = Observer(self._search.tracker, Default(), profiled=False, located=True)
-        how, _, _ = run_threads(
-            self._program,
+        how, _, _ = self._run_once(
             observer.scheduler,
+            granularity="accesses",
             seed=self._seed,
-            max_steps=self._max_steps,
             around=observer.watching,
         )
         with instructions.noting() as ran:
@@ -299,12 +306,9 @@ class _Exploration:
         return self._search.shares()
 
     def _run(self, scheduler: Scheduler, observer: Observer | None = None) -> tuple[str, str, Crew]:
-        return run_threads(
-            self._program,
+        return self._run_once(
             scheduler,
-            granularity=self._granularity,
             seed=self._seed,
-            max_steps=self._max_steps,
             around=observer.watching if observer else contextlib.nullcontext,
         )
 
@@ -322,8 +326,9 @@ class _Exploration:
         self.recorded(Replay(best.schedule.choices))  # for its own words
         example = self._explained(best.schedule)
         verdict = Verdict("violated", example.why, (Finding(FAILURE, example.why),), index + 1)
+        shares = self._search.shares()
         return ProgramOutcome(
-            verdict, best.schedule, index + 1, policy, self._search.shares(), example
+            verdict, best.schedule, index + 1, policy, shares, example, self._seed
         )
 
     def _explained(self, schedule: Schedule) -> Counterexample:

@@ -50,9 +50,8 @@ class RunWorld:
         if declared is None or isinstance(error, (*declared, *self.spec.uncertain)):
             return
         seen = plain(error)
-        broken = Broken(
-            "its users meet declared errors only", f"{seen['error']}: {seen['message']}"
-        )
+        promise = "its users meet declared errors only" if not self.spec.once else "raises nothing"
+        broken = Broken(promise, f"{seen['error']}: {seen['message']}")
         self.facts.append(Noted(broken, label, user, self.loop.now))
 
     def unheard(self) -> None:

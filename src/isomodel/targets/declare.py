@@ -33,6 +33,8 @@ these members, all optional:
     groups of users that share something by design: ``(("alice", "bob"),)``.
 ``max_users``
     the most users a scenario may have (default 3).
+``once``
+    True for a program: one operation is called once, so nobody is there who could be reached.
 ``cancels``
     whom cancellations strike: ``"operations"`` (the default: a request is given up), or ``"any"``
     task that an operation has started, too (a library closes, a time limit inside it passes).

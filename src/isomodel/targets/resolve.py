@@ -1,4 +1,7 @@
-"""From ``module:Class`` to a target: imported, checked, or refused in one line that helps."""
+"""From ``module:Class`` to a target: imported, checked, or refused in one line that helps.
+
+``module:function`` is a program, which becomes a target (``targets.program``).
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,11 @@ import pkgutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 from isomodel.targets.declare import TargetSpec, on, spec_of
+from isomodel.targets.program import target_of
 from isomodel.values.errors import BadInput
 
 BUILTIN = ("isomodel.targets.factory.target:FactoryLayer",)
@@ -26,15 +30,18 @@ NEARBY = 3
 
 
 def resolve(name: str, path: Sequence[str] = (), runtime: str = "") -> TargetSpec:
-    """The target ``module:Class``, imported from ``path``, the current folder or ``sys.path``.
+    """The target ``module:Class``, or the program ``module:function``.
 
-    It is to run on ``runtime``, by default the first that it declares. Importing runs the module's
-    code. Raises BadInput, in one line, if there is no such module or class, if importing it fails,
-    or if the class declares no usable target, or not for this runtime.
+    It is imported from ``path``, the current folder or ``sys.path``, which runs the module's code,
+    and is to run on ``runtime``, by default the first that it declares. Raises BadInput, in one
+    line, if there is no such module, class or function, if importing it fails, or if it is no
+    usable target, or not for this runtime.
     """
     module_name, colon, class_name = name.partition(":")
     if not colon or not module_name or not class_name:
-        raise BadInput(f"{name}: not a target; write module:Class{_spelled(module_name)}")
+        raise BadInput(
+            f"{name}: not a target; write module:Class or module:function{_spelled(module_name)}"
+        )
     if not all(part.isidentifier() for part in module_name.split(".")):
         raise BadInput(f"{name}: {module_name} names no module{_spelled(module_name, class_name)}")
     _search_first(path)
@@ -185,9 +192,13 @@ def _class_in(module: ModuleType, class_name: str, name: str) -> type:
         if not hasattr(found, part):
             raise BadInput(f"{name}: no class {class_name} in {module.__name__}{_instead(module)}")
         found = getattr(found, part)
+    if isinstance(found, FunctionType | MethodType):
+        return target_of(found, name)
     if not isinstance(found, type):
         kind = type(found).__name__
-        raise BadInput(f"{name}: {class_name} is a {kind}, not a class{_instead(module)}")
+        raise BadInput(
+            f"{name}: {class_name} is a {kind}, not a class or a function{_instead(module)}"
+        )
     return found
 
 

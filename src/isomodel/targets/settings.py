@@ -19,6 +19,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     together: tuple[tuple[str, ...], ...] = ()
     max_users: int = 3
+    once: bool = False
     cancels: str = "operations"
     scopes: bool = False
     partitions: bool = False
@@ -38,6 +39,7 @@ def settings_of(name: str, cls: type) -> Settings:
     return Settings(
         together=_together(name, cls),
         max_users=_max_users(name, cls),
+        once=bool(getattr(cls, "once", False)),
         cancels=_cancels(name, cls),
         scopes=_scopes(name, cls),
         partitions=bool(getattr(cls, "partitions", False)),

@@ -58,7 +58,7 @@ def modules_of(
 
     ``packages`` are the only others whose code counts, where they are given.
     """
-    own = _own_modules({str(getattr(root, "__module__", "")) for root in roots})
+    own = _own_modules(_homes_of(roots))
     found = dict.fromkeys(own)
     if packages is not None:
         wanted = tuple(packages)
@@ -82,6 +82,26 @@ def packages_under_test(root: type) -> tuple[str, ...]:
         return ()
     loaded = [name.partition(".")[0] for name, _ in _loaded()]
     return tuple(name for name in sorted(_named_packages([module])) if loaded.count(name) <= SMALL)
+
+
+def _homes_of(roots: Iterable[Any]) -> set[str]:
+    """The modules of these, and of what they are made of: a lambda may have all of it inside."""
+    homes: set[str] = set()
+    seen: dict[int, Any] = {}
+    todo = list(roots)
+    while todo:
+        thing = todo.pop()
+        if id(thing) in seen:
+            continue
+        seen[id(thing)] = thing  # kept, so that its id stays its own
+        homes.add(str(_home(thing)))
+        if isinstance(thing, FunctionType):
+            todo += _inside(thing)
+        elif isinstance(thing, MethodType):
+            todo += (thing.__func__, thing.__self__)
+        elif not isinstance(thing, type):
+            todo += _parts(thing)
+    return homes
 
 
 def _is_seen(name: str) -> bool:
@@ -111,14 +131,16 @@ def _named_in(module: ModuleType) -> set[str]:
     """The modules of which something is in the namespace of this one."""
     names: set[str] = set()
     for thing in list(vars(module).values()):
-        home = thing.__name__ if isinstance(thing, ModuleType) else _home(thing)
+        home = _home(thing)
         if isinstance(home, str):
             names.add(home)
     return names
 
 
 def _home(thing: Any) -> Any:
-    """The module of a function or class, or of the class of anything else."""
+    """The module of a function or class, or of the class of anything else; a module's own name."""
+    if isinstance(thing, ModuleType):
+        return thing.__name__
     if isinstance(thing, (type, FunctionType)):
         return thing.__module__
     return type(thing).__module__

@@ -17,7 +17,8 @@ LOOPBACK = "127.0.0.1"
 
 FIRST_EPHEMERAL_PORT = 49152
 
-_LOCAL = ("", "localhost", "localhost.localdomain", "0.0.0.0", "::", "::1", LOOPBACK)
+_EVERYWHERE = ("", "0.0.0.0", "::")
+_LOCAL = (*_EVERYWHERE, "localhost", "localhost.localdomain", "::1", LOOPBACK)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -36,6 +37,11 @@ def ip_address(host: str | bytes | None) -> str:
     except ValueError:
         digest = hashlib.sha256(name.lower().encode()).digest()
         return f"10.{digest[0]}.{digest[1]}.{digest[2]}"
+
+
+def is_everywhere(host: str | bytes | None) -> bool:
+    """Whether who listens here listens on every interface of the machine it runs on."""
+    return (host.decode() if isinstance(host, bytes) else host or "") in _EVERYWHERE
 
 
 def tcp_address(host: str | bytes | None, port: int | str | bytes | None) -> tuple[str, int]:

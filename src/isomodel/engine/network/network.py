@@ -16,6 +16,7 @@ from isomodel.engine.network.addresses import (
     Ports,
     address_info,
     ip_address,
+    is_everywhere,
     port_number,
     tcp_address,
     unix_path,
@@ -55,6 +56,7 @@ class Network:
     def __init__(self, host: Host, conditions: Conditions | None = None) -> None:
         self._host = host
         self._servers: dict[Address, Listening] = {}
+        self._everywhere: set[Address] = set()
         self._made: list[Server] = []
         self._ports = Ports()
         self._peers: dict[StreamTransport, StreamTransport] = {}
@@ -192,11 +194,13 @@ class Network:
             mine = self.raw.own("create_server", sock)
             bound = [mine.stop_listening()]
             return await self._listen(protocol_factory, bound, start_serving)
-        hosts = [host] if host is None or isinstance(host, (str, bytes)) else host
+        hosts = [host] if host is None or isinstance(host, (str, bytes)) else list(host)
         ips = dict.fromkeys(ip_address(name) for name in hosts)
         number = port_number(port)
         addresses = [(ip, number) if number else self._free_port(ip) for ip in ips]
-        return await self._listen(protocol_factory, addresses, start_serving)
+        server = await self._listen(protocol_factory, addresses, start_serving)
+        self._note_everywhere(hosts, addresses)
+        return server
 
     async def create_unix_server(
         self,
@@ -228,7 +232,9 @@ class Network:
         host, port = address[:2]
         number = port_number(port)
         ip = ip_address(host)
-        return self._unused((ip, number)) if number else self._free_port(ip)
+        bound = self._unused((ip, number)) if number else self._free_port(ip)
+        self._note_everywhere((host,), (bound,))
+        return bound
 
     def listen(self, address: Address, listener: Listening) -> None:
         """Let this one accept what connects there."""
@@ -240,6 +246,15 @@ class Network:
             self._servers.pop(address, None)
 
     # How it works
+
+    def _note_everywhere(
+        self, hosts: Iterable[str | bytes | None], bound: Iterable[Address]
+    ) -> None:
+        local = {address for address in bound if address[0] == LOOPBACK}
+        if any(map(is_everywhere, hosts)):
+            self._everywhere |= local
+        else:
+            self._everywhere -= local
 
     def _free_port(self, ip: str) -> tuple[str, int]:
         return self._ports.take(ip, self._servers)
@@ -337,13 +352,21 @@ class Network:
         if fault == "partition":
             arrived.set_exception(TimeoutError(errno.ETIMEDOUT, f"Connect call failed {address!r}"))
             return
-        server = self._servers.get(address)
+        server = self._server_at(address)
         if fault == "refuse" or server is None or not server.is_serving():
             arrived.set_exception(_refusal(address, server is not None))
             return
         accepted, connected = self._pair(address, owner)
         server.accept(accepted)
         arrived.set_result(connected)
+
+    def _server_at(self, address: Address) -> Listening | None:
+        """Who listens there, or on every interface: any name may be that of its machine."""
+        server = self._servers.get(address)
+        if server is None and not isinstance(address, str):
+            local = (LOOPBACK, address[1])
+            server = self._servers.get(local) if local in self._everywhere else None
+        return server
 
     def _pair(self, address: Address, owner: Owner) -> tuple[StreamTransport, StreamTransport]:
         own: Address = "" if isinstance(address, str) else self._free_port(LOOPBACK)

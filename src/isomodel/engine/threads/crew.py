@@ -7,7 +7,7 @@ each thread that can run is an option, and so is the next timer. Schedules, shri
 are therefore the same for both.
 
 Virtual time passes when nothing else can happen. When the scheduler says so, it also passes while
-threads are at work, but from wait to wait none of them takes more than ``SLACK``: a short sleep may
+threads are at work, but from wait to wait none of them takes more than ``slack``: a short sleep may
 end in the middle of what another thread does, a time limit of seconds does not. A thread that
 has taken ``FAIR`` steps while others could run has to wait until one of them did: no loop that
 looks for something again and again keeps it from happening.
@@ -34,7 +34,7 @@ from isomodel.engine.threads.members import (
     Deadlock,
     Ended,
 )
-from isomodel.engine.threads.turns import FAIR, Turns
+from isomodel.engine.threads.turns import FAIR, SLACK, Turns
 from isomodel.engine.threads.where import here_is, place_of
 from isomodel.tracking.active import recording
 from isomodel.values.execution import Issue
@@ -53,9 +53,11 @@ class Crew(Turns):
     where those are that swallowed whatever was to end them.
     """
 
-    def __init__(self, scheduler: Scheduler, *, max_steps: int = 20_000) -> None:
+    def __init__(
+        self, scheduler: Scheduler, *, max_steps: int = 20_000, slack: float = SLACK
+    ) -> None:
         self._greenlets = greenlets.load()
-        super().__init__(scheduler)
+        super().__init__(scheduler, slack)
         self.max_steps = max_steps
         self.steps = 0
         self.made = 0

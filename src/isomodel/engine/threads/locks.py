@@ -92,10 +92,13 @@ def _acquire(self: Any, blocking: bool = True, timeout: float = -1) -> bool:
     crew = active()
     if crew is None:
         return take(self, blocking, timeout)
+    limit = None
+    if not (blocking is True and timeout == -1):
+        limit = _limit(take, _thread.allocate_lock, blocking, timeout)
     if id(self) not in crew.plain:
         crew.touch(self, "holder", write=True)
     if not take(self, False):
-        until = _limit(crew, blocking, timeout)
+        until = None if limit is None else crew.now + limit
         notified = sys._getframe(1).f_code is _NOTIFIED
         why = crew.ends.get(id(self), "waits to be notified" if notified else LOCKED)
         while not take(self, False):
@@ -132,15 +135,15 @@ def _exit(release: Callable[[Any], None]) -> Callable[..., None]:
     return __exit__
 
 
-def _limit(crew: Crew, blocking: bool, timeout: float | None) -> float | None:
-    """Until when to wait; None: for ever. Raises what the original raises for bad arguments."""
-    if timeout is None or timeout == -1:
-        return None
-    if not blocking:
-        raise ValueError("can't specify a timeout for a non-blocking call")
-    if timeout < 0:
-        raise ValueError("timeout value must be a non-negative number")
-    return crew.now + timeout
+def _limit(
+    original: Callable[..., bool], kind: Callable[[], Any], blocking: Any, timeout: Any
+) -> float | None:
+    """For how long to wait; None: for ever.
+
+    Raises what the original raises for bad arguments: it is asked to take a lock of nobody's.
+    """
+    original(kind(), blocking, timeout)
+    return None if timeout == -1 else float(timeout)
 
 
 # Reentrant locks
@@ -175,9 +178,12 @@ class _Again:
         crew = active()
         if crew is None:
             return _take_again(lock, blocking, timeout)
+        limit = None
+        if not (blocking is True and timeout == -1):
+            limit = _limit(_take_again, _RLOCK, blocking, timeout)
         if id(lock) not in crew.plain:
             crew.touch(lock, "holder", write=True)
-        until = _limit(crew, blocking, timeout)
+        until = None if limit is None else crew.now + limit
         while True:
             held = crew.reentrant.get(id(lock), (None, None))[1]
             if (held is None or held.thread is crew.current) and _take_again(lock, False):

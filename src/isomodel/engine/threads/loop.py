@@ -23,7 +23,6 @@ from isomodel.engine.protocol import Scheduler
 from isomodel.engine.stock import StockLoop
 from isomodel.engine.threads.crew import Crew
 from isomodel.engine.threads.here import active
-from isomodel.engine.threads.turns import SLACK
 
 WAITS = "waits for something to happen on its event loop"
 
@@ -133,7 +132,7 @@ class ThreadedLoop(StockLoop):
         timers = super()._offered_timers()
         if timers and timers[0].kind == "timer" and active() is not None:
             since = min((thread.since for thread in self._crew.others()), default=timers[0].time)
-            if timers[0].time > (self.now if self._live_posts() else since) + SLACK:
+            if timers[0].time > (self.now if self._live_posts() else since) + self._crew.slack:
                 return []
         return timers
 

@@ -59,6 +59,11 @@ class ThreadControl:
         self._watch.start()
 
     @property
+    def drew(self) -> bool:
+        """Whether the execution that ended last has drawn random numbers or ids."""
+        return self._control.drew
+
+    @property
     def patience(self) -> float:
         """Seconds of real time without any step after which a thread has left control."""
         return self._watch.patience

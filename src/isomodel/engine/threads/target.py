@@ -123,7 +123,11 @@ class ThreadsRuntime(ThreadedLoop):
     def dismiss(self) -> list[str]:
         swallowing = super().dismiss()
         with control.installed(), self._crew.under_way():
-            self._crew.end()
+            self._interpreter.enter()  # nothing is to be printed of how they are ended
+            try:
+                self._crew.end()
+            finally:
+                self._interpreter.undo()
             locks.release_all(self._crew)
         self.uncontrolled += [Issue("thread", where) for where in self._crew.stubborn]
         return [name for name in swallowing if name not in self._crew.threads]

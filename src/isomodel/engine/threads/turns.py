@@ -21,12 +21,15 @@ class Turns:
     """The part of a crew that knows who can run, and asks the scheduler.
 
     ``asks_always``: the scheduler is asked even where only one thing can happen, as an observer
-    has to be. While ``quiet`` is above 0 there are no points. ``stepped`` is told of each step that
-    begins. ``last`` is the thread that took the last one.
+    has to be. ``slack``: for how many seconds one that is at work may be held up while time passes,
+    by the operating system or by what it does itself. While ``quiet`` is above 0 there are no
+    points. ``stepped`` is told of each step that begins. ``last`` is the thread that took the last
+    one.
     """
 
-    def __init__(self, scheduler: Scheduler) -> None:
+    def __init__(self, scheduler: Scheduler, slack: float = SLACK) -> None:
         self.scheduler = scheduler
+        self.slack = slack
         self.asks_always = False
         self.quiet = 0
         self.now = 0.0
@@ -124,7 +127,7 @@ class Turns:
 
     def _may_come(self, timer: Timer) -> bool:
         """Whether so little time has to pass that those at work may take as long."""
-        return timer.when <= min(thread.since for thread in self.runnable) + SLACK
+        return timer.when <= min(thread.since for thread in self.runnable) + self.slack
 
     def _pass_time(self, timer: Timer) -> None:
         heapq.heappop(self._timers)
