@@ -16,6 +16,7 @@ import msgspec
 from isomodel.engine.protocol import Scheduler
 from isomodel.schedulers.held import Hold
 from isomodel.schedulers.injecting import Injecting
+from isomodel.schedulers.striking import Striking
 from isomodel.search.execute import execute
 from isomodel.search.extent import Extent
 from isomodel.search.feedback import Feedback, Lead
@@ -26,6 +27,8 @@ from isomodel.search.observe import Observer
 from isomodel.search.plans import Plan
 from isomodel.search.portfolio import Portfolio
 from isomodel.search.runtimes import tracker_of
+from isomodel.search.survey import Moment, Survey, victims
+from isomodel.search.sweep import Sweep
 from isomodel.targets.declare import TargetSpec
 from isomodel.tracking.tracker import Tracker
 from isomodel.values.execution import Execution, Issue
@@ -40,11 +43,23 @@ AUDIT_EVERY = 250
 """One execution in so many is run twice, to see whether it is a function of its inputs."""
 
 
-FRESH: Mapping[str, float] = {"walk": 0.5, "pct 2": 0.05, "pct 3": 0.05, "sticky": 0.05}
+FRESH: Mapping[str, float] = {
+    "sweep": 0.3,
+    "walk": 0.5,
+    "pct 2": 0.05,
+    "pct 3": 0.05,
+    "sticky": 0.05,
+}
 """Policies for new scenarios, with how often each is expected to show something new."""
 
 FOLLOWING: Mapping[str, float] = {"reversal": 0.2, "order": 0.1, "mutant": 0.3, "akin": 0.3}
 """Policies that go on from an execution which did, or draw what is known to meet."""
+
+SWEPT: Mapping[str, float] = {"sweep": 0.3}
+"""The policy that strikes places of faults one after another."""
+
+TURN = 3
+"""One execution in so many is of the sweep over places of faults, until it has been everywhere."""
 
 AKIN = 0.4
 """The share of executions whose scenarios are of two kinds of operations, whatever else pays: a
@@ -74,12 +89,22 @@ class Draw(msgspec.Struct, frozen=True):
     walk: int
     policy: str = "walk"
     holds: tuple[Hold, ...] = ()
+    order: str = ""
+    """Of a sweep: the policy that makes the order in which its fault strikes."""
+    passed: int = 0
+    """Of a sweep: at how many moments the fault could have struck before."""
 
     def scheduler(self) -> Scheduler:
         """A new scheduler for this execution."""
+        if self.order:
+            return Striking(self.undisturbed(), self.passed)
         strikes = any(fault.kind in STRIKES for fault in self.faults)
         scheduler = Plan(self.policy, self.walk, self.holds, company=strikes).scheduler()
         return Injecting(scheduler, self.walk) if strikes and self.walk % 2 else scheduler
+
+    def undisturbed(self) -> Scheduler:
+        """Of a sweep: a new scheduler of its order, in which nothing strikes."""
+        return Plan(self.order, self.walk, company=True).scheduler()
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -107,6 +132,8 @@ class Outcome(msgspec.Struct, frozen=True):
     examples: tuple[Finding, ...] = ()
     """Some of those differences, each in another operation."""
     issues: tuple[Issue, ...] = ()
+    policy: str = ""
+    """That drew the violating execution."""
 
 
 class Explorer:
@@ -132,7 +159,10 @@ class Explorer:
         self._generator = Generator(spec, users=users, operations=operations, faults=faults)
         self._extent = Extent()
         self._feedback = Feedback(self._generator, self._extent)
-        self._portfolio = Portfolio({**FRESH, **FOLLOWING})
+        self._sweeps = faults > 0 and spec.runtime != "threads"
+        self._sweep = {each: Sweep(spec, self._generator, each, seed) for each in self._fidelities}
+        swept = SWEPT if self._sweeps else {}
+        self._portfolio = Portfolio({**FRESH, **FOLLOWING, **swept})
 
     @functools.cached_property
     def _tracker(self) -> Tracker:
@@ -149,15 +179,33 @@ class Explorer:
 
     def draw(self, index: int) -> Draw:
         """The inputs of the next execution, given what the hunt has seen."""
+        fidelity = self._fidelities[index % len(self._fidelities)]
+        if self._sweeps and index % TURN == TURN - 1 and not self._sweep[fidelity].is_thorough:
+            return self._swept(index, fidelity)
         if index <= EASY:
             return self.fresh(index)
         source = random.Random(f"{self.seed}/{index}/policy")
         policy = "akin" if source.random() < AKIN else self._portfolio.draw(source)
+        if policy == "sweep":
+            return self._swept(index, fidelity)
         lead = self._lead(policy, source, self._fidelities[index % len(self._fidelities)])
         if lead is None:
             return self.fresh(index, policy if policy in FRESH else "walk")
         walk = source.getrandbits(48)
         return Draw(index, lead.scenario, lead.fidelity, lead.faults, walk, policy, lead.holds)
+
+    def _swept(self, index: int, fidelity: Fidelity) -> Draw:
+        each = self._sweep[fidelity].next()
+        return Draw(
+            index,
+            each.scenario,
+            fidelity,
+            each.faults,
+            each.walk,
+            "sweep",
+            order=each.order,
+            passed=each.passed,
+        )
 
     def _lead(self, policy: str, source: random.Random, fidelity: Fidelity) -> Lead | None:
         ways: Mapping[str, Callable[[random.Random], Lead | None]] = {
@@ -184,8 +232,31 @@ class Explorer:
         if observer is not None:
             lead = Lead(draw.scenario, draw.fidelity, draw.faults, draw.holds)
             new = self._feedback.learn(lead, observer.touches, observer.accesses)
-            self._portfolio.judged(draw.policy, new=new)
+            if not draw.order:
+                self._portfolio.judged(draw.policy, new=new)
         return execution
+
+    def learn(self, draw: Draw, execution: Execution) -> None:
+        """Take note of an execution in which nothing was found."""
+        self._extent.learn(execution)
+        if draw.order:
+            new = self._sweep[draw.fidelity].learn(execution, partial(self._surveyed, draw))
+            self._portfolio.judged(draw.policy, new=new)
+
+    def _surveyed(self, draw: Draw) -> Sequence[Moment]:
+        """At which moments faults could strike this execution, which is run once more for that."""
+        survey = Survey(draw.undisturbed())
+        execute(
+            self.spec,
+            draw.scenario,
+            survey,
+            fidelity=draw.fidelity,
+            faults=victims(draw.scenario, inside=self.spec.cancels == "any"),
+            armed=self.armed,
+            record=False,
+            around=survey.watching,
+        )
+        return survey.moments
 
     def observes(self, draw: Draw) -> bool:
         """Whether a hunt looks at what this execution touches."""
@@ -225,7 +296,7 @@ class Explorer:
             execution, judged = self.examine(draw, observe=observed)
             if judged.findings:
                 return self._found(draw, judged.findings, tally)
-            self._extent.learn(execution)
+            self.learn(draw, execution)
             tally.add(execution, judged.unknown, judged.also_alone)
             if index % AUDIT_EVERY == 0:  # observing keeps what finalisers wait for a little longer
                 tally.audit(self.run(draw) if observed else execution, self.run(draw))
@@ -249,6 +320,7 @@ class Explorer:
             tally.also_alone,
             tally.examples,
             tuple(tally.issues),
+            draw.policy,
         )
 
 

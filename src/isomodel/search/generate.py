@@ -143,6 +143,22 @@ class Generator:
         operations: list[Operation] = []
         for user in users:
             operations += self._program(user, kinds, draw, beside)
+        return self._scenario(operations, users, draw)
+
+    def small(self, name: str, draw: random.Random, *, beside: bool) -> Scenario:
+        """One user does this twice, another once; what the first does ``beside``, if it can be."""
+        users = USERS[: min(2, self._most_users)]
+        operations: list[Operation] = []
+        for user, times in zip(users, (min(2, self._most_operations), 1), strict=False):
+            program: list[Operation] = []
+            for _ in range(times):
+                self._add(program, user, name, draw, float(beside))
+            operations += program
+        return self._scenario(operations, users, draw)
+
+    def _scenario(
+        self, operations: Sequence[Operation], users: Sequence[str], draw: random.Random
+    ) -> Scenario:
         groups = tuple(
             group for group in self.spec.together if any(user in users for user in group)
         )

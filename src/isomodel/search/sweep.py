@@ -1,0 +1,213 @@
+"""Sweep: single faults, at every place at which one can strike, each place once.
+
+Most released bugs are one cancellation at one await, or one failing I/O. Drawn at random, the
+fault of the right kind at the right step of the right operation comes about once in a thousand
+executions of a system of some size; yet there are only some hundred places. So a hunt keeps a
+table of them: a *place* is a kind of fault, a kind of operation, the line at which its task waits
+(with all that called it), and whether what it waits for has come. Executions without faults show
+which there are (``survey``); those not struck yet are struck, one an execution. The same line
+is one place however often a loop comes by it.
+
+First each kind of operation stands alone, one execution after another; then the same with all users
+advancing in turn, so that they wait for one another; from then on there are other scenarios under
+random walks. What may follow from a kind of fault that is nearly another one comes later.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from isomodel.search.generate import Generator
+from isomodel.search.simplest import NETWORK
+from isomodel.search.survey import Moment
+from isomodel.targets.declare import TargetSpec
+from isomodel.values.execution import Execution
+from isomodel.values.scenario import Scenario
+from isomodel.values.schedule import Fault, FaultKind, Fidelity
+
+ORDERS = ("default", "in turn")
+"""Orders in which each kind of operation is struck, before there are random walks."""
+
+TURNS: dict[FaultKind, int] = {
+    **dict.fromkeys(("cancel", "fail", "reset"), 0),
+    **dict.fromkeys(("timeout", "scope", "refuse"), 2),
+    **dict.fromkeys(("slow", "jump", "split", "partition"), 3),
+}
+"""When each kind of fault has its turn: before other scenarios of the same round, or after."""
+
+SCENARIO = 1
+"""When other scenarios have theirs."""
+
+
+NOT_FAULTY = frozenset(("", "step", "start", "cancel", "jump", "due", "refusal"))
+"""Arrivals of an operation that no fault strikes."""
+
+
+class Strike(msgspec.Struct, frozen=True):
+    """An execution of a sweep: this scenario in this order, struck by one fault, or by none yet.
+
+    ``walk`` is the seed of an order that is random; ``passed`` as ``Striking`` has it.
+    """
+
+    scenario: Scenario
+    order: str
+    walk: int
+    faults: tuple[Fault, ...] = ()
+    passed: int = 0
+
+
+class _Turn(NamedTuple):
+    """A strike with its place in the queue."""
+
+    round: int
+    turn: int
+    serial: int
+    strike: Strike
+
+
+class Sweep:
+    """Which places of one target are known, and which of them were struck.
+
+    A pure function of ``seed`` and of what it has learned.
+    """
+
+    def __init__(
+        self, spec: TargetSpec, generator: Generator, fidelity: Fidelity, seed: int
+    ) -> None:
+        self._spec = spec
+        self._generator = generator
+        self._queues = spec.runtime == "asyncio" and fidelity == "stock"
+        self._seed = f"{seed}/{fidelity}/sweep"
+        self._names = list(generator.names)
+        random.Random(self._seed).shuffle(self._names)
+        self._known: set[Hashable] = set()
+        self._left: list[_Turn] = []
+        self._scenarios = 0
+
+    @property
+    def is_thorough(self) -> bool:
+        """Whether each kind of operation was struck at each known place in each of ``ORDERS``."""
+        return self._round >= len(ORDERS)
+
+    @property
+    def _round(self) -> int:
+        """The round of what comes next."""
+        return min(self._next_round, self._left[0].round) if self._left else self._next_round
+
+    @property
+    def _next_round(self) -> int:
+        """The round of the next scenario: each random one makes a round of its own."""
+        alone = len(ORDERS) * len(self._names)
+        rounds, more = self._scenarios // len(self._names), self._scenarios - alone
+        return rounds if more < 0 else len(ORDERS) + more
+
+    def next(self) -> Strike:
+        """What to execute next; the same until something is learned."""
+        if self._left and self._left[0][:2] < (self._next_round, SCENARIO):
+            return self._left[0].strike
+        return self._scenario()
+
+    def learn(self, execution: Execution, survey: Callable[[], Sequence[Moment]]) -> bool:
+        """Take note of how ``next()`` went; whether it struck, or showed, a place not known before.
+
+        ``survey`` tells of the moments of an execution without faults.
+        """
+        strike = self.next()
+        if strike.faults:
+            heapq.heappop(self._left)
+            return bool(execution.fired)
+        before, round_ = len(self._known), self._next_round
+        self._scenarios += 1
+        if execution.ended == "done":
+            for place, fault, passed in self._possible(execution, survey()):
+                if place in self._known:
+                    continue
+                self._known.add(place)
+                turn = TURNS.get(fault.kind, max(TURNS.values()))
+                struck = msgspec.structs.replace(strike, faults=(fault,), passed=passed)
+                heapq.heappush(self._left, _Turn(round_, turn, len(self._known), struck))
+        return len(self._known) > before
+
+    # Scenarios
+
+    def _scenario(self) -> Strike:
+        """The next one to be struck, not struck yet."""
+        number = self._scenarios
+        draw = random.Random(f"{self._seed}/{number}")
+        round_ = self._next_round
+        if round_ < len(ORDERS):
+            name = self._names[number % len(self._names)]
+            scenario = self._generator.small(name, draw, beside=round_ > 0)
+            return Strike(scenario, ORDERS[round_], 0)
+        kinds = [draw.choice(self._names) for _ in range(2)]
+        return Strike(self._generator.scenario(draw, kinds), "walk", draw.getrandbits(48))
+
+    # Places
+
+    def _possible(
+        self, execution: Execution, moments: Sequence[Moment]
+    ) -> Iterator[tuple[Hashable, Fault, int]]:
+        """Each fault that may strike this execution, at which place, and after how many moments."""
+        names = {operation.label: operation.name for operation in execution.scenario.operations}
+        order = self.next().order == ORDERS[0]
+        steps = Counter(step.task for step in execution.trace if step.what == "step")
+        for moment in moments:
+            if self._queues and moment.can_go_on and moment.steps + 1 >= steps[moment.task]:
+                continue  # it would be struck behind its last step
+            label, _, inner = moment.task.partition("/")
+            other, _, its = moment.other.partition("/")
+            beside = names.get(other, other), its, moment.there
+            where = (order, names[label], inner, moment.where, moment.state, beside)
+            for kind in self._strikes(inner):
+                yield (*where, kind), Fault(kind, moment.task, moment.steps), moment.passed
+        for label, name in names.items():
+            if self._queues and steps[label] > 1:  # behind the first step
+                for kind in self._strikes(""):
+                    yield (order, name, "", kind), Fault(kind, label, 0), 0
+        for label, what, number, at in arrivals_of(execution):
+            for kind in self._of_arrival(what):
+                yield (order, names[label], what, number, kind), Fault(kind, label, at), 0
+
+    def _strikes(self, inner: str) -> tuple[FaultKind, ...]:
+        """What strikes an operation's own task, or one that it has begun."""
+        if inner:
+            return ("cancel",)
+        return ("cancel", "timeout", "scope") if self._spec.scopes else ("cancel", "timeout")
+
+    def _of_arrival(self, what: str) -> tuple[FaultKind, ...]:
+        """What may become of a timer, of something that comes over the network, or of I/O."""
+        if what == "timer":
+            return ("jump",)
+        if what == "connect":
+            return ("refuse", "slow")
+        if what.startswith(NETWORK):
+            silent: tuple[FaultKind, ...] = ("partition",) if self._spec.partitions else ()
+            return ("reset", "split", "slow", *silent)
+        return ("fail", "slow")
+
+
+def arrivals_of(execution: Execution) -> Iterator[tuple[str, str, int, int]]:
+    """Timers, network events and I/O of operations: label, kind, and their numbers.
+
+    The first number is that among those of its kind, the second that by which a fault knows it.
+    """
+    labels = {operation.label for operation in execution.scenario.operations}
+    counts: Counter[tuple[str, str]] = Counter()
+    for arrival in execution.arrivals[: execution.operated]:
+        label, _, key = arrival.key.partition(" ")
+        what, _, number = key.rpartition(" ")
+        if label not in labels or what in NOT_FAULTY or key in NOT_FAULTY:
+            continue
+        if what == "timer":
+            yield label, what, int(number), int(number)
+            continue
+        numbering = "network" if what.startswith(NETWORK) or what == "connect" else "io"
+        at = counts[label, numbering]
+        counts[label, numbering] += 1
+        yield label, what, int(number), at
