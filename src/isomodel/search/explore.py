@@ -58,9 +58,6 @@ FOLLOWING: Mapping[str, float] = {"reversal": 0.2, "order": 0.1, "mutant": 0.3, 
 SWEPT: Mapping[str, float] = {"sweep": 0.3}
 """The policy that strikes places of faults one after another."""
 
-TURN = 3
-"""One execution in so many is of the sweep over places of faults, until it has been everywhere."""
-
 AKIN = 0.4
 """The share of executions whose scenarios are of two kinds of operations, whatever else pays: a
 race of two operations of one user hands nothing over between users."""
@@ -179,22 +176,29 @@ class Explorer:
 
     def draw(self, index: int) -> Draw:
         """The inputs of the next execution, given what the hunt has seen."""
-        fidelity = self._fidelities[index % len(self._fidelities)]
-        if self._sweeps and index % TURN == TURN - 1 and not self._sweep[fidelity].is_thorough:
-            return self._swept(index, fidelity)
         if index <= EASY:
-            return self.fresh(index)
+            draw = self.fresh(index)
+            return self._swept(index) if self._is_swept(draw) else draw
         source = random.Random(f"{self.seed}/{index}/policy")
         policy = "akin" if source.random() < AKIN else self._portfolio.draw(source)
         if policy == "sweep":
-            return self._swept(index, fidelity)
+            return self._swept(index)
         lead = self._lead(policy, source, self._fidelities[index % len(self._fidelities)])
         if lead is None:
-            return self.fresh(index, policy if policy in FRESH else "walk")
-        walk = source.getrandbits(48)
-        return Draw(index, lead.scenario, lead.fidelity, lead.faults, walk, policy, lead.holds)
+            draw = self.fresh(index, policy if policy in FRESH else "walk")
+        else:
+            walk = source.getrandbits(48)
+            draw = Draw(index, lead.scenario, lead.fidelity, lead.faults, walk, policy, lead.holds)
+        return self._swept(index) if self._is_swept(draw) else draw
 
-    def _swept(self, index: int, fidelity: Fidelity) -> Draw:
+    def _is_swept(self, draw: Draw) -> bool:
+        """Whether the sweep has this turn, of one who would have drawn faults."""
+        if not (self._sweeps and draw.faults) or draw.policy in LOOKING or draw.walk & 2:
+            return False
+        return not self._sweep[draw.fidelity].is_thorough
+
+    def _swept(self, index: int) -> Draw:
+        fidelity = self._fidelities[index % len(self._fidelities)]
         each = self._sweep[fidelity].next()
         return Draw(
             index,

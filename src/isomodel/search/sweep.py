@@ -8,9 +8,9 @@ table of them: a *place* is a kind of fault, a kind of operation, the line at wh
 which there are (``survey``); those not struck yet are struck, one an execution. The same line
 is one place however often a loop comes by it.
 
-First each kind of operation stands alone, one execution after another; then the same with all users
-advancing in turn, so that they wait for one another; from then on there are other scenarios under
-random walks. What may follow from a kind of fault that is nearly another one comes later.
+First each kind of operation stands alone, one operation after another; then the same with all
+users advancing in turn, so that they wait for one another; from then on there are other scenarios
+under random walks.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from isomodel.values.schedule import Fault, FaultKind, Fidelity
 ORDERS = ("default", "in turn")
 """Orders in which each kind of operation is struck, before there are random walks."""
 
-TURNS: dict[FaultKind, int] = {
-    **dict.fromkeys(("cancel", "fail", "reset"), 0),
-    **dict.fromkeys(("timeout", "scope", "refuse"), 2),
-    **dict.fromkeys(("slow", "jump", "split", "partition"), 3),
+LATER: dict[FaultKind, int] = {
+    **dict.fromkeys(("timeout", "scope", "refuse"), 1),
+    **dict.fromkeys(("slow", "jump", "split", "partition"), 2),
 }
-"""When each kind of fault has its turn: before other scenarios of the same round, or after."""
+"""Kinds of faults that have their turn later than others: what comes of most of them, those of
+another kind at the same place have shown."""
 
-SCENARIO = 1
-"""When other scenarios have theirs."""
+STAGES = len(ORDERS) * (1 + max(LATER.values()))
+"""Each kind of fault, in each order: after these there are random walks."""
 
 
 NOT_FAULTY = frozenset(("", "step", "start", "cancel", "jump", "due", "refusal"))
@@ -65,9 +65,8 @@ class Strike(msgspec.Struct, frozen=True):
 class _Turn(NamedTuple):
     """A strike with its place in the queue."""
 
-    round: int
-    turn: int
-    serial: int
+    stage: int
+    number: int
     strike: Strike
 
 
@@ -93,23 +92,18 @@ class Sweep:
     @property
     def is_thorough(self) -> bool:
         """Whether each kind of operation was struck at each known place in each of ``ORDERS``."""
-        return self._round >= len(ORDERS)
+        return self._stage >= STAGES and not (self._left and self._left[0].stage < STAGES)
 
     @property
-    def _round(self) -> int:
-        """The round of what comes next."""
-        return min(self._next_round, self._left[0].round) if self._left else self._next_round
-
-    @property
-    def _next_round(self) -> int:
-        """The round of the next scenario: each random one makes a round of its own."""
-        alone = len(ORDERS) * len(self._names)
-        rounds, more = self._scenarios // len(self._names), self._scenarios - alone
-        return rounds if more < 0 else len(ORDERS) + more
+    def _stage(self) -> int:
+        """Of the next scenario, which comes when that of its own and earlier stages are struck."""
+        each = len(self._names)
+        further = self._scenarios - len(ORDERS) * each
+        return self._scenarios // each if further < 0 else STAGES + further
 
     def next(self) -> Strike:
         """What to execute next; the same until something is learned."""
-        if self._left and self._left[0][:2] < (self._next_round, SCENARIO):
+        if self._left and self._left[0].stage <= self._stage:
             return self._left[0].strike
         return self._scenario()
 
@@ -122,16 +116,16 @@ class Sweep:
         if strike.faults:
             heapq.heappop(self._left)
             return bool(execution.fired)
-        before, round_ = len(self._known), self._next_round
-        self._scenarios += 1
+        before, stage = len(self._known), self._stage
         if execution.ended == "done":
             for place, fault, passed in self._possible(execution, survey()):
                 if place in self._known:
                     continue
                 self._known.add(place)
-                turn = TURNS.get(fault.kind, max(TURNS.values()))
+                later = LATER.get(fault.kind, 0) * len(ORDERS) if stage < STAGES else 0
                 struck = msgspec.structs.replace(strike, faults=(fault,), passed=passed)
-                heapq.heappush(self._left, _Turn(round_, turn, len(self._known), struck))
+                heapq.heappush(self._left, _Turn(stage + later, len(self._known), struck))
+        self._scenarios += 1
         return len(self._known) > before
 
     # Scenarios
@@ -140,11 +134,10 @@ class Sweep:
         """The next one to be struck, not struck yet."""
         number = self._scenarios
         draw = random.Random(f"{self._seed}/{number}")
-        round_ = self._next_round
-        if round_ < len(ORDERS):
-            name = self._names[number % len(self._names)]
-            scenario = self._generator.small(name, draw, beside=round_ > 0)
-            return Strike(scenario, ORDERS[round_], 0)
+        if self._stage < len(ORDERS):
+            name, order = self._names[number % len(self._names)], ORDERS[self._stage]
+            scenario = self._generator.small(name, draw, beside=self._stage > 0)
+            return Strike(scenario, order, 0)
         kinds = [draw.choice(self._names) for _ in range(2)]
         return Strike(self._generator.scenario(draw, kinds), "walk", draw.getrandbits(48))
 
