@@ -176,14 +176,15 @@ class Explorer:
 
     def draw(self, index: int) -> Draw:
         """The inputs of the next execution, given what the hunt has seen."""
+        fidelity = self._fidelities[index % len(self._fidelities)]
         if index <= EASY:
             draw = self.fresh(index)
             return self._swept(index) if self._is_swept(draw) else draw
         source = random.Random(f"{self.seed}/{index}/policy")
         policy = "akin" if source.random() < AKIN else self._portfolio.draw(source)
-        if policy == "sweep":
+        if policy == "sweep" and self._sweep[fidelity].is_thorough:
             return self._swept(index)
-        lead = self._lead(policy, source, self._fidelities[index % len(self._fidelities)])
+        lead = self._lead(policy, source, fidelity)
         if lead is None:
             draw = self.fresh(index, policy if policy in FRESH else "walk")
         else:
@@ -192,8 +193,8 @@ class Explorer:
         return self._swept(index) if self._is_swept(draw) else draw
 
     def _is_swept(self, draw: Draw) -> bool:
-        """Whether the sweep has this turn, of one who would have drawn faults."""
-        if not (self._sweeps and draw.faults) or draw.policy in LOOKING or draw.walk & 2:
+        """Whether the sweep has this turn, of one who would have drawn a single fault."""
+        if not self._sweeps or len(draw.faults) != 1 or draw.policy in LOOKING or draw.walk & 2:
             return False
         return not self._sweep[draw.fidelity].is_thorough
 
@@ -255,7 +256,11 @@ class Explorer:
             draw.scenario,
             survey,
             fidelity=draw.fidelity,
-            faults=victims(draw.scenario, inside=self.spec.cancels == "any"),
+            faults=victims(
+                draw.scenario,
+                inside=self.spec.cancels == "any",
+                queues=self._sweep[draw.fidelity].queues,
+            ),
             armed=self.armed,
             record=False,
             around=survey.watching,

@@ -145,13 +145,18 @@ class Generator:
             operations += self._program(user, kinds, draw, beside)
         return self._scenario(operations, users, draw)
 
-    def small(self, name: str, draw: random.Random, *, beside: bool) -> Scenario:
-        """One user does this twice, another once; what the first does ``beside``, if it can be."""
-        users = USERS[: min(2, self._most_users)]
+    def small(
+        self, programs: Sequence[Sequence[str]], draw: random.Random, *, beside: bool
+    ) -> Scenario:
+        """Each user does these kinds of operations, ``beside`` one another wherever that may be.
+
+        No more users, and none of more operations, than scenarios may have.
+        """
+        users = USERS[: min(len(programs), self._most_users)]
         operations: list[Operation] = []
-        for user, times in zip(users, (min(2, self._most_operations), 1), strict=False):
+        for user, kinds in zip(users, programs, strict=False):
             program: list[Operation] = []
-            for _ in range(times):
+            for name in kinds[: self._most_operations]:
                 self._add(program, user, name, draw, float(beside))
             operations += program
         return self._scenario(operations, users, draw)

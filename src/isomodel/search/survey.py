@@ -54,11 +54,18 @@ class Moment(NamedTuple):
         return self.state in ("woken", "handed")
 
 
-def victims(scenario: Scenario, *, inside: bool) -> tuple[Fault, ...]:
-    """A cancellation of each operation, and with ``inside`` of tasks that it begins."""
+def victims(scenario: Scenario, *, inside: bool, queues: bool) -> tuple[Fault, ...]:
+    """A cancellation of each operation, and with ``inside`` of tasks that it begins.
+
+    ``queues``: one at 0 would be queued behind a first step, and not offered.
+    """
     labels = [operation.label for operation in scenario.operations]
     own = [Fault("cancel", label, 1) for label in labels]
-    begun = [Fault("cancel", f"{label}/?{n}", 0) for label in labels for n in range(INSIDE)]
+    begun = [
+        Fault("cancel", f"{label}/?{number}", int(queues))
+        for label in labels
+        for number in range(INSIDE)
+    ]
     return (*own, *begun) if inside else tuple(own)
 
 

@@ -8,9 +8,9 @@ table of them: a *place* is a kind of fault, a kind of operation, the line at wh
 which there are (``survey``); those not struck yet are struck, one an execution. The same line
 is one place however often a loop comes by it.
 
-First each kind of operation stands alone, one operation after another; then the same with all
-users advancing in turn, so that they wait for one another; from then on there are other scenarios
-under random walks.
+First each kind of operation stands alone, one operation after another; then it stands beside
+itself and another kind, all of them advancing in turn, so that they wait for one another; from then
+on there are other scenarios under random walks.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ class _Turn(NamedTuple):
 class Sweep:
     """Which places of one target are known, and which of them were struck.
 
-    A pure function of ``seed`` and of what it has learned.
+    A pure function of ``seed`` and of what it has learned. ``queues``: a stock asyncio loop queues
+    what strikes behind what is ready.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class Sweep:
     ) -> None:
         self._spec = spec
         self._generator = generator
-        self._queues = spec.runtime == "asyncio" and fidelity == "stock"
+        self.queues = spec.runtime == "asyncio" and fidelity == "stock"
         self._seed = f"{seed}/{fidelity}/sweep"
         self._names = list(generator.names)
         random.Random(self._seed).shuffle(self._names)
@@ -135,9 +136,11 @@ class Sweep:
         number = self._scenarios
         draw = random.Random(f"{self._seed}/{number}")
         if self._stage < len(ORDERS):
-            name, order = self._names[number % len(self._names)], ORDERS[self._stage]
-            scenario = self._generator.small(name, draw, beside=self._stage > 0)
-            return Strike(scenario, order, 0)
+            name, other = (self._names[(number + n) % len(self._names)] for n in range(2))
+            together = self._stage > 0
+            programs = ((name, name), (name, other) if together else (name,))
+            scenario = self._generator.small(programs, draw, beside=together)
+            return Strike(scenario, ORDERS[self._stage], 0)
         kinds = [draw.choice(self._names) for _ in range(2)]
         return Strike(self._generator.scenario(draw, kinds), "walk", draw.getrandbits(48))
 
@@ -151,7 +154,7 @@ class Sweep:
         order = self.next().order == ORDERS[0]
         steps = Counter(step.task for step in execution.trace if step.what == "step")
         for moment in moments:
-            if self._queues and moment.can_go_on and moment.steps + 1 >= steps[moment.task]:
+            if self.queues and moment.can_go_on and moment.steps + 1 >= steps[moment.task]:
                 continue  # it would be struck behind its last step
             label, _, inner = moment.task.partition("/")
             other, _, its = moment.other.partition("/")
@@ -159,10 +162,11 @@ class Sweep:
             where = (order, names[label], inner, moment.where, moment.state, beside)
             for kind in self._strikes(inner):
                 yield (*where, kind), Fault(kind, moment.task, moment.steps), moment.passed
-        for label, name in names.items():
-            if self._queues and steps[label] > 1:  # behind the first step
-                for kind in self._strikes(""):
-                    yield (order, name, "", kind), Fault(kind, label, 0), 0
+        if self.queues:  # behind a first step, before the task waits for anything
+            for task in dict.fromkeys((*names, *(moment.task for moment in moments))):
+                label, _, inner = task.partition("/")
+                for kind in self._strikes(inner) if steps[task] > 1 else ():
+                    yield (order, names[label], inner, "", kind), Fault(kind, task, 0), 0
         for label, what, number, at in arrivals_of(execution):
             for kind in self._of_arrival(what):
                 yield (order, names[label], what, number, kind), Fault(kind, label, at), 0
