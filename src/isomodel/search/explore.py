@@ -44,7 +44,6 @@ AUDIT_EVERY = 250
 
 
 FRESH: Mapping[str, float] = {
-    "sweep": 0.3,
     "walk": 0.5,
     "pct 2": 0.05,
     "pct 3": 0.05,
@@ -90,11 +89,13 @@ class Draw(msgspec.Struct, frozen=True):
     """Of a sweep: the policy that makes the order in which its fault strikes."""
     passed: int = 0
     """Of a sweep: at how many moments the fault could have struck before."""
+    late: bool = False
+    """Of a sweep: whether what is still to come for the struck operation comes late."""
 
     def scheduler(self) -> Scheduler:
         """A new scheduler for this execution."""
         if self.order:
-            return Striking(self.undisturbed(), self.passed)
+            return Striking(self.undisturbed(), self.passed, late=self.late)
         strikes = any(fault.kind in STRIKES for fault in self.faults)
         scheduler = Plan(self.policy, self.walk, self.holds, company=strikes).scheduler()
         return Injecting(scheduler, self.walk) if strikes and self.walk % 2 else scheduler
@@ -210,6 +211,7 @@ class Explorer:
             "sweep",
             order=each.order,
             passed=each.passed,
+            late=each.late,
         )
 
     def _lead(self, policy: str, source: random.Random, fidelity: Fidelity) -> Lead | None:

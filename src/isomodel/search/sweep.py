@@ -8,9 +8,9 @@ table of them: a *place* is a kind of fault, a kind of operation, the line at wh
 which there are (``survey``); those not struck yet are struck, one an execution. The same line
 is one place however often a loop comes by it.
 
-First each kind of operation stands alone, one operation after another; then it stands beside
-itself and another kind, all of them advancing in turn, so that they wait for one another; from then
-on there are other scenarios under random walks.
+First one operation comes after another, each kind followed by another user's; then each stands
+beside others, all of them advancing in turn, so that they wait for one another; from then on there
+are other scenarios under random walks.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from isomodel.search.survey import Moment
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Scenario
-from isomodel.values.schedule import Fault, FaultKind, Fidelity
+from isomodel.values.schedule import STRIKES, Fault, FaultKind, Fidelity
 
 ORDERS = ("default", "in turn")
 """Orders in which each kind of operation is struck, before there are random walks."""
@@ -52,7 +52,7 @@ NOT_FAULTY = frozenset(("", "step", "start", "cancel", "jump", "due", "refusal")
 class Strike(msgspec.Struct, frozen=True):
     """An execution of a sweep: this scenario in this order, struck by one fault, or by none yet.
 
-    ``walk`` is the seed of an order that is random; ``passed`` as ``Striking`` has it.
+    ``walk`` is the seed of an order that is random; ``passed`` and ``late`` are ``Striking``'s.
     """
 
     scenario: Scenario
@@ -60,6 +60,7 @@ class Strike(msgspec.Struct, frozen=True):
     walk: int
     faults: tuple[Fault, ...] = ()
     passed: int = 0
+    late: bool = False
 
 
 class _Turn(NamedTuple):
@@ -124,7 +125,9 @@ class Sweep:
                     continue
                 self._known.add(place)
                 later = LATER.get(fault.kind, 0) * len(ORDERS) if stage < STAGES else 0
-                struck = msgspec.structs.replace(strike, faults=(fault,), passed=passed)
+                struck = msgspec.structs.replace(
+                    strike, faults=(fault,), passed=passed, late=_is_late(fault, strike.order)
+                )
                 heapq.heappush(self._left, _Turn(stage + later, len(self._known), struck))
         self._scenarios += 1
         return len(self._known) > before
@@ -137,12 +140,22 @@ class Sweep:
         draw = random.Random(f"{self._seed}/{number}")
         if self._stage < len(ORDERS):
             name, other = (self._names[(number + n) % len(self._names)] for n in range(2))
-            together = self._stage > 0
-            programs = ((name, name), (name, other) if together else (name,))
-            scenario = self._generator.small(programs, draw, beside=together)
-            return Strike(scenario, ORDERS[self._stage], 0)
+            return Strike(self._small(name, other, draw), ORDERS[self._stage], 0)
         kinds = [draw.choice(self._names) for _ in range(2)]
         return Strike(self._generator.scenario(draw, kinds), "walk", draw.getrandbits(48))
+
+    def _small(self, name: str, other: str, draw: random.Random) -> Scenario:
+        """One user's ``name`` is followed by another's, or comes beside an own one and another's.
+
+        What they do besides makes them differ in what they would see of each other.
+        """
+        others = (other,) if other != name else ()
+        if self._stage:
+            return self._generator.small(((name, name), (name, *others)), draw, beside=True)
+        mine, theirs = (*others, name), (name, *others)
+        if self._spec.max_users < 2:
+            mine = (*mine, name)
+        return self._generator.small((mine, theirs), draw, beside=False)
 
     # Places
 
@@ -187,6 +200,14 @@ class Sweep:
             silent: tuple[FaultKind, ...] = ("partition",) if self._spec.partitions else ()
             return ("reset", "split", "slow", *silent)
         return ("fail", "slow")
+
+
+def _is_late(fault: Fault, order: str) -> bool:
+    """Whether what is to come for the struck operation comes late.
+
+    Of two kinds that are nearly one, and of two orders, one is struck each way.
+    """
+    return fault.kind in STRIKES and (fault.kind == "cancel") == (order == ORDERS[0])
 
 
 def arrivals_of(execution: Execution) -> Iterator[tuple[str, str, int, int]]:
