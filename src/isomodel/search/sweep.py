@@ -61,6 +61,8 @@ class Strike(msgspec.Struct, frozen=True):
     faults: tuple[Fault, ...] = ()
     passed: int = 0
     late: bool = False
+    only: str = ""
+    """The kind of operation that is struck; any, if empty."""
 
 
 class _Turn(NamedTuple):
@@ -140,7 +142,8 @@ class Sweep:
         draw = random.Random(f"{self._seed}/{number}")
         if self._stage < len(ORDERS):
             name, other = (self._names[(number + n) % len(self._names)] for n in range(2))
-            return Strike(self._small(name, other, draw), ORDERS[self._stage], 0)
+            only = "" if self._stage else name  # the other one is followed by its own user
+            return Strike(self._small(name, other, draw), ORDERS[self._stage], 0, only=only)
         kinds = [draw.choice(self._names) for _ in range(2)]
         return Strike(self._generator.scenario(draw, kinds), "walk", draw.getrandbits(48))
 
@@ -163,10 +166,16 @@ class Sweep:
         self, execution: Execution, moments: Sequence[Moment]
     ) -> Iterator[tuple[Hashable, Fault, int]]:
         """Each fault that may strike this execution, at which place, and after how many moments."""
-        names = {operation.label: operation.name for operation in execution.scenario.operations}
-        order = self.next().order == ORDERS[0]
+        order, only = self.next().order == ORDERS[0], self.next().only
+        names = {
+            operation.label: operation.name
+            for operation in execution.scenario.operations
+            if operation.name == only or not only
+        }
         steps = Counter(step.task for step in execution.trace if step.what == "step")
         for moment in moments:
+            if moment.task.partition("/")[0] not in names:
+                continue
             if self.queues and moment.can_go_on and moment.steps + 1 >= steps[moment.task]:
                 continue  # it would be struck behind its last step
             label, _, inner = moment.task.partition("/")
@@ -178,10 +187,12 @@ class Sweep:
         if self.queues:  # behind a first step, before the task waits for anything
             for task in dict.fromkeys((*names, *(moment.task for moment in moments))):
                 label, _, inner = task.partition("/")
-                for kind in self._strikes(inner) if steps[task] > 1 else ():
+                if label not in names or steps[task] < 2:
+                    continue
+                for kind in self._strikes(inner):
                     yield (order, names[label], inner, "", kind), Fault(kind, task, 0), 0
         for label, what, number, at in arrivals_of(execution):
-            for kind in self._of_arrival(what):
+            for kind in self._of_arrival(what) if label in names else ():
                 yield (order, names[label], what, number, kind), Fault(kind, label, at), 0
 
     def _strikes(self, inner: str) -> tuple[FaultKind, ...]:
