@@ -252,7 +252,7 @@ def test_what_never_closes_is_told() -> None:
 
     finding = hunted(stuck).finding
     assert finding is not None
-    assert "it can be closed in the end: it was not dismissed within 60 s" in finding.message
+    assert "it can be closed in the end: it was not dismissed within 600 s" in finding.message
 
 
 def test_a_target_made_by_a_call_is_found_by_the_name_it_is_bound_to() -> None:

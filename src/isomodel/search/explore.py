@@ -43,19 +43,19 @@ AUDIT_EVERY = 250
 """One execution in so many is run twice, to see whether it is a function of its inputs."""
 
 
-FRESH: Mapping[str, float] = {
-    "walk": 0.5,
-    "pct 2": 0.05,
-    "pct 3": 0.05,
-    "sticky": 0.05,
-}
+FRESH: Mapping[str, float] = {"walk": 0.5, "pct 2": 0.05, "pct 3": 0.05, "sticky": 0.05}
 """Policies for new scenarios, with how often each is expected to show something new."""
 
 FOLLOWING: Mapping[str, float] = {"reversal": 0.2, "order": 0.1, "mutant": 0.3, "akin": 0.3}
 """Policies that go on from an execution which did, or draw what is known to meet."""
 
-SWEPT: Mapping[str, float] = {"sweep": 0.3}
-"""The policy that strikes places of faults one after another."""
+SWEEP: Mapping[str, float] = {"sweep": 0.3}
+"""The policy that strikes places of faults one after another (``isomodel.search.sweep``).
+
+Until it has been everywhere once, every second execution that would have had one fault, drawn at
+random, is its own, and executions without faults stay as many as they were. After that it has the
+share that it earns.
+"""
 
 AKIN = 0.4
 """The share of executions whose scenarios are of two kinds of operations, whatever else pays: a
@@ -159,8 +159,8 @@ class Explorer:
         self._feedback = Feedback(self._generator, self._extent)
         self._sweeps = faults > 0 and spec.runtime != "threads"
         self._sweep = {each: Sweep(spec, self._generator, each, seed) for each in self._fidelities}
-        swept = SWEPT if self._sweeps else {}
-        self._portfolio = Portfolio({**FRESH, **FOLLOWING, **swept})
+        sweep = SWEEP if self._sweeps else {}
+        self._portfolio = Portfolio({**FRESH, **FOLLOWING, **sweep})
 
     @functools.cached_property
     def _tracker(self) -> Tracker:
@@ -180,27 +180,28 @@ class Explorer:
         fidelity = self._fidelities[index % len(self._fidelities)]
         if index <= EASY:
             draw = self.fresh(index)
-            return self._swept(index) if self._is_swept(draw) else draw
+            return self._swept(draw) or draw
         source = random.Random(f"{self.seed}/{index}/policy")
         policy = "akin" if source.random() < AKIN else self._portfolio.draw(source)
         if policy == "sweep" and self._sweep[fidelity].is_thorough:
-            return self._swept(index)
+            return self._struck(index, fidelity)
         lead = self._lead(policy, source, fidelity)
         if lead is None:
             draw = self.fresh(index, policy if policy in FRESH else "walk")
         else:
             walk = source.getrandbits(48)
             draw = Draw(index, lead.scenario, lead.fidelity, lead.faults, walk, policy, lead.holds)
-        return self._swept(index) if self._is_swept(draw) else draw
+        return self._swept(draw) or draw
 
-    def _is_swept(self, draw: Draw) -> bool:
-        """Whether the sweep has this turn, of one who would have drawn a single fault."""
+    def _swept(self, draw: Draw) -> Draw | None:
+        """What the sweep strikes in its place, if this is one of the draws of a single fault."""
         if not self._sweeps or len(draw.faults) != 1 or draw.policy in LOOKING or draw.walk & 2:
-            return False
-        return not self._sweep[draw.fidelity].is_thorough
+            return None
+        if self._sweep[draw.fidelity].is_thorough:
+            return None
+        return self._struck(draw.index, draw.fidelity)
 
-    def _swept(self, index: int) -> Draw:
-        fidelity = self._fidelities[index % len(self._fidelities)]
+    def _struck(self, index: int, fidelity: Fidelity) -> Draw:
         each = self._sweep[fidelity].next()
         return Draw(
             index,

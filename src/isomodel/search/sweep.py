@@ -44,7 +44,6 @@ another kind at the same place have shown."""
 STAGES = len(ORDERS) * (1 + max(LATER.values()))
 """Each kind of fault, in each order: after these there are random walks."""
 
-
 NOT_FAULTY = frozenset(("", "step", "start", "cancel", "jump", "due", "refusal"))
 """Arrivals of an operation that no fault strikes."""
 
@@ -122,7 +121,7 @@ class Sweep:
             return bool(execution.fired)
         before, stage = len(self._known), self._stage
         if execution.ended == "done":
-            for place, fault, passed in self._possible(execution, survey()):
+            for place, fault, passed in self._possible(strike, execution, survey()):
                 if place in self._known:
                     continue
                 self._known.add(place)
@@ -152,21 +151,20 @@ class Sweep:
 
         What they do besides makes them differ in what they would see of each other.
         """
-        others = (other,) if other != name else ()
+        generator = self._generator
+        others = (other,) if other != name and generator.most_operations > 1 else ()
         if self._stage:
-            return self._generator.small(((name, name), (name, *others)), draw, beside=True)
-        mine, theirs = (*others, name), (name, *others)
-        if self._spec.max_users < 2:
-            mine = (*mine, name)
-        return self._generator.small((mine, theirs), draw, beside=False)
+            return generator.small(((name, name), (name, *others)), draw, beside=True)
+        mine = (*others, name) if generator.most_users > 1 else (*others, name, name)
+        return generator.small((mine, (name, *others)), draw, beside=False)
 
     # Places
 
     def _possible(
-        self, execution: Execution, moments: Sequence[Moment]
+        self, strike: Strike, execution: Execution, moments: Sequence[Moment]
     ) -> Iterator[tuple[Hashable, Fault, int]]:
         """Each fault that may strike this execution, at which place, and after how many moments."""
-        order, only = self.next().order == ORDERS[0], self.next().only
+        order, only = strike.order == ORDERS[0], strike.only
         names = {
             operation.label: operation.name
             for operation in execution.scenario.operations
