@@ -172,11 +172,11 @@ class Sweep:
         }
         steps = Counter(step.task for step in execution.trace if step.what == "step")
         for moment in moments:
-            if moment.task.partition("/")[0] not in names:
+            label, _, inner = moment.task.partition("/")
+            if label not in names:
                 continue
             if self.queues and moment.can_go_on and moment.steps + 1 >= steps[moment.task]:
                 continue  # it would be struck behind its last step
-            label, _, inner = moment.task.partition("/")
             other, _, its = moment.other.partition("/")
             beside = names.get(other, other), its, moment.there
             where = (order, names[label], inner, moment.where, moment.state, beside)
@@ -229,7 +229,7 @@ def arrivals_of(execution: Execution) -> Iterator[tuple[str, str, int, int]]:
     for arrival in execution.arrivals[: execution.operated]:
         label, _, key = arrival.key.partition(" ")
         what, _, number = key.rpartition(" ")
-        if label not in labels or what in NOT_FAULTY or key in NOT_FAULTY:
+        if label not in labels or what in NOT_FAULTY or not number.isdigit():
             continue
         if what == "timer":
             yield label, what, int(number), int(number)
