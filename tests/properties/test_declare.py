@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
@@ -19,6 +20,8 @@ class Mail:
     max_users = 2
     cancels = "any"
     defects = MappingProxyType({"loud": "shouts"})
+
+    def arm(self, name: str) -> None: ...
 
     @operation(makes="session")
     async def log_in(self, user: str) -> str:
@@ -211,3 +214,75 @@ def test_a_strategy_makes_up_for_a_missing_annotation() -> None:
     (what,) = spec_of(Target).operations["go"].arguments
 
     assert what.strategy is not None
+
+
+def chatting(**members: Any) -> type:
+    """A target with these members besides an operation and an observation."""
+
+    async def say(self: Any, user: str) -> None: ...
+
+    async def heard(self: Any, user: str) -> list[str]:
+        return []
+
+    return type("Chat", (), {"say": operation(say), "heard": observe(heard), **members})
+
+
+async def awaited(self: Any) -> None: ...
+
+
+async def nobodys(self: Any) -> None: ...
+
+
+async def awaited_with_user(self: Any, user: str) -> None: ...
+
+
+def called(self: Any) -> None: ...
+
+
+def called_with_user(self: Any, user: str) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("name", "hook", "line"),
+    [
+        ("start", awaited_with_user, "write `async def start(self)`"),
+        ("stop", called_with_user, "write `async def stop(self)`"),
+        ("leave", awaited, "write `async def leave(self, user)`"),
+        ("leave", called_with_user, "leave is not a coroutine"),
+        ("state", called, "write `def state(self, user)`"),
+        ("state", awaited_with_user, "state is a coroutine, and nobody awaits it"),
+        ("roots", called, "write `def roots(self, user)`"),
+        ("common", called_with_user, "write `def common(self)`"),
+        ("shared", {}, "shared is {}; write `def shared(self)`"),
+        ("leftovers", called_with_user, "write `def leftovers(self)`"),
+        ("arm", called, "write `def arm(self, name)`"),
+        ("__init__", called_with_user, "cannot be made anew for each execution"),
+        ("heard", observe(nobodys), "write `async def heard(self, user)`"),
+        ("max_users", 0, "write a number of users, at least 1"),
+        ("together", ("alice", "bob"), "write groups of users"),
+        ("uncertain", TimeoutError, "write a tuple of exception classes"),
+        ("defects", ["loud"], "write a dict of names"),
+        ("defects", {"loud": "shouts"}, "no way to arm them"),
+    ],
+)
+def test_a_member_that_could_not_be_used_is_refused_with_its_right_form(
+    name: str, hook: object, line: str
+) -> None:
+    with pytest.raises(BadInput, match=re.escape(line)):
+        spec_of(chatting(**{name: hook}), "app:Chat")
+
+
+@pytest.mark.parametrize(
+    ("name", "hook"),
+    [
+        ("start", called),
+        ("stop", awaited),
+        ("leave", awaited_with_user),
+        ("state", called_with_user),
+        ("roots", lambda self, user, depth=1: {}),
+        ("common", staticmethod(list)),
+        ("leftovers", None),
+    ],
+)
+def test_a_member_that_can_be_called_is_taken_in_any_form(name: str, hook: object) -> None:
+    assert spec_of(chatting(**{name: hook}), "app:Chat").observations == ("heard",)

@@ -15,6 +15,10 @@ from isomodel import operation
 
 class Chat:
     defects = {"leak": "shows it to all", "loss": "drops it"}
+
+    def arm(self, name):
+        pass
+
     @operation
     async def send(self, user: str, text: str) -> str: return text
 

@@ -16,12 +16,16 @@ from isomodel.search.generate import Pools
 from isomodel.search.simplest import Attempt, Limits
 from isomodel.search.smaller import Smaller
 from isomodel.search.smallest import smallest
-from isomodel.search.trying import Trying, anywhere, may_break
+from isomodel.search.trying import FEW, Trying, anywhere, may_break
 from isomodel.targets.declare import TargetSpec
+from isomodel.values.scenario import Scenario
 from isomodel.values.schedule import Schedule
 
 TRIAL = 50
 """Executions spent on whether two operations fail alone."""
+
+LONG_TRIAL = 250
+"""The same where many operations are left: each thing less to remove saves as many."""
 
 
 class Below:
@@ -59,13 +63,17 @@ class Below:
         Of many that run side by side none can be left out under the few schedules that are tried,
         while two of them, alone, are simple enough.
         """
-        if len(best.scenario.operations) < 3 or not best.cost:
+        count = len(best.scenario.operations)
+        if count < 3 or not best.cost:
             return best
         like = msgspec.structs.replace(best, finding=anywhere(best.finding))
-        for scenario in self._edits.pairs(best.scenario):
-            if not may_break(scenario, like.finding):
-                continue
-            found, _ = self._trying.searched(scenario, like, Limits(TRIAL, first=True))
+        pairs = [each for each in self._edits.pairs(best.scenario) if may_break(each, like.finding)]
+        tries = [(each, TRIAL) for each in pairs]
+        if count > FEW:
+            kind = best.finding.operation
+            tries += [(each, LONG_TRIAL) for each in pairs if kind in _kinds(each)]
+        for scenario, trials in tries:
+            found, _ = self._trying.searched(scenario, like, Limits(trials, first=True))
             if found is not None:
                 return found
         return best
@@ -89,3 +97,7 @@ class Below:
             if attempt is not None:
                 return attempt
         return best
+
+
+def _kinds(scenario: Scenario) -> set[str]:
+    return {operation.name for operation in scenario.operations}

@@ -26,6 +26,7 @@ from isomodel.search.stalled import stalled
 from isomodel.search.world import RunWorld
 from isomodel.targets.declare import OperationSpec, TargetSpec
 from isomodel.targets.guard import Guards
+from isomodel.targets.hooks import HOOKS, hook_of
 from isomodel.targets.plain import plain
 from isomodel.values.errors import BadInput
 from isomodel.values.execution import Leftover, Refusal, Rollback
@@ -148,12 +149,12 @@ class Run(RunWorld):
             self.target = spec.cls()
             for name in self._armed:
                 self.target.arm(name)
-            start = getattr(self.target, "start", None)
+            start = hook_of(self.target, "start")
             if start is not None:
                 self._system(start, context=self._base)
             self._check_members()
-            shared = getattr(self.target, "shared", None)
-            resources = list(shared()) if shared is not None else []
+            shared = hook_of(self.target, "shared")
+            resources = list(shared() or ()) if shared is not None else []
         except Blocked:
             chains = "; ".join(self.loop.waiting())
             served = f"; {AS_TASK}" if "serve_forever" in chains else ""
@@ -171,13 +172,14 @@ class Run(RunWorld):
             raise BadInput(
                 f"{spec.name}: start raised {type(error).__name__}: {error} ({_place(error)})"
             ) from error
-        if getattr(self.target, "roots", None) is not None:
+        if hook_of(self.target, "roots") is not None:
             self._class_state = class_state(_stateful_classes(len(sys.modules)))
         self.guards = Guards(resources, self, self._forced)
 
     def _check_members(self) -> None:
         """An attribute of the same name hides a method: say so, before it is called."""
-        for name in (*self.spec.operations, *self.spec.observations):
+        hooks = [name for name in HOOKS if hook_of(self.target, name) is not None]
+        for name in (*self.spec.operations, *self.spec.observations, *hooks):
             if not callable(getattr(self.target, name)):
                 raise BadInput(
                     f"{self.spec.name}: start sets self.{name}, which hides the method {name}; "
@@ -336,14 +338,14 @@ class Run(RunWorld):
             for name in self.spec.observations:
                 outcome, value = self._check(user, name)
                 self.observations[user].append((f"{user}.{name}", outcome, value))
-        leave = getattr(self.target, "leave", None)
+        leave = hook_of(self.target, "leave")
         if leave is not None:
             for user in self.scenario.users:
                 self._leave(user, leave)
         with contextlib.suppress(Blocked):
             self.loop.settle()
         self._look_for_leftovers(leave is not None)
-        stop = getattr(self.target, "stop", None)
+        stop = hook_of(self.target, "stop")
         if stop is not None:
             self._guarded("stop", stop)
 
@@ -400,11 +402,11 @@ class Run(RunWorld):
         return None
 
     def _share(self) -> None:
-        roots = getattr(self.target, "roots", None)
+        roots = hook_of(self.target, "roots")
         if roots is None or len(self.scenario.parts()) < 2:
             return
-        mine = {user: dict(self._guarded("roots", roots, user) or {}) for user in self._queues}
-        common = getattr(self.target, "common", None)
+        mine = {user: self._roots(roots, user) for user in self._queues}
+        common = hook_of(self.target, "common")
         allowed = list(self._guarded("common", common) or ()) if common is not None else []
         self.shared = shared_objects(
             mine,
@@ -413,8 +415,17 @@ class Run(RunWorld):
             before=self._class_state,
         )
 
+    def _roots(self, roots: Callable[[str], Any], user: str) -> dict[str, object]:
+        found = self._guarded("roots", roots, user) or {}
+        if not isinstance(found, Mapping):
+            raise BadInput(
+                f"{self.spec.name}: roots returned {type(found).__name__}; "
+                "return a dict of names to objects"
+            )
+        return dict(found)
+
     def _look_for_leftovers(self, users_left: bool) -> None:
-        leftovers = getattr(self.target, "leftovers", None)
+        leftovers = hook_of(self.target, "leftovers")
         if leftovers is not None:
             for item in self._guarded("leftovers", leftovers) or ():
                 self.leftovers.append(
@@ -450,7 +461,7 @@ class Run(RunWorld):
         return loop.in_thread(method, *args, **options)
 
     def _state(self, user: str) -> Any:
-        state = getattr(self.target, "state", None)
+        state = hook_of(self.target, "state")
         return plain(state(user)) if state is not None else None
 
     def _arguments(self, operation: Operation) -> dict[str, Any] | None:

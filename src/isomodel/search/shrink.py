@@ -18,7 +18,7 @@ from isomodel.search.generate import pools_of
 from isomodel.search.polish import Polish
 from isomodel.search.simplest import Attempt, Limits
 from isomodel.search.smaller import Smaller
-from isomodel.search.trying import OutOfTime, Trying
+from isomodel.search.trying import FEW, OutOfTime, Trying
 from isomodel.search.whittle import Whittling
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.case import Case, Origin
@@ -79,12 +79,21 @@ class Shrinker:
             best, complete = self._shrunk(found)
             if best.schedule.fidelity == "portable":
                 best, complete = self._as_stock(found, best) or (best, complete)
-            best = self._polish.polished(best)
+            best, complete = self._polished(best, complete)
         except OutOfTime:
             best, complete = self._trying.smallest, False
         if not self._trying.beyond_doubt(best):
             best, complete = found, False
         return self._case(best, complete, seed, first)
+
+    def _polished(self, best: Attempt, complete: bool) -> tuple[Attempt, bool]:
+        """The same, plainer; where that lets something be removed, from what is left then."""
+        plainer = self._polish.polished(best)
+        smaller = self._whittling.quick(plainer, arguments=False)
+        if smaller.extent == plainer.extent:
+            return plainer, complete
+        best, complete = self._shrunk(smaller)
+        return self._polish.polished(best), complete
 
     def _shrunk(self, best: Attempt) -> tuple[Attempt, bool]:
         known = {operation.name for operation in best.scenario.operations}
@@ -99,6 +108,8 @@ class Shrinker:
         best = self._whittling.quick(best)
         if best.schedule.fidelity == "portable":
             best = self._stock.by_luck(best) or best
+        if len(best.scenario.operations) > FEW:
+            best = self._below.paired(best)
         best = self._whittling.whittled(best)
         if best.schedule.fidelity == "portable":
             best = self._stock.by_search(best, Limits(SOME, first=True))[0] or best

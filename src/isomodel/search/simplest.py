@@ -46,14 +46,14 @@ class Attempt(msgspec.Struct, frozen=True):
         return self.execution.switches + len(self.schedule.faults)
 
     @property
+    def extent(self) -> tuple[int, int]:
+        """Users and operations."""
+        return len(self.scenario.users), len(self.scenario.operations)
+
+    @property
     def size(self) -> Size:
         """What a person has to follow."""
-        return Size(
-            len(self.scenario.users),
-            len(self.scenario.operations),
-            self.execution.switches,
-            len(self.schedule.faults),
-        )
+        return Size(*self.extent, self.execution.switches, len(self.schedule.faults))
 
 
 class Question(msgspec.Struct, frozen=True):

@@ -32,6 +32,9 @@ from isomodel.values.verdict import Finding
 BETWEEN_USERS = frozenset({NONINTERFERENCE, "no leaked secret", "no shared state"})
 """Properties that one user alone cannot break."""
 
+FEW = 3
+"""Operations that are looked at thoroughly soon enough."""
+
 PLAINER: dict[FaultKind, tuple[FaultKind, ...]] = {
     "timeout": ("cancel",),
     "scope": ("cancel", "timeout"),
@@ -193,6 +196,4 @@ def _kinds(fault: Fault) -> tuple[str, ...]:
 
 def _weight(attempt: Attempt) -> tuple[int, int, int, int]:
     """What makes one attempt smaller than another."""
-    scenario = attempt.scenario
-    choices = len(attempt.schedule.choices)
-    return len(scenario.users), len(scenario.operations), attempt.cost, choices
+    return *attempt.extent, attempt.cost, len(attempt.schedule.choices)

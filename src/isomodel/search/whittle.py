@@ -9,15 +9,12 @@ import msgspec
 from isomodel.search.edit import kept, relabelled_schedule, without
 from isomodel.search.simplest import Attempt, Limits
 from isomodel.search.smaller import Edits, Smaller
-from isomodel.search.trying import Trying, may_break
+from isomodel.search.trying import FEW, Trying, may_break
 from isomodel.values.scenario import Scenario
 from isomodel.values.schedule import Schedule
 
 TRIAL = 50
 """Executions spent on whether a smaller scenario still fails, while there is much to remove."""
-
-FEW = 3
-"""Operations that are looked at thoroughly soon enough."""
 
 SIMPLER_TRIAL = 10
 """The same on one with simpler arguments, which seldom needs another schedule."""

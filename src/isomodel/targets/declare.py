@@ -55,14 +55,15 @@ these members, all optional:
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_type_hints, overload
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints, overload
 
 import msgspec
 
+from isomodel.targets.hooks import check_hooks
+from isomodel.targets.settings import RUNTIMES, Settings, settings_of
 from isomodel.values.errors import BadInput
 from isomodel.values.schedule import RuntimeName
 
@@ -74,8 +75,6 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 USERS = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi")
 
 _SECRET = "isomodel.secret"
-
-_KNOWN: tuple[RuntimeName, ...] = get_args(RuntimeName)
 
 Secret = Annotated[str, _SECRET]
 """An argument that isomodel fills with an unforgeable marker of the acting user."""
@@ -135,25 +134,15 @@ class OperationSpec(msgspec.Struct, frozen=True):
     accepts: Callable[..., bool] | None = None
 
 
-class TargetSpec(msgspec.Struct, frozen=True):
+class TargetSpec(Settings, frozen=True, kw_only=True):
     """A target class, read and checked once."""
 
     name: str
     cls: type
     operations: Mapping[str, OperationSpec]
     observations: tuple[str, ...]
-    together: tuple[tuple[str, ...], ...] = ()
-    max_users: int = 3
-    cancels: str = "operations"
-    scopes: bool = False
-    partitions: bool = False
-    uncertain: tuple[type[Exception], ...] = ()
-    errors: tuple[type[Exception], ...] | None = None
-    """The only errors that its users may meet; None where it does not say."""
-    defects: Mapping[str, str] = {}
     runtime: RuntimeName = "asyncio"
     """The runtime it runs on, of those that it declares."""
-    runtimes: tuple[RuntimeName, ...] = ("asyncio",)
 
 
 def on(spec: TargetSpec, runtime: str) -> TargetSpec:
@@ -166,70 +155,13 @@ def on(spec: TargetSpec, runtime: str) -> TargetSpec:
     for known in spec.runtimes:
         if known == runtime:
             return msgspec.structs.replace(spec, runtime=known)
-    if runtime not in _KNOWN:
-        raise BadInput(f"runtime {runtime!r} is not known; isomodel has {', '.join(_KNOWN)}")
+    if runtime not in RUNTIMES:
+        raise BadInput(f"runtime {runtime!r} is not known; isomodel has {', '.join(RUNTIMES)}")
     declared = " and ".join(spec.runtimes)
     raise BadInput(
         f'{spec.name}: not declared for runtime "{runtime}", only for {declared}; '
         f'if its code can run there, write `runtime = ("{spec.runtimes[0]}", "{runtime}")`'
     )
-
-
-def _runtimes(name: str, cls: type) -> tuple[RuntimeName, ...]:
-    declared = getattr(cls, "runtime", "asyncio")
-    if isinstance(declared, str):
-        declared = (declared,)
-    known = _KNOWN
-    if not isinstance(declared, tuple) or not declared:
-        raise BadInput(f"{name}: runtime is {declared!r}; write {_choices(known)}")
-    for each in declared:
-        if each not in known:
-            raise BadInput(f"{name}: runtime {each!r} is not known; write {_choices(known)}")
-    if len(set(declared)) < len(declared):
-        raise BadInput(f"{name}: runtime is {declared!r}; name each once")
-    if len(declared) > 1 and "threads" in declared:
-        raise BadInput(f'{name}: runtime "threads" goes with no other; write it alone')
-    if len(declared) > 1 and "trio" in declared:
-        _need(name, "anyio", "to run on asyncio and on trio, a target is written for anyio")
-    return declared
-
-
-def _choices(known: Sequence[str]) -> str:
-    return ", ".join(f'"{each}"' for each in known) + ", or a tuple of several"
-
-
-def _need(name: str, library: str, why: str) -> None:
-    """Import it now, and not in the middle of an execution."""
-    try:
-        importlib.import_module(library)
-    except ImportError:
-        raise BadInput(f"{name}: {why}, and {library} is not installed") from None
-
-
-def _cancels(name: str, cls: type) -> str:
-    cancels = getattr(cls, "cancels", "operations")
-    if cancels not in ("operations", "any"):
-        raise BadInput(f'{name}: cancels is {cancels!r}; write "operations" or "any"')
-    return str(cancels)
-
-
-def _errors(name: str, cls: type) -> tuple[type[Exception], ...] | None:
-    errors = getattr(cls, "errors", None)
-    if errors is None:
-        return None
-    if isinstance(errors, tuple) and all(isinstance(each, type) for each in errors):
-        return errors
-    raise BadInput(f"{name}: errors is {errors!r}; write a tuple of exception classes")
-
-
-def _scopes(name: str, cls: type) -> bool:
-    if not getattr(cls, "scopes", False):
-        return False
-    try:
-        importlib.import_module("anyio")  # now, and not in the middle of an execution
-    except ImportError:
-        raise BadInput(f"{name}: scopes needs anyio; install it, or leave scopes out") from None
-    return True
 
 
 class _Options(msgspec.Struct, frozen=True):
@@ -309,29 +241,34 @@ def spec_of(cls: type, name: str | None = None) -> TargetSpec:
     observations = tuple(
         key for key, member in inspect.getmembers(cls) if hasattr(member, "__isomodel_observe__")
     )
-    runtimes = _runtimes(name, cls)
+    settings = settings_of(name, cls)
+    threads = settings.runtimes == ("threads",)
     for key in (*marked, *observations):
-        if runtimes != ("threads",) and not inspect.iscoroutinefunction(getattr(cls, key)):
+        if not threads and not inspect.iscoroutinefunction(getattr(cls, key)):
             raise BadInput(
                 f"{name}: {key} is not a coroutine; write `async def {key}`, "
                 'or `runtime = "threads"` to have it run in a thread'
             )
+    for key in observations:
+        _check_observation(name, key, getattr(cls, key))
+    check_hooks(name, cls, threads=threads)
     return TargetSpec(
         name=name,
         cls=cls,
         operations=operations,
         observations=observations,
-        together=tuple(tuple(group) for group in getattr(cls, "together", ())),
-        max_users=getattr(cls, "max_users", 3),
-        cancels=_cancels(name, cls),
-        scopes=_scopes(name, cls),
-        runtime=runtimes[0],
-        runtimes=runtimes,
-        partitions=bool(getattr(cls, "partitions", False)),
-        uncertain=tuple(getattr(cls, "uncertain", ())),
-        errors=_errors(name, cls),
-        defects=dict(getattr(cls, "defects", {})),
+        runtime=settings.runtimes[0],
+        **msgspec.structs.asdict(settings),
     )
+
+
+def _check_observation(target: str, name: str, method: Any) -> None:
+    try:
+        inspect.signature(method).bind(None, "user")
+    except TypeError as error:
+        raise BadInput(
+            f"{target}: {name} cannot be called ({error}); write `async def {name}(self, user)`"
+        ) from None
 
 
 def _bound_name(cls: type) -> str:

@@ -105,6 +105,10 @@ class Guards:
             self._wrap(resource)
 
     def _wrap(self, resource: Resource) -> None:
+        if not isinstance(resource, Resource):
+            raise BadInput(
+                f"shared() gave {type(resource).__name__}; give isomodel.Resource(name, owner, ...)"
+            )
         acquire = getattr(resource.owner, resource.acquire, None)
         if acquire is None:
             raise BadInput(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from isomodel.targets.factory.layer import Layer
 from isomodel.targets.factory.memory import MemoryDatabase, MemoryTokens, MemoryTransport
 from isomodel.values.execution import Leftover
 
 
-def leftovers_of(layer: Layer, transports: Sequence[MemoryTransport]) -> Iterator[Leftover]:
+def leftovers_of(layer: Layer, transports: Iterable[MemoryTransport]) -> Iterator[Leftover]:
     """Everything that is left, by kind."""
     for user in layer.connections.users():
         yield Leftover("connection", "in the routing table", user)

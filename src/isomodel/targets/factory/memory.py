@@ -192,6 +192,27 @@ class MemoryKeyValue:
         self.data.pop(key, None)
 
 
+class MemoryRequests(MemoryKeyValue):
+    """Which user made which request, and what each user made without a look at the others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._made: dict[str, set[str]] = {}
+
+    async def put(self, key: str, value: str) -> None:
+        """Record the request ``key`` as one of the user ``value``."""
+        await io("put", fails=StoreError)
+        before = self.data.get(key)
+        if before is not None:
+            self._made[before].discard(key)
+        self.data[key] = value
+        self._made.setdefault(value, set()).add(key)
+
+    def made(self, user: str) -> int:
+        """How many requests of this user are recorded."""
+        return len(self._made.get(user, ()))
+
+
 class MemoryTokens:
     """Tokens in order of issue, with whom they identify."""
 
@@ -259,7 +280,7 @@ def memory_backends() -> Backends:
     """A fresh, empty world in memory, whose audit is the controlled execution."""
     return Backends(
         database=MemoryDatabase(),
-        requests=MemoryKeyValue(),
+        requests=MemoryRequests(),
         state=MemoryKeyValue(),
         analytics=MemoryKeyValue(),
         tokens=MemoryTokens(),

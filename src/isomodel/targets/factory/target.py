@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from typing import Any, ClassVar
 from uuid import uuid4
 
@@ -33,8 +34,8 @@ from isomodel.targets.factory.leftover import leftovers_of
 from isomodel.targets.factory.memory import (
     OPENING_BALANCE,
     MemoryDatabase,
-    MemoryKeyValue,
     MemoryLog,
+    MemoryRequests,
     MemoryTransport,
     memory_backends,
 )
@@ -67,7 +68,7 @@ class FactoryLayer:
     def __init__(self) -> None:
         self._parts = Parts()
         self._clients: dict[str, Client] = {}
-        self._transports: list[MemoryTransport] = []
+        self._transports: dict[str, list[MemoryTransport]] = {}
 
     def arm(self, name: str) -> None:
         """Break the layer in this known way."""
@@ -310,8 +311,8 @@ class FactoryLayer:
         account = client.account
         client.settled(self.layer, asyncio.get_running_loop().time())
         requests = self.layer.backends.requests
-        assert isinstance(requests, MemoryKeyValue)
-        account.recorded(list(requests.data.values()).count(user))
+        assert isinstance(requests, MemoryRequests)
+        account.recorded(requests.made(user))
         account.listed("row", state["rows"])
         account.saved(state["checking"], state["savings"], OPENING_BALANCE)
         account.holds("preferences", preferences)
@@ -348,6 +349,9 @@ class FactoryLayer:
         """Log out."""
         self._clients.pop(user, None)
         await self.layer.leave(user)
+        still_open = [each for each in self._transports.pop(user, ()) if not each.closed]
+        if still_open:
+            self._transports[user] = still_open
 
     def state(self, user: str) -> dict[str, Any]:
         """What is durable of this user."""
@@ -393,7 +397,8 @@ class FactoryLayer:
 
     def leftovers(self) -> list[Leftover]:
         """What should be gone once all users have left."""
-        return list(leftovers_of(self.layer, self._transports))
+        transports = chain.from_iterable(self._transports.values())
+        return list(leftovers_of(self.layer, transports))
 
     def _client(self, user: str) -> Client:
         found = self._clients.get(user)
@@ -411,7 +416,7 @@ class FactoryLayer:
         try:
             yield
         except TooManyConnections as error:
-            used = sum(not each.closed for each in self._transports if each.user == user)
+            used = sum(not each.closed for each in self._transports.get(user, ()))
             refusal_is_due(used, self.layer.limits.connections_per_user, error)
             raise
 
@@ -428,7 +433,7 @@ class FactoryLayer:
     def _transport(self, user: str) -> MemoryTransport:
         """What a client of the user opens: its name is also the id of a new connection."""
         transport = MemoryTransport(user, f"ws-{uuid4().hex}", self._client(user).inbox)
-        self._transports.append(transport)
+        self._transports.setdefault(user, []).append(transport)
         return transport
 
     async def _token(self, user: str) -> str:
