@@ -245,7 +245,7 @@ class Explorer:
         return execution
 
     def learn(self, draw: Draw, execution: Execution) -> None:
-        """Take note of an execution in which nothing was found."""
+        """Take note of the execution that was drawn last, so that another one is next."""
         self._extent.learn(execution)
         if draw.order:
             new = self._sweep[draw.fidelity].learn(execution, partial(self._surveyed, draw))
