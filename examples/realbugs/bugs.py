@@ -58,5 +58,7 @@ BUGS = (
     Bug("asgiref", "3.8.1", "3.9.1", "App", "asgiref #473"),
     Bug("werkzeug", "2.0.0rc4", "2.0.0", "App", "werkzeug #2102, #2103"),
     Bug("anyio", "3.4.0", "3.5.0", "Locked", "anyio #398", name="anyio-locks"),
+    Bug("limits", "5.2.0", "5.3.0", "Api", "limits #277"),
+    Bug("uvicorn", "0.38.0", "0.39.0", "Gateway", "uvicorn #2167, #2742", needs=("httpx==0.27.2",)),
     Bug("aiorwlock", "1.4.0", "1.5.1", "Document", "aiorwlock 1.5"),
 )

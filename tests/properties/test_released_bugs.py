@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextvars
 import sys
 from typing import Any
 
 import pytest
 
-from isomodel import Resource, io, observe, operation
+from isomodel import Resource, Secret, io, observe, operation
+from isomodel.schedulers.aimed import Aimed
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.held import Event
+from isomodel.schedulers.random import RandomWalk
 from isomodel.search.conflicts import Touch
 from isomodel.search.execute import execute, session
 from isomodel.search.explore import Budget, Explorer, Outcome
@@ -340,3 +343,180 @@ class Hides:
 def test_an_attribute_that_hides_a_method_is_named() -> None:
     with pytest.raises(BadInput, match=r"start sets self.rows, which hides the method rows"):
         hunted(Hides, 1)
+
+
+class HandsOver:
+    """One slot, which passes to whoever has waited longest.
+
+    Who gives up while it waits is skipped; who gives up when it has the slot has to pass it on.
+    """
+
+    passes_on = False
+
+    async def start(self) -> None:
+        self.taken = False
+        self.waiting: collections.deque[asyncio.Future[None]] = collections.deque()
+
+    def give_back(self) -> None:
+        while self.waiting:
+            waiter = self.waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self.taken = False
+
+    async def take(self) -> None:
+        if not self.taken:
+            self.taken = True
+            return
+        waiter = asyncio.get_running_loop().create_future()
+        self.waiting.append(waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if self.passes_on and not waiter.cancelled():
+                self.give_back()
+            raise
+
+    @operation
+    async def use(self, user: str) -> str:
+        await self.take()
+        try:
+            await io("use")
+        finally:
+            self.give_back()
+        return "used"
+
+
+class PassesOn(HandsOver):
+    passes_on = True
+
+
+def test_a_cancellation_is_aimed_at_the_tick_of_a_hand_over() -> None:
+    """Three have to be there, and the second has to go in the very tick in which it is woken."""
+    for seed in range(5):
+        with session():
+            outcome = Explorer(spec_of(HandsOver), seed=seed, fidelities=("stock",)).hunt(
+                Budget(400)
+            )
+        assert outcome.finding is not None, seed
+        assert outcome.finding.property == "liveness"
+
+
+@pytest.mark.parametrize("fidelity", FIDELITIES)
+def test_who_passes_the_wake_up_on_is_clean(fidelity: Fidelity) -> None:
+    assert hunted(PassesOn, fidelities=(fidelity,)).verdict.status == "ok"
+
+
+def test_a_withheld_cancellation_shows_where_it_would_fall_into_a_hand_over() -> None:
+    """Struck there, bob is cancelled in the tick in which alice hands the slot to him."""
+    scenario = Scenario((Operation("alice.1", "alice", "use"), Operation("bob.1", "bob", "use")))
+    fault = Fault("cancel", "bob.1", 1)
+    struck = 0
+    for seed in range(12):
+        before = Aimed(RandomWalk(seed))
+        with session():
+            ended = outcomes(PassesOn, scenario, before, fault)
+            assert ended == {"alice.1": "ok", "bob.1": "ok"}, "it is withheld"
+            for window in before.windows:
+                if window.handed:
+                    struck += 1
+                    again = Aimed(RandomWalk(seed), window.question)
+                    ended = outcomes(PassesOn, scenario, again, fault)
+                    assert ended == {"alice.1": "ok", "bob.1": "info"}
+    assert struck
+
+
+def outcomes(target: type, scenario: Scenario, scheduler: Any, fault: Fault) -> dict[str, str]:
+    spec = spec_of(target)
+    execution = execute(spec, scenario, scheduler, fidelity="stock", faults=(fault,))
+    return {event.label: event.kind for event in execution.history if event.kind != "invoke"}
+
+
+who: contextvars.ContextVar[str] = contextvars.ContextVar("who", default="nobody")
+
+
+class Lines(asyncio.Protocol):
+    """Serves each line in a task of its own; one that reads a long one on sets who asks for it.
+
+    Reading is paused while a request is served, and resumed by the request itself.
+    """
+
+    fresh = False
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.transport.pause_reading()
+        loop = asyncio.get_running_loop()
+        if self.fresh:
+            contextvars.Context().run(loop.create_task, self.serve(data))
+        else:
+            self.task = loop.create_task(self.serve(data))
+
+    async def serve(self, data: bytes) -> None:
+        if data != b"?":
+            who.set(data.decode())
+        self.transport.resume_reading()
+        await io("work")
+        self.transport.write(who.get().encode())
+
+
+class FreshLines(Lines):
+    fresh = True
+
+
+class Gateway:
+    """All users' requests go over one connection."""
+
+    protocol = Lines
+
+    async def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.server = await loop.create_server(self.protocol, "api", 80)
+        self.reader, self.writer = await asyncio.open_connection("api", 80)
+        self.turn = asyncio.Lock()
+
+    async def stop(self) -> None:
+        self.writer.close()
+        self.server.close()
+
+    async def asked(self, text: str) -> str:
+        async with self.turn:
+            self.writer.write(text.encode())
+            return (await self.reader.read(100)).decode()
+
+    @operation
+    async def login(self, user: str, name: Secret) -> str:
+        return await self.asked(name)
+
+    @operation
+    async def whoami(self, user: str) -> str:
+        return await self.asked("?")
+
+
+class FreshGateway(Gateway):
+    protocol = FreshLines
+
+
+@pytest.mark.parametrize("fidelity", FIDELITIES)
+def test_a_connection_reads_on_in_the_context_that_resumed_it(fidelity: Fidelity) -> None:
+    """As in asyncio: the next request begins with what the one before had set."""
+    outcome = hunted(Gateway, faults=0, fidelities=(fidelity,))
+    assert outcome.finding is not None
+    assert outcome.finding.property == "no leaked secret"
+
+
+@pytest.mark.parametrize("fidelity", FIDELITIES)
+def test_a_task_begun_in_an_empty_context_leaks_nothing_and_is_its_users(
+    fidelity: Fidelity,
+) -> None:
+    outcome = hunted(FreshGateway, faults=0, fidelities=(fidelity,))
+    assert outcome.verdict.status == "ok", outcome.verdict.reason
+    scenario = Scenario((Operation("bob.1", "bob", "whoami"),))
+    with session():
+        execution = execute(
+            spec_of(FreshGateway), scenario, Default(), fidelity="stock", record=True
+        )
+    assert "@bob.1/serve" in {step.task for step in execution.trace}

@@ -10,9 +10,12 @@ import pytest
 
 from isomodel import Secret, io, observe, operation
 from isomodel.schedulers.fifo import Default
+from isomodel.schedulers.random import RandomWalk
 from isomodel.search.execute import execute, session
 from isomodel.search.explore import Budget, Explorer, Outcome
+from isomodel.search.judge import Judge
 from isomodel.targets.declare import spec_of
+from isomodel.values.execution import Execution
 from isomodel.values.scenario import Operation, Scenario
 from isomodel.values.schedule import Fault
 
@@ -262,6 +265,76 @@ def test_a_stale_connection_is_closed_in_order_instead_of_serving_the_request() 
             done = execute(spec_of(Kept), scenario, Default(), fidelity="stock", faults=(fault,))
             seen[at] = [value for _, _, value in done.observations["alice"]][1]
     assert seen == {0: "disconnected", 1: "of alice\n", 2: "of alice\n"}
+
+
+class Dialled:
+    """One pool of connections for all users: who finds none free connects."""
+
+    async def start(self) -> None:
+        self.server = await asyncio.start_server(self.serve, "shop", 7)
+        self.idle: list[Any] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            writer.write(b"of " + line)
+
+    @operation
+    async def use(self, user: str) -> str:
+        line = self.idle.pop() if self.idle else await self.connected()
+        line[1].write(f"{user}\n".encode())
+        answer: bytes = await line[0].readline()
+        self.idle.append(line)
+        return answer.decode()
+
+    async def connected(self) -> Any:
+        return await asyncio.open_connection("shop", 7)
+
+
+class DialledOnce(Dialled):
+    """Where somebody could not connect, nobody is served any more."""
+
+    down = False
+
+    @operation
+    async def use(self, user: str) -> str:
+        if self.down:
+            raise ConnectionError("down")
+        return await super().use(user)
+
+    async def connected(self) -> Any:
+        try:
+            return await super().connected()
+        except OSError:
+            self.down = True
+            raise
+
+
+def judged_refused(target: type) -> tuple[int, int]:
+    """Of 300 executions in which one user may not connect: violated ones, and excused ones."""
+    spec, judge = spec_of(target), Judge(spec_of(target), oracles="noninterference")
+    labels = ("alice.1", "alice.2", "bob.1", "bob.2", "bob.3")
+    scenario = Scenario(tuple(Operation(each, each.partition(".")[0], "use") for each in labels))
+    refused = (Fault("refuse", "alice.2", 0),)
+
+    def walked(seed: int) -> Execution:
+        walk = RandomWalk(seed)
+        return execute(spec, scenario, walk, fidelity="stock", faults=refused)
+
+    with session():
+        verdicts = [judge(walked(seed), lambda seed=seed: walked(seed)) for seed in range(300)]
+    violated = sum(bool(each.findings) for each in verdicts)
+    return violated, sum(bool(each.also_alone) for each in verdicts)
+
+
+def test_who_may_not_connect_while_others_use_the_connections_has_met_the_weather() -> None:
+    violated, excused = judged_refused(Dialled)
+    assert not violated
+    assert excused
+
+
+def test_a_refused_connect_of_one_user_that_shuts_out_others_is_found() -> None:
+    violated, _ = judged_refused(DialledOnce)
+    assert violated
 
 
 class Counter:

@@ -150,17 +150,17 @@ def _made() -> Shared:
 
 def test_an_execution_within_another_leaves_the_others_control_in_place() -> None:
     class Nested(InThreads):
-        within: ClassVar[list[set[str]]] = []
+        inner: ClassVar[list[set[str]]] = []
 
         def start(self) -> None:
             super().start()
-            if not self.within:
-                self.within.append(set())
-                self.within[0] |= {repr(run(InTasks, "count").ended)}
+            if not self.inner:
+                self.inner.append(set())
+                self.inner[0] |= {repr(run(InTasks, "count").ended)}
 
     with session():
         assert run(Nested, "count").ended == "done"
-        assert Nested.within == [{"'done'"}]
+        assert Nested.inner == [{"'done'"}]
         assert "[1, 1]" in counted(Nested)
 
 

@@ -16,7 +16,7 @@ from isomodel.values.schedule import (
     Switch,
 )
 
-_OF_THREADS = "threads interrupted only before accesses of the target's own code, and at locks"
+_OF_THREADS = "threads interrupted only before accesses of the code under test, and at locks"
 
 _ORDERS: dict[RuntimeName, dict[Fidelity, str]] = {
     "asyncio": {

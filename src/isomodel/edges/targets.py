@@ -11,6 +11,7 @@ from isomodel.edges.options import ALIASES
 from isomodel.edges.output import Grid, Line, Part, Screen
 from isomodel.targets.declare import Argument, OperationSpec, TargetSpec
 from isomodel.targets.resolve import BUILTIN, resolve
+from isomodel.tracking.scope import packages_under_test
 
 MEMBERS = ("start", "stop", "leave", "leftovers", "roots", "common", "state", "shared")
 """The optional members of a target, in the order of the documentation of ``declare``."""
@@ -70,6 +71,9 @@ def _described(spec: TargetSpec) -> list[Part]:
     parts.append(f"observations: {', '.join(spec.observations) or 'none'}")
     parts.append(f"users: at most {spec.max_users}")
     parts.append(f"runs on: {', '.join(spec.runtimes)}")
+    if "threads" in spec.runtimes:
+        within = packages_under_test(spec.cls) if spec.within is None else spec.within
+        parts.append(f"interrupted, beside the target's own code: {', '.join(within) or 'nothing'}")
     parts += [f"judged together: {' + '.join(group)}" for group in spec.together]
     parts.append(f"optional members declared: {', '.join(declared) or 'none'}")
     parts.append(f"not declared: {', '.join(absent) or 'none'}")

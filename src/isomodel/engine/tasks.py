@@ -25,6 +25,9 @@ class Tasks(Executors):
 
     _foreign: weakref.WeakKeyDictionary[asyncio.Task[Any], Actor] | None = None
 
+    working_for: Owner | None = None
+    """Whose callback the network calls now, if it calls one."""
+
     def start(
         self, coro: Any, owner: Owner, context: contextvars.Context | None = None
     ) -> asyncio.Task[Any]:
@@ -86,6 +89,15 @@ class Tasks(Executors):
         if self._task_factory is not None:
             return self._manufacture(coro, actor, name or actor.name, context, options)
         return self._make(coro, actor, name or actor.name, context, options)
+
+    def _owner_around(self) -> Owner:
+        """Whose work is running, where the present context does not say: it was made empty."""
+        owner: Owner = self.root
+        if self.working_for is not None:
+            owner = self.working_for
+        elif (task := asyncio.current_task(self)) is not None:
+            owner = self._actor(task).owner
+        return owner.heir() or owner
 
     def _manufacture(
         self,

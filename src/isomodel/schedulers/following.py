@@ -12,14 +12,15 @@ from collections.abc import Iterable, Sequence
 from isomodel.engine.owner import Actor
 from isomodel.engine.protocol import Option, default
 
-AT_ONCE = frozenset(("go on", "cancel", "due"))
+AT_ONCE = frozenset(("go on", "due"))
 """Kinds of options whose turn the default rule knows best."""
 
 
 class Following:
     """Takes, of what can happen, what came first among these keys; else follows the default rule.
 
-    Nothing joins an iteration in which others run.
+    Nothing joins an iteration in which others run. A cancellation waits for its turn, if it had
+    one: what came just before it may be what it struck.
     """
 
     patient = True
@@ -34,7 +35,8 @@ class Following:
     def choose(self, options: Sequence[Option], last: Actor) -> int:
         """The option whose next place in the order is the first."""
         usual = default(options, last)
-        if options[usual].kind in AT_ONCE:
+        first = options[usual]
+        if first.kind in AT_ONCE or (first.kind == "cancel" and not self._places.get(first.key)):
             return usual
         known = [
             (places[-1], index)

@@ -73,6 +73,10 @@ class Below:
             kind = best.finding.operation
             tries += [(each, LONG_TRIAL) for each in pairs if kind in _kinds(each)]
         for scenario, trials in tries:
+            key = msgspec.json.encode((scenario, best.schedule.fidelity, trials))
+            if key in self._tried:
+                continue
+            self._tried.add(key)
             found, _ = self._trying.searched(scenario, like, Limits(trials, first=True))
             if found is not None:
                 return found

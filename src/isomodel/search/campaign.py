@@ -39,6 +39,7 @@ from isomodel.search.requests import (
 from isomodel.values.case import Case
 from isomodel.values.errors import BadInput
 from isomodel.values.execution import Execution
+from isomodel.values.trace import apart
 from isomodel.values.verdict import Finding, Verdict
 
 PROGRESS_EVERY = 0.2
@@ -394,10 +395,7 @@ def _parting(one: Execution, other: Execution) -> str:
     """The first step at which two executions differ, in words."""
     for number, (mine, its) in enumerate(zip(one.trace, other.trace, strict=False), 1):
         if mine != its:
-            here, there = f"{mine.task} {mine.what}", f"{its.task} {its.what}"
-            if here == there:
-                here, there = f"{here} at {mine.time:g} s", f"{there} at {its.time:g} s"
-            return f"first difference at step {number}: {here}, then {there}"
+            return f"first difference at step {number}: {apart(mine, its)}"
     if len(one.trace) != len(other.trace):
         ends = min(len(one.trace), len(other.trace))
         return f"first difference at step {ends + 1}: one of them ended"

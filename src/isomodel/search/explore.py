@@ -7,19 +7,20 @@ import functools
 import itertools
 import random
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import msgspec
 
 from isomodel.engine.protocol import Scheduler
+from isomodel.schedulers.aimed import NEVER, Aimed, Window
 from isomodel.schedulers.held import Hold
 from isomodel.schedulers.injecting import Injecting
 from isomodel.search.execute import execute
 from isomodel.search.extent import Extent
 from isomodel.search.feedback import Feedback, Lead
-from isomodel.search.generate import Generator
+from isomodel.search.generate import Generator, strike_of
 from isomodel.search.isolate import Isolation
 from isomodel.search.judge import Judge, Judged, Oracles
 from isomodel.search.observe import Observer
@@ -32,6 +33,7 @@ from isomodel.tracking.tracker import Tracker
 from isomodel.values.execution import Execution, Issue
 from isomodel.values.scenario import Scenario
 from isomodel.values.schedule import STRIKES, Fault, Fidelity
+from isomodel.values.trace import apart
 from isomodel.values.verdict import Finding, Verdict
 
 EXAMPLES = 3
@@ -62,6 +64,17 @@ OBSERVED = 8
 seen: seeing accesses takes three times as long as all the rest."""
 
 
+WITHHELD = 0.2
+"""The share of executions without a fault in which a cancellation is planned and withheld, to
+see where it would fall into a hand-over."""
+
+AIMS = 2
+"""How many of the hand-overs seen in one execution are struck: so one execution in six is aimed."""
+
+WAITING = 30
+"""How many of them wait for their turn; of more, the oldest are let go."""
+
+
 class Draw(msgspec.Struct, frozen=True):
     """The inputs of execution ``index`` of a hunt.
 
@@ -75,11 +88,16 @@ class Draw(msgspec.Struct, frozen=True):
     walk: int
     policy: str = "walk"
     holds: tuple[Hold, ...] = ()
+    strike: int | None = None
+    """Where the planned fault strikes, if that is known: see ``Aimed``."""
 
     def scheduler(self) -> Scheduler:
         """A new scheduler for this execution."""
         strikes = any(fault.kind in STRIKES for fault in self.faults)
-        scheduler = Plan(self.policy, self.walk, self.holds, company=strikes).scheduler()
+        company = strikes and self.strike is None
+        scheduler = Plan(self.policy, self.walk, self.holds, company=company).scheduler()
+        if self.strike is not None:
+            return Aimed(scheduler, self.strike)
         return Injecting(scheduler, self.walk) if strikes and self.walk % 2 else scheduler
 
     def plan(self) -> Plan:
@@ -139,6 +157,9 @@ class Explorer:
         self._feedback = Feedback(self._generator, self._extent)
         self._portfolio = Portfolio({**FRESH, **FOLLOWING})
         self._once = Once(spec, seed) if spec.once else None
+        self._aims: deque[Draw] = deque(maxlen=WAITING)
+        self._aimed_from = -1
+        self._withholds = faults > 0 and spec.runtime != "threads"
 
     @functools.cached_property
     def _tracker(self) -> Tracker:
@@ -151,12 +172,22 @@ class Explorer:
         scenario = self._generator.scenario(source)
         faults = self._generator.faults(scenario, source, index, self._extent)
         fidelity = self._fidelities[index % len(self._fidelities)]
-        return Draw(index, scenario, fidelity, faults, source.getrandbits(48), policy)
+        walk = source.getrandbits(48)
+        return self._withholding(Draw(index, scenario, fidelity, faults, walk, policy), source)
+
+    def _withholding(self, draw: Draw, source: random.Random) -> Draw:
+        """Some of those without a fault: with one that is planned and does not strike."""
+        if draw.faults or draw.holds or not self._withholds or source.random() >= WITHHELD:
+            return draw
+        planned = strike_of(self.spec, source.choice(draw.scenario.operations), source)
+        return msgspec.structs.replace(draw, faults=(planned,), strike=NEVER)
 
     def draw(self, index: int) -> Draw:
         """The inputs of the next execution, given what the hunt has seen."""
         if self._once is not None:
             return self._scheduled(index, self._once)
+        if self._aims and index % 2:
+            return msgspec.structs.replace(self._aims.popleft(), index=index)
         if index <= EASY:
             return self.fresh(index)
         source = random.Random(f"{self.seed}/{index}/policy")
@@ -165,7 +196,8 @@ class Explorer:
         if lead is None:
             return self.fresh(index, policy if policy in FRESH else "walk")
         walk = source.getrandbits(48)
-        return Draw(index, lead.scenario, lead.fidelity, lead.faults, walk, policy, lead.holds)
+        drawn = Draw(index, lead.scenario, lead.fidelity, lead.faults, walk, policy, lead.holds)
+        return self._withholding(drawn, source)
 
     def _scheduled(self, index: int, once: Once) -> Draw:
         """Of a program, whose scenario is always the same: the schedule to be tried next."""
@@ -175,7 +207,12 @@ class Explorer:
             return draw
         plan, faults = planned
         return msgspec.structs.replace(
-            draw, faults=faults, walk=plan.seed, policy=plan.policy, holds=plan.holds
+            draw,
+            faults=faults,
+            walk=plan.seed,
+            policy=plan.policy,
+            holds=plan.holds,
+            strike=None,
         )
 
     def _lead(self, policy: str, source: random.Random, fidelity: Fidelity) -> Lead | None:
@@ -189,11 +226,12 @@ class Explorer:
 
     def run(self, draw: Draw, *, record: bool = False, observe: bool = False) -> Execution:
         """Execute these inputs; if it is observed, the hunt learns from it."""
-        observer = Observer(self._tracker, draw.scheduler()) if observe else None
+        scheduler = draw.scheduler()
+        observer = Observer(self._tracker, scheduler) if observe else None
         execution = execute(
             self.spec,
             draw.scenario,
-            draw.scheduler() if observer is None else observer.scheduler,
+            scheduler if observer is None else observer.scheduler,
             fidelity=draw.fidelity,
             faults=draw.faults,
             armed=self.armed,
@@ -203,10 +241,22 @@ class Explorer:
         if observer is not None and self._once is not None:
             self._once.learn(draw.plan(), observer, execution)
         elif observer is not None:
-            lead = Lead(draw.scenario, draw.fidelity, draw.faults, draw.holds)
+            struck = () if draw.strike == NEVER else draw.faults
+            lead = Lead(draw.scenario, draw.fidelity, struck, draw.holds)
             new = self._feedback.learn(lead, observer.touches, observer.accesses)
             self._portfolio.judged(draw.policy, new=new)
+        if isinstance(scheduler, Aimed) and draw.strike == NEVER and draw.index > self._aimed_from:
+            self._aimed_from = draw.index
+            self._aim(draw, scheduler.windows)
         return execution
+
+    def _aim(self, draw: Draw, windows: Sequence[Window]) -> None:
+        """Strike at some of these windows next, where others hand something over first of all."""
+        source = random.Random(f"{self.seed}/{draw.index}/aim")
+        chosen = sorted(windows, key=lambda window: (not window.handed, source.random()))
+        self._aims.extend(
+            msgspec.structs.replace(draw, strike=window.question) for window in chosen[:AIMS]
+        )
 
     def observes(self, draw: Draw) -> bool:
         """Whether a hunt looks at what this execution touches."""
@@ -335,7 +385,7 @@ class Tally:
             return
         step = next(
             (
-                f"step {position}: {one.task} {one.what}, then {other.task} {other.what}"
+                f"step {position}: {apart(one, other)}"
                 for position, (one, other) in enumerate(
                     zip(first.trace, second.trace, strict=False)
                 )

@@ -270,6 +270,16 @@ def _opted(spec: TargetSpec) -> tuple[FaultKind, ...]:
     return (*scopes, *partitions)
 
 
+def strike_of(spec: TargetSpec, operation: Operation, draw: random.Random) -> Fault:
+    """A fault that makes one of this operation's tasks give up, possible from its first step on."""
+    scopes: tuple[FaultKind, ...] = ("scope",) if spec.scopes else ()
+    kinds: tuple[FaultKind, ...] = ("cancel", "cancel", "cancel", "timeout", *scopes)
+    kind = draw.choice(kinds)
+    if kind == "cancel" and spec.cancels == "any" and draw.random() < 0.5:
+        return Fault(kind, f"{operation.label}/?{draw.randrange(3)}", 0)
+    return Fault(kind, operation.label, 1)
+
+
 def fault_of(
     spec: TargetSpec,
     operation: Operation,

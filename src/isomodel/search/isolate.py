@@ -148,7 +148,8 @@ class Isolation:
         """Compare every part of this execution with its projected alone run.
 
         ``again`` repeats the joint execution; it is asked for only where they differ. A difference
-        that is not ``wanted`` is not looked into.
+        that is not ``wanted`` is not looked into. What one part could have seen alone does not
+        excuse what another part saw.
         """
         if joint.ended in ("step limit", "crash"):
             return Judgement("unknown", reason=f"the execution ended by {joint.ended}")
@@ -157,14 +158,21 @@ class Isolation:
             return Judgement("interference", tuple(refused))
         if len(joint.scenario.parts()) < 2:
             return Judgement("clean")
+        excused = Judgement("clean")
         for part in joint.scenario.parts():
             alone = self._alone(joint, part)
             finding = difference(joint, alone, part)
-            if finding is not None and not wanted(finding):
-                return Judgement("unknown", reason="another difference")
-            if finding is not None:
-                return self._doubt(joint, again, part, alone, finding)
-        return Judgement("clean")
+            if finding is None:
+                continue
+            if not wanted(finding):
+                excused = Judgement("unknown", reason="another difference")
+                continue
+            judgement = self._doubt(joint, again, part, alone, finding)
+            if judgement.status != "also alone":
+                return judgement
+            if excused.status == "clean":
+                excused = judgement
+        return excused
 
     def _alone(self, joint: Execution, part: tuple[str, ...], fresh: bool = False) -> Execution:
         scenario = joint.scenario.only(part)

@@ -11,6 +11,7 @@ from isomodel.engine.portable import PortableLoop
 from isomodel.engine.runtime import Runtime
 from isomodel.engine.stock import StockLoop
 from isomodel.targets.declare import TargetSpec
+from isomodel.tracking.scope import packages_under_test
 from isomodel.tracking.tracker import Tracker
 from isomodel.values.errors import BadInput
 from isomodel.values.schedule import Fidelity, RuntimeName
@@ -43,16 +44,16 @@ def prepared(spec: TargetSpec) -> contextlib.AbstractContextManager[None]:
 
     The same object for the same target, whatever has been wrapped around its class.
     """
-    return _ready(inspect.unwrap(spec.cls)) if spec.runtime == "threads" else _NOTHING
+    return _ready(inspect.unwrap(spec.cls), spec.within) if spec.runtime == "threads" else _NOTHING
 
 
 def tracker_of(spec: TargetSpec) -> Tracker:
-    """What sees the accesses of the target's code: on threads only its author's, at its points.
+    """What sees the accesses of the target's code: on threads only where its points are.
 
     It begins at the target's own class: what wraps it (a worker's sign of life) is ours.
     """
     cls = inspect.unwrap(spec.cls)
-    return _tracker(cls) if spec.runtime == "threads" else Tracker((cls,))
+    return _tracker(cls, spec.within) if spec.runtime == "threads" else Tracker((cls,))
 
 
 def _trio() -> Mapping[Fidelity, Making]:
@@ -76,8 +77,9 @@ _NOTHING = contextlib.nullcontext()
 class _Ready(contextlib.AbstractContextManager[None]):
     """Threads under control, and this class's code with points in it."""
 
-    def __init__(self, cls: type) -> None:
+    def __init__(self, cls: type, within: tuple[str, ...] | None) -> None:
         self._cls = cls
+        self._within = within
         self._undo: list[contextlib.ExitStack] = []
 
     def __enter__(self) -> None:
@@ -85,7 +87,7 @@ class _Ready(contextlib.AbstractContextManager[None]):
 
         with contextlib.ExitStack() as stack:
             stack.enter_context(control.installed())
-            stack.enter_context(_tracker(self._cls).rewritten)
+            stack.enter_context(_tracker(self._cls, self._within).rewritten)
             self._undo.append(stack.pop_all())
 
     def __exit__(self, *error: object) -> None:
@@ -96,7 +98,7 @@ _ready = functools.lru_cache(maxsize=64)(_Ready)
 
 
 @functools.lru_cache(maxsize=64)
-def _tracker(cls: type) -> Tracker:
+def _tracker(cls: type, within: tuple[str, ...] | None) -> Tracker:
     from isomodel.engine.threads.points import with_points
 
-    return Tracker((cls,), with_points, ())
+    return Tracker((cls,), with_points, packages_under_test(cls) if within is None else within)

@@ -118,7 +118,8 @@ def _unbegun(joint: Execution, part: tuple[str, ...]) -> GivenUp:
 
     Who waits for others, in a pool's queue say, is given up without having done anything; alone
     nothing is waited for, and the same operation is half done by its first step. A time limit
-    of its own gives an operation up likewise, if it has only waited while others were at it.
+    of its own gives an operation up likewise, if it has only waited while others were at it; and
+    so does a network that does not let it connect, while others use the connections there are.
     """
     struck = {fault.task for fault in joint.fired if fault.kind in STRIKES}
     return {
@@ -127,6 +128,7 @@ def _unbegun(joint: Execution, part: tuple[str, ...]) -> GivenUp:
         for label, outcome, value in joint.observations.get(user, ())
         if (outcome == "info" and label in struck)
         or (outcome == "fail" and _only_waited(joint, label, part))
+        or (outcome == "fail" and _only_connected(joint, label))
     }
 
 
@@ -147,6 +149,17 @@ def _only_waited(joint: Execution, label: str, part: tuple[str, ...]) -> bool:
         if start <= reached:
             reached = max(reached, end)
     return begun < over <= reached
+
+
+def _only_connected(joint: Execution, label: str) -> bool:
+    """Whether this operation did nothing but try to connect, and an injected fault forbade it.
+
+    Alone there may be a connection that it can use. That there is none now is no more than
+    slowness; that a network fails whoever has to connect is the weather.
+    """
+    failed = {hit.fault.task for hit in joint.hits if not hit.users}
+    mine = {what for who, what in map(_split, joint.arrivals) if who == label}
+    return label in failed and "connect" in mine and not mine - WAITING - {"connect"}
 
 
 def _split(arrival: Arrival) -> tuple[str, str]:

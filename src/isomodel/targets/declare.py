@@ -45,6 +45,9 @@ these members, all optional:
     the library whose tasks the target runs on: ``"asyncio"`` (the default) or ``"trio"``; both,
     ``("asyncio", "trio")``, for one written for anyio, which is then hunted on both; or
     ``"threads"``, where operations are plain functions and each runs in a thread of its own.
+``within``
+    installed packages whose code belongs to what is tested: on ``"threads"``, operations are
+    interrupted in it, too (default: the packages that the target's module names, if small).
 ``partitions``
     True where a connection may also go silent for good: whoever only waits for an answer on it
     waits for ever, as over a real network, so the system needs time limits of its own.

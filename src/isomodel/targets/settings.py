@@ -26,12 +26,16 @@ class Settings(msgspec.Struct, frozen=True):
     uncertain: tuple[type[Exception], ...] = ()
     errors: tuple[type[Exception], ...] | None = None
     """The only errors that its users may meet; None where it does not say."""
+    within: tuple[str, ...] | None = None
+    """Installed packages in whose code threads are interrupted, beside the target's own; None for
+    the small ones that its module names."""
     defects: Mapping[str, str] = {}
     runtimes: tuple[RuntimeName, ...] = ("asyncio",)
 
 
 def settings_of(name: str, cls: type) -> Settings:
     """The settings of this class, which the user calls ``name``. Raises BadInput."""
+    runtimes = _runtimes(name, cls)
     return Settings(
         together=_together(name, cls),
         max_users=_max_users(name, cls),
@@ -41,8 +45,9 @@ def settings_of(name: str, cls: type) -> Settings:
         partitions=bool(getattr(cls, "partitions", False)),
         uncertain=_exceptions(name, cls, "uncertain") or (),
         errors=_exceptions(name, cls, "errors"),
+        within=_within(name, cls, runtimes),
         defects=_defects(name, cls),
-        runtimes=_runtimes(name, cls),
+        runtimes=runtimes,
     )
 
 
@@ -120,6 +125,22 @@ def _scopes(name: str, cls: type) -> bool:
     except ImportError:
         raise BadInput(f"{name}: scopes needs anyio; install it, or leave scopes out") from None
     return True
+
+
+def _within(name: str, cls: type, runtimes: Sequence[RuntimeName]) -> tuple[str, ...] | None:
+    within = getattr(cls, "within", None)
+    if within is None:
+        return None
+    if not isinstance(within, tuple) or not all(isinstance(each, str) for each in within):
+        raise BadInput(f'{name}: within is {within!r}; write a tuple of names: ("package",)')
+    if within and "threads" not in runtimes:
+        raise BadInput(f"{name}: within says where threads are interrupted, and there are none")
+    for package in within:
+        try:
+            importlib.import_module(package)  # now, so that its code is there to be rewritten
+        except ImportError as error:
+            raise BadInput(f"{name}: within names {package!r}: {error}") from None
+    return within
 
 
 def _defects(name: str, cls: type) -> dict[str, str]:

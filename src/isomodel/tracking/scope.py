@@ -38,6 +38,9 @@ OF_LOOPS = {"trio": ("trio._sync", "trio._channel")}
 MOST_FILES = 400
 """Of installed packages; the rest is left alone, and what it does to containers not seen."""
 
+SMALL = 40
+"""Modules that the package may have loaded which a target is written for."""
+
 MOST_PARTS = 1_000
 """Of a container in which functions are looked for; what is larger holds data."""
 
@@ -90,6 +93,15 @@ def _homes_of(roots: Iterable[Any]) -> set[str]:
         elif not isinstance(thing, type):
             todo += _parts(thing)
     return homes
+
+
+def packages_under_test(root: type) -> tuple[str, ...]:
+    """The small installed packages that the module of this class names: it is there to use them."""
+    module = sys.modules.get(root.__module__)
+    if module is None or not _is_own(module):
+        return ()
+    loaded = [name.partition(".")[0] for name, _ in _loaded()]
+    return tuple(name for name in sorted(_named_packages([module])) if loaded.count(name) <= SMALL)
 
 
 def _is_seen(name: str) -> bool:
@@ -269,9 +281,9 @@ def _named_packages(modules: Iterable[ModuleType]) -> set[str]:
 
 
 _TOOLS = frozenset(
-    ["hypothesis", "pytest", "_pytest", "msgspec", "numpy", "pandas", "mypy", "ruff"]
+    ["isomodel", "hypothesis", "pytest", "_pytest", "msgspec", "numpy", "pandas", "mypy", "ruff"]
 )
-"""Packages whose objects no two users share, or whose code is not Python."""
+"""Packages whose objects no two users share, or whose code is not Python; and this one."""
 
 
 def _has_source(module: ModuleType) -> bool:

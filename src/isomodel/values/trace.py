@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
@@ -34,3 +35,16 @@ class Event(msgspec.Struct, frozen=True):
     name: str
     time: float
     value: Any = None
+
+
+def apart(one: Step, other: Step) -> str:
+    """Two steps that differ, in as few words as tell them apart."""
+    ways: tuple[Callable[[Step], str], ...] = (
+        lambda step: f"{step.task} {step.what}",
+        lambda step: f"{step.task} {step.what} at {step.time:g} s",
+        lambda step: f"{step.task} {step.what} at {step.where}",
+    )
+    for say in ways:
+        if say(one) != say(other):
+            return f"{say(one)}, then {say(other)}"
+    return f"{one}, then {other}"

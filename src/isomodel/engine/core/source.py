@@ -882,9 +882,13 @@ class Core:
         context: Context | None = None,
         **options: Any,
     ) -> Any:
-        owner: Owner = _owner_of(self.root)
+        loop: Any = self
+        owner: Any = _owner_of(None)
+        if owner is None:  # work of nobody's, or a context that the program has made, and empty
+            owner = loop._owner_around()
+            if owner is not self.root and context is None:
+                context = _copy_context()
         if context is not None or self._task_factory is not None or options:
-            loop: Any = self
             return loop._create_task_with(coro, name, context, options, owner)
         if owner.heir() is owner:
             actor = enlist(self, f"{owner.label}/{owner.numbered(name_for(coro))}", owner)

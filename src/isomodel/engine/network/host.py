@@ -23,6 +23,9 @@ class Withdrawable(Protocol):
 class Host(Protocol):
     """A loop that lets things arrive from outside, each owned by somebody."""
 
+    working_for: Owner | None
+    """Whose callback is being called: what it does in an empty context is this one's work, too."""
+
     def arrive(
         self,
         kind: str,

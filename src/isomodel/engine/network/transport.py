@@ -51,7 +51,9 @@ class StreamTransport(asyncio.Transport):
         self._served = owner
         self._flow = Flow(host, self)
         self._protocol: Any = None
-        self._context: contextvars.Context | None = None
+        self._worker: Owner = owner
+        self._reading: contextvars.Context | None = None
+        self._writing: contextvars.Context | None = None
         self._when_lost: list[Lost] = []
         self._started = False
         self._paused = False
@@ -77,12 +79,11 @@ class StreamTransport(asyncio.Transport):
 
         What arrives is handled in a copy of the present context, as in stock asyncio.
         """
-        self._context = contextvars.copy_context()
-        if self._serves:
-            self._context.run(self._host.be, self._serving)
+        self._worker = self._serving if self._serves else self._host.owner()
+        self._reading = self._here()
         self._paused = False
         self.set_protocol(protocol)
-        self._host.call_soon(self._made, protocol, context=self._context.copy())
+        self._host.call_soon(self._made, protocol, context=self._reading.copy())
         self._host.call_soon(self._start_reading)
 
     def when_lost(self, callback: Lost) -> None:
@@ -129,7 +130,7 @@ class StreamTransport(asyncio.Transport):
         """What was sent was never acknowledged: the kernel gives the connection up."""
         if not self._losing:
             error = TimeoutError(errno.ETIMEDOUT, "Connection timed out")
-            self._in_context(self._fail, error)
+            self._in(self._reading, self._fail, error)
 
     def is_ready(self) -> bool:
         """Whether something may arrive now."""
@@ -141,17 +142,17 @@ class StreamTransport(asyncio.Transport):
 
     def receive(self) -> None:
         """Hand the next bytes to the protocol."""
-        self._in_context(self._receive)
+        self._in(self._reading, self._receive)
 
     def receive_eof(self) -> None:
         """Tell the protocol that the other end writes no more."""
         self._eof_read = True
-        self._in_context(self._receive_eof)
+        self._in(self._reading, self._receive_eof)
 
     def flushed(self) -> None:
         """Some written bytes are out of the buffer."""
         if not self._losing:
-            self._in_context(self._flushed)
+            self._in(self._writing or self._reading, self._flushed)
 
     def refused(self) -> None:
         """The other end's socket is closed: the next write fails."""
@@ -182,9 +183,10 @@ class StreamTransport(asyncio.Transport):
             self._incoming.hold()
 
     def resume_reading(self) -> None:
-        """Arrivals may go on."""
+        """Arrivals may go on, handled in a copy of the present context, as in stock asyncio."""
         if self._paused and not self._closing:
             self._paused = False
+            self._reading = self._here()
             self._incoming.pump()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -206,7 +208,10 @@ class StreamTransport(asyncio.Transport):
         owner = self.owner()
         if not self._serves:
             self._served = owner
+        had_room = not self.get_write_buffer_size()
         self._outgoing.put(bytes(data), owner)
+        if had_room and self.get_write_buffer_size():
+            self._writing = self._here()
         self._flow.grew(self._protocol)
 
     def can_write_eof(self) -> bool:
@@ -249,11 +254,24 @@ class StreamTransport(asyncio.Transport):
     def _is_over(self) -> bool:
         return self._closing or self._eof_read
 
-    def _in_context(self, step: Callable[..., None], *args: Any) -> None:
-        if self._context is None:
-            step(*args)
-        else:
-            self._context.run(step, *args)
+    def _here(self) -> contextvars.Context:
+        """A copy of the present context, in which all is this end's work, whoever asked for it."""
+        context = contextvars.copy_context()
+        context.run(self._host.be, self._worker)
+        return context
+
+    def _in(
+        self, context: contextvars.Context | None, step: Callable[..., None], *args: Any
+    ) -> None:
+        host = self._host
+        outer, host.working_for = host.working_for, self._worker
+        try:
+            if context is None:
+                step(*args)
+            else:
+                context.run(step, *args)
+        finally:
+            host.working_for = outer
 
     def _made(self, protocol: asyncio.BaseProtocol) -> None:
         try:
@@ -270,8 +288,11 @@ class StreamTransport(asyncio.Transport):
     def _break(self) -> None:
         """Let the reset arrive, but never before ``connection_made``."""
         if self._cut and self._started:
-            reset = ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
-            self._host.arrive("reset", self._in_context, self._fail, reset, owner=self._served)
+            self._host.arrive("reset", self._reset, owner=self._served)
+
+    def _reset(self) -> None:
+        error = ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+        self._in(self._reading, self._fail, error)
 
     def _receive(self) -> None:
         protocol = self._protocol

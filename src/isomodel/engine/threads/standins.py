@@ -15,6 +15,7 @@ import concurrent.futures.thread as pools
 import functools
 import gc
 import itertools
+import logging
 import queue
 import sqlite3
 import sys
@@ -307,6 +308,8 @@ class Interpreter:
             if hasattr(_threading, lock):
                 self._crew.keep_plain(getattr(_threading, lock))
         self._crew.keep_plain(_pools._global_shutdown_lock)
+        # taken only where a logger has not yet cached its level: in a process's first executions
+        self._crew.keep_plain(logging._lock)  # type: ignore[attr-defined]
         self._crew.on_ending.append(self._silence)
 
     def _silence(self) -> None:
