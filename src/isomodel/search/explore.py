@@ -240,7 +240,12 @@ class Explorer:
             return draw
         plan, faults = planned
         return msgspec.structs.replace(
-            draw, faults=faults, walk=plan.seed, policy=plan.policy, holds=plan.holds
+            draw,
+            faults=faults,
+            walk=plan.seed,
+            policy=plan.policy,
+            holds=plan.holds,
+            strike=None,
         )
 
     def _swept(self, draw: Draw) -> Draw | None:
