@@ -36,6 +36,7 @@ def main(case_file: str, executions: str, seed: str) -> None:
             for index in range(min(EACH, int(executions) - done)):
                 draw = explorer.draw(index)
                 execution = explorer.run(draw, observe=explorer.observes(draw))
+                explorer.learn(draw, execution)
                 judged = explorer.judge(execution, partial(explorer.run, draw))
                 unknown += bool(judged.unknown)
                 if judged.findings and judged.findings[0].same_failure(case.finding):

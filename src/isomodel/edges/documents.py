@@ -47,6 +47,7 @@ def result(value: Result) -> dict[str, Any]:
         "confirmed": {} if case is None else case.confirmed,
         "confirmation": value.confirmation,
         "case": value.file,
+        "policy": value.policy,
         "executions": value.executions,
         "steps": value.steps,
         "alone_runs": value.alone_runs,

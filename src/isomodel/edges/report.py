@@ -84,6 +84,7 @@ def merged(results: Sequence[Result]) -> Verdict:
 def violated(results: Sequence[Result], story: str, extra: str) -> list[Part]:
     """The counterexample, where it is, and the next two commands."""
     first, *others = [result for result in results if result.verdict.status == "violated"]
+    drawn = f"drawn by policy {first.policy}, " if first.policy else ""
     took = f", shrunk in {seconds(first.shrink_seconds)}" if first.shrink_seconds else ""
     parts: list[Part] = [
         story.rstrip("\n"),
@@ -92,7 +93,7 @@ def violated(results: Sequence[Result], story: str, extra: str) -> list[Part]:
         Line(
             f"  found under {_where(first.job)} in "
             f"{counted(first.executions, 'execution')} "
-            f"(seed {first.job.seed}, {seconds(first.hunt_seconds)}{took})"
+            f"({drawn}seed {first.job.seed}, {seconds(first.hunt_seconds)}{took})"
         ),
     ]
     if first.case is not None and first.confirmation:

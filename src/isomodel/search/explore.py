@@ -17,6 +17,7 @@ from isomodel.engine.protocol import Scheduler
 from isomodel.schedulers.aimed import NEVER, Aimed, Window
 from isomodel.schedulers.held import Hold
 from isomodel.schedulers.injecting import Injecting
+from isomodel.schedulers.striking import Striking
 from isomodel.search.execute import execute
 from isomodel.search.extent import Extent
 from isomodel.search.feedback import Feedback, Lead
@@ -28,6 +29,8 @@ from isomodel.search.once import Once
 from isomodel.search.plans import Plan
 from isomodel.search.portfolio import Portfolio
 from isomodel.search.runtimes import tracker_of
+from isomodel.search.survey import Moment, Survey, victims
+from isomodel.search.sweep import Sweep
 from isomodel.targets.declare import TargetSpec
 from isomodel.tracking.tracker import Tracker
 from isomodel.values.execution import Execution, Issue
@@ -48,6 +51,14 @@ FRESH: Mapping[str, float] = {"walk": 0.5, "pct 2": 0.05, "pct 3": 0.05, "sticky
 
 FOLLOWING: Mapping[str, float] = {"reversal": 0.2, "order": 0.1, "mutant": 0.3, "akin": 0.3}
 """Policies that go on from an execution which did, or draw what is known to meet."""
+
+SWEEP: Mapping[str, float] = {"sweep": 0.3}
+"""The policy that strikes places of faults one after another (``isomodel.search.sweep``).
+
+Until it has been everywhere once, every second execution that would have had one fault, drawn at
+random, is its own, and executions without faults stay as many as they were. After that it has the
+share that it earns.
+"""
 
 AKIN = 0.4
 """The share of executions whose scenarios are of two kinds of operations, whatever else pays: a
@@ -90,9 +101,17 @@ class Draw(msgspec.Struct, frozen=True):
     holds: tuple[Hold, ...] = ()
     strike: int | None = None
     """Where the planned fault strikes, if that is known: see ``Aimed``."""
+    order: str = ""
+    """Of a sweep: the policy that makes the order in which its fault strikes."""
+    passed: int = 0
+    """Of a sweep: at how many moments the fault could have struck before."""
+    late: bool = False
+    """Of a sweep: whether what is still to come for the struck operation comes late."""
 
     def scheduler(self) -> Scheduler:
         """A new scheduler for this execution."""
+        if self.order:
+            return Striking(self.undisturbed(), self.passed, late=self.late)
         strikes = any(fault.kind in STRIKES for fault in self.faults)
         company = strikes and self.strike is None
         scheduler = Plan(self.policy, self.walk, self.holds, company=company).scheduler()
@@ -103,6 +122,10 @@ class Draw(msgspec.Struct, frozen=True):
     def plan(self) -> Plan:
         """How it is to be scheduled, but for its faults."""
         return Plan(self.policy, self.walk, self.holds)
+
+    def undisturbed(self) -> Scheduler:
+        """Of a sweep: a new scheduler of its order, in which nothing strikes."""
+        return Plan(self.order, self.walk, company=True).scheduler()
 
 
 class Budget(msgspec.Struct, frozen=True):
@@ -130,6 +153,8 @@ class Outcome(msgspec.Struct, frozen=True):
     examples: tuple[Finding, ...] = ()
     """Some of those differences, each in another operation."""
     issues: tuple[Issue, ...] = ()
+    policy: str = ""
+    """That drew the violating execution."""
 
 
 class Explorer:
@@ -155,11 +180,13 @@ class Explorer:
         self._generator = Generator(spec, users=users, operations=operations, faults=faults)
         self._extent = Extent()
         self._feedback = Feedback(self._generator, self._extent)
-        self._portfolio = Portfolio({**FRESH, **FOLLOWING})
-        self._once = Once(spec, seed) if spec.once else None
+        self._strikes = faults > 0 and spec.runtime != "threads"
+        self._sweep = {each: Sweep(spec, self._generator, each, seed) for each in self._fidelities}
+        sweep = SWEEP if self._strikes else {}
+        self._portfolio = Portfolio({**FRESH, **FOLLOWING, **sweep})
         self._aims: deque[Draw] = deque(maxlen=WAITING)
         self._aimed_from = -1
-        self._withholds = faults > 0 and spec.runtime != "threads"
+        self._once = Once(spec, seed) if spec.once else None
 
     @functools.cached_property
     def _tracker(self) -> Tracker:
@@ -177,7 +204,7 @@ class Explorer:
 
     def _withholding(self, draw: Draw, source: random.Random) -> Draw:
         """Some of those without a fault: with one that is planned and does not strike."""
-        if draw.faults or draw.holds or not self._withholds or source.random() >= WITHHELD:
+        if draw.faults or draw.holds or not self._strikes or source.random() >= WITHHELD:
             return draw
         planned = strike_of(self.spec, source.choice(draw.scenario.operations), source)
         return msgspec.structs.replace(draw, faults=(planned,), strike=NEVER)
@@ -188,16 +215,22 @@ class Explorer:
             return self._scheduled(index, self._once)
         if self._aims and index % 2:
             return msgspec.structs.replace(self._aims.popleft(), index=index)
+        fidelity = self._fidelities[index % len(self._fidelities)]
         if index <= EASY:
-            return self.fresh(index)
+            draw = self.fresh(index)
+            return self._swept(draw) or draw
         source = random.Random(f"{self.seed}/{index}/policy")
         policy = "akin" if source.random() < AKIN else self._portfolio.draw(source)
-        lead = self._lead(policy, source, self._fidelities[index % len(self._fidelities)])
+        if policy == "sweep" and self._sweep[fidelity].is_thorough:
+            return self._struck(index, fidelity)
+        lead = self._lead(policy, source, fidelity)
         if lead is None:
-            return self.fresh(index, policy if policy in FRESH else "walk")
-        walk = source.getrandbits(48)
-        drawn = Draw(index, lead.scenario, lead.fidelity, lead.faults, walk, policy, lead.holds)
-        return self._withholding(drawn, source)
+            draw = self.fresh(index, policy if policy in FRESH else "walk")
+        else:
+            walk = source.getrandbits(48)
+            draw = Draw(index, lead.scenario, lead.fidelity, lead.faults, walk, policy, lead.holds)
+            draw = self._withholding(draw, source)
+        return self._swept(draw) or draw
 
     def _scheduled(self, index: int, once: Once) -> Draw:
         """Of a program, whose scenario is always the same: the schedule to be tried next."""
@@ -213,6 +246,30 @@ class Explorer:
             policy=plan.policy,
             holds=plan.holds,
             strike=None,
+        )
+
+    def _swept(self, draw: Draw) -> Draw | None:
+        """What the sweep strikes in its place, if this is one of the draws of a single fault."""
+        if not self._strikes or len(draw.faults) != 1 or draw.strike is not None:
+            return None
+        if draw.policy in LOOKING or draw.walk & 2:
+            return None
+        if self._sweep[draw.fidelity].is_thorough:
+            return None
+        return self._struck(draw.index, draw.fidelity)
+
+    def _struck(self, index: int, fidelity: Fidelity) -> Draw:
+        each = self._sweep[fidelity].next()
+        return Draw(
+            index,
+            each.scenario,
+            fidelity,
+            each.faults,
+            each.walk,
+            "sweep",
+            order=each.order,
+            passed=each.passed,
+            late=each.late,
         )
 
     def _lead(self, policy: str, source: random.Random, fidelity: Fidelity) -> Lead | None:
@@ -244,7 +301,8 @@ class Explorer:
             struck = () if draw.strike == NEVER else draw.faults
             lead = Lead(draw.scenario, draw.fidelity, struck, draw.holds)
             new = self._feedback.learn(lead, observer.touches, observer.accesses)
-            self._portfolio.judged(draw.policy, new=new)
+            if not draw.order:
+                self._portfolio.judged(draw.policy, new=new)
         if isinstance(scheduler, Aimed) and draw.strike == NEVER and draw.index > self._aimed_from:
             self._aimed_from = draw.index
             self._aim(draw, scheduler.windows)
@@ -258,11 +316,37 @@ class Explorer:
             msgspec.structs.replace(draw, strike=window.question) for window in chosen[:AIMS]
         )
 
+    def learn(self, draw: Draw, execution: Execution) -> None:
+        """Take note of the execution that was drawn last, so that another one is next."""
+        self._extent.learn(execution)
+        if draw.order:
+            new = self._sweep[draw.fidelity].learn(execution, partial(self._surveyed, draw))
+            self._portfolio.judged(draw.policy, new=new)
+
+    def _surveyed(self, draw: Draw) -> Sequence[Moment]:
+        """At which moments faults could strike this execution, which is run once more for that."""
+        survey = Survey(draw.undisturbed())
+        execute(
+            self.spec,
+            draw.scenario,
+            survey,
+            fidelity=draw.fidelity,
+            faults=victims(
+                draw.scenario,
+                inside=self.spec.cancels == "any",
+                queues=self._sweep[draw.fidelity].queues,
+            ),
+            armed=self.armed,
+            record=False,
+            around=survey.watching,
+        )
+        return survey.moments
+
     def observes(self, draw: Draw) -> bool:
         """Whether a hunt looks at what this execution touches."""
         if self._once is not None:
             return self._once.observes(draw.index, draw.faults)
-        if draw.index <= EASY:
+        if draw.index <= EASY or draw.order:
             return False
         names = (operation.name for operation in draw.scenario.operations)
         return (
@@ -299,7 +383,7 @@ class Explorer:
             execution, judged = self.examine(draw, observe=observed)
             if judged.findings:
                 return self._found(draw, judged.findings, tally)
-            self._extent.learn(execution)
+            self.learn(draw, execution)
             tally.add(execution, judged.unknown, judged.also_alone)
             if index % AUDIT_EVERY == 0:  # observing keeps what finalisers wait for a little longer
                 tally.audit(self.run(draw) if observed else execution, self.run(draw))
@@ -323,6 +407,7 @@ class Explorer:
             tally.also_alone,
             tally.examples,
             tuple(tally.issues),
+            draw.policy,
         )
 
 

@@ -106,7 +106,8 @@ class Generator:
     """Draws scenarios and faults for one target.
 
     Each scenario mixes two to four kinds of operation only (swarm testing): uniform mixes of
-    many kinds rarely let two operations meet.
+    many kinds rarely let two operations meet. It has at most ``most_users``, of at most
+    ``most_operations`` each but for those that make what others need.
     """
 
     def __init__(
@@ -120,8 +121,8 @@ class Generator:
         self.spec = spec
         self._most_faults = faults
         self.pools = pools_of(spec)
-        self._most_users = min(users or spec.max_users, len(USERS))
-        self._most_operations = 1 if spec.once else operations
+        self.most_users = min(users or spec.max_users, len(USERS))
+        self.most_operations = 1 if spec.once else operations
         self._makers = {o.makes: o.name for o in spec.operations.values() if o.makes}
         self._names = sorted(spec.operations)
 
@@ -135,7 +136,7 @@ class Generator:
 
         Of these ``kinds`` of operations, side by side more often, where any are given.
         """
-        most = self._most_users
+        most = self.most_users
         count = 2 if most == 2 or draw.random() < 0.7 else draw.randint(min(2, most), most)
         users = USERS[: max(1, min(count, most))]
         beside = CLOSE if kinds else BESIDE
@@ -143,6 +144,27 @@ class Generator:
         operations: list[Operation] = []
         for user in users:
             operations += self._program(user, kinds, draw, beside)
+        return self._scenario(operations, users, draw)
+
+    def small(
+        self, programs: Sequence[Sequence[str]], draw: random.Random, *, beside: bool
+    ) -> Scenario:
+        """Each user does these kinds of operations, ``beside`` one another wherever that may be.
+
+        No more users, and none of more operations, than scenarios may have.
+        """
+        users = USERS[: min(len(programs), self.most_users)]
+        operations: list[Operation] = []
+        for user, kinds in zip(users, programs, strict=False):
+            program: list[Operation] = []
+            for name in kinds[: self.most_operations]:
+                self._add(program, user, name, draw, float(beside))
+            operations += program
+        return self._scenario(operations, users, draw)
+
+    def _scenario(
+        self, operations: Sequence[Operation], users: Sequence[str], draw: random.Random
+    ) -> Scenario:
         groups = tuple(
             group for group in self.spec.together if any(user in users for user in group)
         )
@@ -162,7 +184,7 @@ class Generator:
         last = program[-1]
         if len(program) > 1 and draw.random() < 0.3 and not self.spec.operations[last.name].makes:
             program[-1] = msgspec.structs.replace(last, beside=not last.beside)
-        elif len(program) < self._most_operations + 2:
+        elif len(program) < self.most_operations + 2:
             self._add(program, user, draw.choice(self._names), draw)
         return msgspec.structs.replace(scenario, operations=tuple(others + program))
 
@@ -177,7 +199,7 @@ class Generator:
         self, user: str, kinds: Sequence[str], draw: random.Random, beside: float
     ) -> list[Operation]:
         program: list[Operation] = []
-        wanted = draw.randint(1, self._most_operations)
+        wanted = draw.randint(1, self.most_operations)
         while len(program) < wanted:
             self._add(program, user, draw.choice(kinds), draw, beside)
         return program

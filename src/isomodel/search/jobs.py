@@ -49,6 +49,7 @@ class Result(msgspec.Struct, frozen=True):
     joint executions up to the finding, ``alone_runs`` and ``alone_steps`` what noninterference
     ran beside them, ``shrink_executions`` what shrinking took; times are in seconds.
     ``also_alone`` counts differences that the user could have seen alone, ``examples`` are some.
+    ``policy`` is which of a hunt's ways of drawing executions drew the one that failed.
     ``confirmation`` tells how it went on the ordinary event loop, if that was tried.
     ``bad_input`` is the one-line message if the target could not be used at all.
     """
@@ -67,5 +68,6 @@ class Result(msgspec.Struct, frozen=True):
     also_alone: int = 0
     examples: tuple[Finding, ...] = ()
     issues: tuple[Issue, ...] = ()
+    policy: str = ""
     confirmation: str = ""
     bad_input: str = ""

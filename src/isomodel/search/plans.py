@@ -14,8 +14,10 @@ from typing import Any
 import msgspec
 
 from isomodel.engine.protocol import Scheduler
+from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.focused import Focused
 from isomodel.schedulers.held import Held, Hold
+from isomodel.schedulers.in_turn import InTurn
 from isomodel.schedulers.pct import PCT
 from isomodel.schedulers.profile import UNKNOWN, Profile
 from isomodel.schedulers.random import RandomWalk
@@ -116,6 +118,8 @@ _MAKERS: Mapping[str, Callable[[Plan], Scheduler]] = {
     "sticky": _sticky,
     "surw": _surw,
     "round robin": _round_robin,
+    "in turn": lambda plan: InTurn(),
+    "default": lambda plan: Default(),
 }
 
 

@@ -350,6 +350,7 @@ def _result(job: Job, outcome: Outcome, seconds: float) -> Result:
         also_alone=outcome.also_alone,
         examples=outcome.examples,
         issues=outcome.issues,
+        policy=outcome.policy,
     )
 
 

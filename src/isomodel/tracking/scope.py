@@ -75,6 +75,15 @@ def modules_of(
     return tuple(module for module in found if _has_source(module))
 
 
+def packages_under_test(root: type) -> tuple[str, ...]:
+    """The small installed packages that the module of this class names: it is there to use them."""
+    module = sys.modules.get(root.__module__)
+    if module is None or not _is_own(module):
+        return ()
+    loaded = [name.partition(".")[0] for name, _ in _loaded()]
+    return tuple(name for name in sorted(_named_packages([module])) if loaded.count(name) <= SMALL)
+
+
 def _homes_of(roots: Iterable[Any]) -> set[str]:
     """The modules of these, and of what they are made of: a lambda may have all of it inside."""
     homes: set[str] = set()
@@ -93,15 +102,6 @@ def _homes_of(roots: Iterable[Any]) -> set[str]:
         elif not isinstance(thing, type):
             todo += _parts(thing)
     return homes
-
-
-def packages_under_test(root: type) -> tuple[str, ...]:
-    """The small installed packages that the module of this class names: it is there to use them."""
-    module = sys.modules.get(root.__module__)
-    if module is None or not _is_own(module):
-        return ()
-    loaded = [name.partition(".")[0] for name, _ in _loaded()]
-    return tuple(name for name in sorted(_named_packages([module])) if loaded.count(name) <= SMALL)
 
 
 def _is_seen(name: str) -> bool:

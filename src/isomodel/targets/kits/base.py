@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, ClassVar, TypeVar
 
+from isomodel.engine.arrivals import LONG
 from isomodel.engine.world import io, note
 from isomodel.targets.declare import USERS
 from isomodel.targets.kits.making import Made, Make, Method, check_methods
@@ -14,8 +15,9 @@ from isomodel.values.facts import Broken
 Result = TypeVar("Result")
 Due = Sequence[Coroutine[Any, Any, Any]]
 
-PATIENCE = 60.0
-"""Seconds of virtual time after which a final check takes something for stuck."""
+PATIENCE = 10 * LONG
+"""Seconds of virtual time after which a final check takes something for stuck: more than a few slow
+I/Os take one after another."""
 
 CHECKED = "checked"
 
