@@ -16,6 +16,7 @@ from isomodel.engine.world import io
 from isomodel.schedulers.fifo import Default
 from isomodel.search.execute import execute, session
 from isomodel.search.explore import Budget, Explorer, Outcome
+from isomodel.search.once import FAULTS
 from isomodel.targets.declare import spec_of
 from isomodel.targets.program import target_of
 from isomodel.targets.resolve import resolve
@@ -127,3 +128,10 @@ def test_a_proof_of_a_function_covers_its_one_call(
     monkeypatch.chdir(tmp_path)
     assert main(["prove", f"{MAINS}:on_a_loop_in_turn", "--path", str(Path.cwd())]) == exits.OK
     assert "all 4 interleavings of all 1 scenarios" in capsys.readouterr().out
+
+
+def test_a_cancellation_planned_for_a_program_is_never_withheld() -> None:
+    explorer = Explorer(spec_of(target_of(mains.on_a_loop_in_turn, "program")))
+    with session():
+        draws = [explorer.draw(index) for index in range(64)]
+    assert all(draw.strike is None for draw in draws if draw.index % FAULTS != FAULTS - 1)
