@@ -286,3 +286,8 @@ def test_a_member_that_could_not_be_used_is_refused_with_its_right_form(
 )
 def test_a_member_that_can_be_called_is_taken_in_any_form(name: str, hook: object) -> None:
     assert spec_of(chatting(**{name: hook}), "app:Chat").observations == ("heard",)
+
+
+def test_a_method_called_once_makes_no_program_of_a_target() -> None:
+    assert not spec_of(chatting(once=called)).once
+    assert spec_of(chatting(once=True)).once

@@ -214,7 +214,7 @@ class Explorer:
         if self._once is not None:
             return self._scheduled(index, self._once)
         if self._aims and index % 2:
-            return msgspec.structs.replace(self._aims.popleft(), index=index)
+            return msgspec.structs.replace(self._aims[0], index=index)
         fidelity = self._fidelities[index % len(self._fidelities)]
         if index <= EASY:
             draw = self.fresh(index)
@@ -319,6 +319,8 @@ class Explorer:
     def learn(self, draw: Draw, execution: Execution) -> None:
         """Take note of the execution that was drawn last, so that another one is next."""
         self._extent.learn(execution)
+        if draw.strike:
+            self._aims.popleft()
         if draw.order:
             new = self._sweep[draw.fidelity].learn(execution, partial(self._surveyed, draw))
             self._portfolio.judged(draw.policy, new=new)

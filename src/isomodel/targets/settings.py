@@ -39,7 +39,7 @@ def settings_of(name: str, cls: type) -> Settings:
     return Settings(
         together=_together(name, cls),
         max_users=_max_users(name, cls),
-        once=bool(getattr(cls, "once", False)),
+        once=getattr(cls, "once", False) is True,  # a target may have a method of that name
         cancels=_cancels(name, cls),
         scopes=_scopes(name, cls),
         partitions=bool(getattr(cls, "partitions", False)),
