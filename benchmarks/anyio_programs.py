@@ -10,7 +10,7 @@ import anyio.to_thread
 
 from isomodel import io, operation
 from isomodel.schedulers.random import RandomWalk
-from isomodel.search.execute import execute, replay
+from isomodel.search.running.execute import execute, replay
 from isomodel.targets.declare import on, spec_of
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Operation, Scenario

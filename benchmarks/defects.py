@@ -17,9 +17,9 @@ import msgspec
 
 from benchmarks.crew import spread
 from benchmarks.rows import Report, Row, at_least, at_most, figure
-from isomodel.search.execute import session
-from isomodel.search.explore import Budget, Explorer
-from isomodel.search.shrink import Shrinker
+from isomodel.search.exploring.explore import Budget, Explorer
+from isomodel.search.running.execute import session
+from isomodel.search.shrinking.shrink import Shrinker
 from isomodel.targets.declare import TargetSpec
 from isomodel.targets.factory.defects import DEFECTS
 from isomodel.targets.resolve import BUILTIN, resolve

@@ -21,8 +21,8 @@ import msgspec
 
 from benchmarks.crew import WORKERS, spread
 from benchmarks.rows import ABSENT, Report, Row, at_most, figure
-from isomodel.search.execute import session
-from isomodel.search.explore import Budget, Explorer
+from isomodel.search.exploring.explore import Budget, Explorer
+from isomodel.search.running.execute import session
 from isomodel.targets.declare import spec_of
 from isomodel.values.schedule import Fidelity
 

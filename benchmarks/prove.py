@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.peers import environment
 from benchmarks.rows import ABSENT, Report, Row, at_least, at_most, figure
-from isomodel.engine.control import Control
+from isomodel.engine.control.control import Control
 from isomodel.search.proof.campaign import Journal, Plan, Proved, prove_target
 from isomodel.search.proof.program import ProgramProof, prove_program
 from isomodel.search.proof.scenarios import Bound

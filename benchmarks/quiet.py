@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 
 from isomodel.search.cases import load
-from isomodel.search.execute import session
-from isomodel.search.explore import Explorer
+from isomodel.search.exploring.explore import Explorer
+from isomodel.search.running.execute import session
 from isomodel.targets.resolve import resolve
 
 EACH = 1_000

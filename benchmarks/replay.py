@@ -28,9 +28,9 @@ from benchmarks.defects import target
 from benchmarks.peers import ROOT, environment, with_python
 from benchmarks.rows import Report, Row, at_least, figure
 from isomodel.search import cases
-from isomodel.search.execute import session
-from isomodel.search.explore import Budget, Explorer
-from isomodel.search.shrink import Shrinker
+from isomodel.search.exploring.explore import Budget, Explorer
+from isomodel.search.running.execute import session
+from isomodel.search.shrinking.shrink import Shrinker
 from isomodel.targets.factory.defects_414 import OF_THE_ISSUE
 from isomodel.targets.resolve import resolve
 from isomodel.values.execution import Execution

@@ -51,8 +51,8 @@ def ours(fidelity: Any) -> Callable[[str, int], float]:
     def speed(name: str, executions: int) -> float:
         from isomodel.engine.world import io
         from isomodel.schedulers.random import RandomWalk
-        from isomodel.search.execute import session
         from isomodel.search.program import run_program
+        from isomodel.search.running.execute import session
 
         main = main_of(name, io)
 
@@ -189,7 +189,7 @@ SPEED: dict[str, Callable[[str, int], float]] = {
 
 def install_time(repeats: int) -> float:
     """CPU seconds to begin and end one session, which looks through all modules once."""
-    from isomodel.search.execute import session
+    from isomodel.search.running.execute import session
 
     def once() -> None:
         with session():
@@ -229,8 +229,8 @@ def our_hits(name: str, executions: int) -> int:
     """Of so many executions, how many fail; nothing is cancelled."""
     from isomodel.engine.world import io
     from isomodel.schedulers.random import RandomWalk
-    from isomodel.search.execute import session
     from isomodel.search.program import run_program
+    from isomodel.search.running.execute import session
 
     main = main_of(name, io)
     with session():

@@ -24,10 +24,10 @@ from benchmarks.network_targets import NEEDED, TARGETS, WebSockets
 from benchmarks.rows import Row, at_least, at_most, figure, ratio_at_least
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.random import RandomWalk
-from isomodel.search.execute import execute, session
-from isomodel.search.explore import Budget, Explorer
-from isomodel.search.generate import Generator
-from isomodel.search.judge import Judge
+from isomodel.search.exploring.explore import Budget, Explorer
+from isomodel.search.exploring.generate import Generator
+from isomodel.search.judging.judge import Judge
+from isomodel.search.running.execute import execute, session
 from isomodel.targets.declare import TargetSpec, spec_of
 from isomodel.targets.factory.defects import DEFECTS
 from isomodel.targets.resolve import resolve

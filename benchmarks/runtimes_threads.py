@@ -22,9 +22,9 @@ from isomodel.engine.threads.points import with_points
 from isomodel.schedulers.pct import PCT
 from isomodel.schedulers.random import RandomWalk
 from isomodel.schedulers.recording import Recording
-from isomodel.search.execute import session
-from isomodel.search.explore import Explorer
-from isomodel.search.plans import ScheduleSearch
+from isomodel.search.exploring.explore import Explorer
+from isomodel.search.exploring.plans import ScheduleSearch
+from isomodel.search.running.execute import session
 from isomodel.search.threads import (
     Granularity,
     ThreadedProgram,

@@ -17,11 +17,11 @@ from trio._core import _run
 
 from benchmarks.anyio_programs import KINDS, on_both
 from benchmarks.rows import Row, at_least, figure, ratio_at_least
-from isomodel.engine.control import Control
+from isomodel.engine.control.control import Control
 from isomodel.engine.world import io
 from isomodel.schedulers.random import RandomWalk
-from isomodel.search.execute import session
 from isomodel.search.program import run_program
+from isomodel.search.running.execute import session
 
 ORDERS = 90
 """Of 3 tasks with 2 steps each: 6! / (2! 2! 2!)."""

@@ -32,8 +32,8 @@ from isomodel.schedulers.profile import UNKNOWN, Profile, Profiling
 from isomodel.schedulers.random import RandomWalk
 from isomodel.schedulers.sticky import Sticky
 from isomodel.schedulers.surw import SURW
-from isomodel.search.execute import session
 from isomodel.search.program import run_program
+from isomodel.search.running.execute import session
 
 CAP = 10_000
 CAMPAIGNS, FEW = 20, 3

@@ -22,9 +22,9 @@ from benchmarks.crew import spread
 from benchmarks.defects import target
 from benchmarks.rows import Report, Row, at_least, at_most, figure
 from benchmarks.toy import MINIMUM, MINIMUM_STEPS, Machine, Toy
-from isomodel.search.execute import session
-from isomodel.search.explore import Budget, Explorer
-from isomodel.search.shrink import Shrinker
+from isomodel.search.exploring.explore import Budget, Explorer
+from isomodel.search.running.execute import session
+from isomodel.search.shrinking.shrink import Shrinker
 from isomodel.targets.declare import TargetSpec, spec_of
 from isomodel.targets.factory.defects import DEFECTS
 from isomodel.targets.factory.defects_414 import OF_THE_ISSUE

@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.peer_threads import BUGGY, CORRECT, Program
 from isomodel.engine.threads.points import with_points
 from isomodel.schedulers.random import RandomWalk
-from isomodel.search.plans import ScheduleSearch
+from isomodel.search.exploring.plans import ScheduleSearch
 from isomodel.search.threads import (
     Granularity,
     ThreadedProgram,

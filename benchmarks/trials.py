@@ -33,10 +33,10 @@ from isomodel.engine.protocol import Option, default
 from isomodel.oracles import INVARIANTS
 from isomodel.oracles.liveness import LIVENESS
 from isomodel.schedulers.fifo import Default
-from isomodel.search.execute import execute, session
-from isomodel.search.explore import Budget, Explorer
-from isomodel.search.generate import Generator
-from isomodel.search.judge import Judge
+from isomodel.search.exploring.explore import Budget, Explorer
+from isomodel.search.exploring.generate import Generator
+from isomodel.search.judging.judge import Judge
+from isomodel.search.running.execute import execute, session
 from isomodel.targets import factory
 from isomodel.targets.declare import TargetSpec, spec_of
 from isomodel.targets.resolve import BUILTIN

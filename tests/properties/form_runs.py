@@ -31,8 +31,8 @@ from isomodel.schedulers.recording import Recording
 from isomodel.schedulers.round_robin import RoundRobin
 from isomodel.schedulers.sticky import Sticky
 from isomodel.schedulers.surw import SURW
-from isomodel.search.execute import session
 from isomodel.search.program import run_on
+from isomodel.search.running.execute import session
 from isomodel.values.schedule import Fault
 
 _spec = importlib.util.spec_from_file_location(

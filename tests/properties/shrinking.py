@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from isomodel.search.execute import session
-from isomodel.search.explore import Budget, Explorer, Outcome
-from isomodel.search.shrink import Shrinker
+from isomodel.search.exploring.explore import Budget, Explorer, Outcome
+from isomodel.search.running.execute import session
+from isomodel.search.shrinking.shrink import Shrinker
 from isomodel.targets.declare import TargetSpec, spec_of
 from isomodel.values.case import Case
 

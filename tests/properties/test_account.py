@@ -14,7 +14,7 @@ import pytest
 from isomodel.engine.world import enter
 from isomodel.oracles import judge
 from isomodel.schedulers.fifo import Default
-from isomodel.search.execute import execute
+from isomodel.search.running.execute import execute
 from isomodel.targets.declare import observe, operation, spec_of
 from isomodel.targets.factory.account import (
     RUN_BEFORE,

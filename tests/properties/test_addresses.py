@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from isomodel.engine.control import Control
+from isomodel.engine.control.control import Control
 from isomodel.values.execution import Issue
 
 

@@ -15,12 +15,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from isomodel.search import cases, child
-from isomodel.search.campaign import Interrupted, replay_case, run_jobs
-from isomodel.search.execute import session
-from isomodel.search.explore import Explorer
-from isomodel.search.jobs import Job, Progress, Result
-from isomodel.search.journal import Journal, Phase, Place, ending, read_last_words
+from isomodel.search import cases
+from isomodel.search.campaign import child
+from isomodel.search.campaign.campaign import Interrupted, replay_case, run_jobs
+from isomodel.search.campaign.jobs import Job, Progress, Result
+from isomodel.search.campaign.journal import Journal, Phase, Place, ending, read_last_words
+from isomodel.search.exploring.explore import Explorer
+from isomodel.search.running.execute import session
 from isomodel.targets.resolve import resolve
 from isomodel.values.case import Case
 from isomodel.values.errors import BadInput
@@ -206,8 +207,8 @@ def test_an_interruption_keeps_results_and_leaves_no_process(
 def test_workers_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:
     mark = tmp_path / "pid"
     code = (
-        "from pathlib import Path; from isomodel.search.campaign import run_jobs; "
-        "from isomodel.search.jobs import Job; "
+        "from pathlib import Path; from isomodel.search.campaign.campaign import run_jobs; "
+        "from isomodel.search.campaign.jobs import Job; "
         f"run_jobs([Job('hostile_targets:Lingers', path={HOSTILE!r})], workers=1, "
         f"cases=Path({str(tmp_path)!r}), stall=60)"
     )

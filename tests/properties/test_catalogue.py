@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from isomodel.search.execute import execute, replay, session
-from isomodel.search.isolate import QUICK
-from isomodel.search.judge import Judge
-from isomodel.search.simplest import Limits, Probe, simplest
+from isomodel.search.judging.isolate import QUICK
+from isomodel.search.judging.judge import Judge
+from isomodel.search.running.execute import execute, replay, session
+from isomodel.search.shrinking.simplest import Limits, Probe, simplest
 from isomodel.targets.declare import spec_of
 from isomodel.targets.factory.defects import DEFECTS
 from isomodel.targets.factory.target import FactoryLayer

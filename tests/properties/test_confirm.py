@@ -18,13 +18,13 @@ from isomodel.engine.ordinary import Moment, OrdinaryLoop, RecordedLoop
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.replay import Replay
 from isomodel.search import cases
-from isomodel.search.campaign import confirm_case, run_jobs
-from isomodel.search.confirm import confirm, confirm_program
-from isomodel.search.execute import MAX_STEPS, controlled, evidence, session
-from isomodel.search.explore import Explorer
-from isomodel.search.jobs import Job
+from isomodel.search.campaign.campaign import confirm_case, run_jobs
+from isomodel.search.campaign.jobs import Job
+from isomodel.search.exploring.explore import Explorer
+from isomodel.search.judging.confirm import confirm, confirm_program
 from isomodel.search.program import explore_program
-from isomodel.search.run import Run
+from isomodel.search.running.execute import MAX_STEPS, controlled, evidence, session
+from isomodel.search.running.run import Run
 from isomodel.targets.declare import TargetSpec, spec_of
 from isomodel.targets.resolve import BUILTIN, resolve
 from isomodel.values.execution import Execution

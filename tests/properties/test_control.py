@@ -36,7 +36,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isomodel.engine.control import Control
+from isomodel.engine.control.control import Control
 from isomodel.values.execution import Issue
 
 EPOCH = 1_704_067_200
@@ -381,7 +381,7 @@ def test_entropy_of_no_length_and_of_negative_length(run: Run) -> None:
 
 IN_ANOTHER_PROCESS = """
 import os, random, secrets, time, uuid
-from isomodel.engine.control import Control
+from isomodel.engine.control.control import Control
 control = Control()
 with control.installed():
     control.begin(7, lambda: 1.5, lambda: "alice.1")
@@ -422,7 +422,7 @@ def test_numpy_s_global_state_is_kept_for_each_owner(run: Run) -> None:
 
 
 NUMPY_INSIDE = """
-from isomodel.engine.control import Control
+from isomodel.engine.control.control import Control
 control = Control()
 with control.installed():
     for _ in range(2):

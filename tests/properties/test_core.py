@@ -17,8 +17,8 @@ from isomodel.engine.core import Core, enter, here
 from isomodel.engine.portable import PortableLoop
 from isomodel.engine.stock import StockLoop
 from isomodel.schedulers.random import RandomWalk
-from isomodel.search.execute import session
 from isomodel.search.program import run_on
+from isomodel.search.running.execute import session
 
 SOURCE = Path(isomodel.__file__).parent
 

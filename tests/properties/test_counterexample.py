@@ -72,8 +72,8 @@ def test_a_counterexample_names_the_switches_and_both_accesses_that_conflict() -
 
 def test_the_shrunk_schedule_fails_in_the_same_way_and_no_choice_can_be_left_out() -> None:
     from isomodel.schedulers.replay import Replay
-    from isomodel.search.execute import session
     from isomodel.search.program import FAILED, run_program
+    from isomodel.search.running.execute import session
 
     outcome = explore_program(lends_too_early, executions=300, seed=3, cancel=False)
     assert outcome.schedule is not None

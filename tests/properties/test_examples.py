@@ -9,8 +9,8 @@ from types import ModuleType
 
 import pytest
 
-from isomodel.search.execute import session
-from isomodel.search.explore import Budget, Explorer, Outcome
+from isomodel.search.exploring.explore import Budget, Explorer, Outcome
+from isomodel.search.running.execute import session
 from isomodel.targets.declare import spec_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

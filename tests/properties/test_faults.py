@@ -28,14 +28,14 @@ from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.random import RandomWalk
 from isomodel.search import cases
 from isomodel.search.cases import make
-from isomodel.search.confirm import confirm
-from isomodel.search.execute import execute, session
-from isomodel.search.explore import Explorer
-from isomodel.search.generate import MORE_AFTER, Generator
-from isomodel.search.isolate import alone_of
-from isomodel.search.judge import Judge
-from isomodel.search.shrink import Shrinker
-from isomodel.search.simplest import ORDER, possible_faults
+from isomodel.search.exploring.explore import Explorer
+from isomodel.search.exploring.generate import MORE_AFTER, Generator
+from isomodel.search.judging.confirm import confirm
+from isomodel.search.judging.isolate import alone_of
+from isomodel.search.judging.judge import Judge
+from isomodel.search.running.execute import execute, session
+from isomodel.search.shrinking.shrink import Shrinker
+from isomodel.search.shrinking.simplest import ORDER, possible_faults
 from isomodel.targets.declare import spec_of
 from isomodel.values.case import dumps, loads
 from isomodel.values.errors import BadInput

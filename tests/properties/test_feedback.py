@@ -10,17 +10,17 @@ import msgspec
 
 from isomodel import Secret, io, operation
 from isomodel.schedulers.held import Event
-from isomodel.search import explore
-from isomodel.search.affinity import Affinity
-from isomodel.search.conflicts import Touch
-from isomodel.search.execute import execute, session
-from isomodel.search.explore import FOLLOWING, Budget, Draw, Explorer
-from isomodel.search.extent import Extent
-from isomodel.search.feedback import Feedback, Lead
-from isomodel.search.generate import Generator
-from isomodel.search.journal import Journal, beating
-from isomodel.search.observe import Observer
-from isomodel.search.runtimes import tracker_of
+from isomodel.search.campaign.journal import Journal, beating
+from isomodel.search.exploring import explore
+from isomodel.search.exploring.affinity import Affinity
+from isomodel.search.exploring.conflicts import Touch
+from isomodel.search.exploring.explore import FOLLOWING, Budget, Draw, Explorer
+from isomodel.search.exploring.extent import Extent
+from isomodel.search.exploring.feedback import Feedback, Lead
+from isomodel.search.exploring.generate import Generator
+from isomodel.search.exploring.observe import Observer
+from isomodel.search.running.execute import execute, session
+from isomodel.search.running.runtimes import tracker_of
 from isomodel.targets.declare import TargetSpec, spec_of
 from isomodel.tracking.recorder import Access
 from isomodel.values.scenario import Operation, Scenario

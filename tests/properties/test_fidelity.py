@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isomodel.engine.control import Control
+from isomodel.engine.control.control import Control
 from isomodel.engine.handle import Latency, Timer
 from isomodel.engine.loop import Blocked, ControlledLoop, OutOfSteps
 from isomodel.engine.portable import PortableLoop

@@ -14,7 +14,7 @@ from isomodel.edges.form import VARIABLE
 from isomodel.engine.core import Actor, Core
 from isomodel.engine.stock import StockLoop
 from isomodel.schedulers.fifo import Default
-from isomodel.search.execute import session
+from isomodel.search.running.execute import session
 
 RUNS = Path(__file__).parent / "form_runs.py"
 

@@ -28,7 +28,7 @@ LAYERS = (
 OUTWARD = ("edges", "bridges/pytest_plugin.py")
 """Where argv, the environment and the terminal may be touched."""
 
-NAMED_ONLY = {"engine/graph.py": "os.environ", "search/child.py": "os.environ"}
+NAMED_ONLY = {"engine/graph.py": "os.environ", "search/campaign/child.py": "os.environ"}
 """Told apart from what users share, and handed on to a worker process: nothing is read from it."""
 
 

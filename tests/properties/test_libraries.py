@@ -19,9 +19,9 @@ from benchmarks.network_targets import NEEDED, TARGETS
 from isomodel import io, observe, operation
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.random import RandomWalk
-from isomodel.search.execute import execute, session
-from isomodel.search.generate import Generator
-from isomodel.search.judge import Judge
+from isomodel.search.exploring.generate import Generator
+from isomodel.search.judging.judge import Judge
+from isomodel.search.running.execute import execute, session
 from isomodel.targets.declare import TargetSpec, spec_of
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Operation, Scenario

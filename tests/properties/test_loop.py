@@ -20,7 +20,7 @@ import anyio.from_thread
 import anyio.to_thread
 import pytest
 
-from isomodel.engine.control import Control
+from isomodel.engine.control.control import Control
 from isomodel.engine.loop import Blocked, ControlledLoop, NotSimulated, OutOfSteps
 from isomodel.engine.portable import PortableLoop
 from isomodel.engine.stock import StockLoop

@@ -16,7 +16,7 @@ from isomodel import BadInput, Secret, Violated, io, observe, operation
 from isomodel.bridges.options import OPTIONS
 from isomodel.bridges.tries import tries
 from isomodel.search import cases
-from isomodel.search.generate import secret_for
+from isomodel.search.exploring.generate import secret_for
 from isomodel.targets.declare import spec_of
 from isomodel.testing import Unknown, machine
 from isomodel.values.scenario import Operation, Scenario

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from isomodel.schedulers.replay import Replay
-from isomodel.search.execute import session
 from isomodel.search.program import ProgramOutcome, explore_program, run_program
+from isomodel.search.running.execute import session
 from isomodel.values.errors import BadInput
 from tests.properties.programs import mains
 

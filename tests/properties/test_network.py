@@ -22,7 +22,7 @@ from isomodel.engine.portable import PortableLoop
 from isomodel.engine.stock import StockLoop
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.random import RandomWalk
-from isomodel.search.execute import execute, session
+from isomodel.search.running.execute import execute, session
 from isomodel.targets.declare import spec_of
 from isomodel.values.errors import BadInput
 from isomodel.values.scenario import Operation, Scenario

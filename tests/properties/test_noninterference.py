@@ -10,9 +10,9 @@ import pytest
 
 import isomodel
 from isomodel import Opaque, Ranked, Resource, Secret, io, observe, operation
-from isomodel.search.execute import session
-from isomodel.search.explore import Budget, Explorer, Outcome
-from isomodel.search.isolate import Repetitions
+from isomodel.search.exploring.explore import Budget, Explorer, Outcome
+from isomodel.search.judging.isolate import Repetitions
+from isomodel.search.running.execute import session
 from isomodel.targets.declare import spec_of
 from isomodel.values.schedule import Fidelity
 

@@ -16,15 +16,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isomodel.engine.control import Control
+from isomodel.engine.control.control import Control
 from isomodel.engine.world import io
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.held import Event, Held, Hold
-from isomodel.search.conflicts import Conflict, Touch, by_event, conflicts
-from isomodel.search.frontier import Frontier
-from isomodel.search.observe import Observer
-from isomodel.search.plans import POLICIES, Plan, ScheduleSearch
-from isomodel.search.portfolio import Portfolio
+from isomodel.search.exploring.conflicts import Conflict, Touch, by_event, conflicts
+from isomodel.search.exploring.frontier import Frontier
+from isomodel.search.exploring.observe import Observer
+from isomodel.search.exploring.plans import POLICIES, Plan, ScheduleSearch
+from isomodel.search.exploring.portfolio import Portfolio
 from isomodel.search.program import explore_program, run_program
 from isomodel.tracking.recorder import Access
 from isomodel.tracking.tracker import Tracker

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from isomodel.schedulers.fifo import Default
-from isomodel.search.execute import execute, session
-from isomodel.search.explore import Budget, Explorer
+from isomodel.search.exploring.explore import Budget, Explorer
+from isomodel.search.running.execute import execute, session
 from isomodel.targets.factory.defects import DEFECTS
 from isomodel.targets.factory.errors import AccessDenied, InvalidToken
 from isomodel.targets.factory.events import LIFE_CYCLE

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from random_programs import BLOCKS, SHIELDS, TIMED, draw, every_ending, program, shown
 
-from isomodel.engine.control import Control
+from isomodel.engine.control.control import Control
 from isomodel.engine.portable import PortableLoop
 from isomodel.engine.stock import StockLoop
 from isomodel.engine.tracking.sink import EVERYTHING, READ, UPDATE, WRITE, commute

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from isomodel.edges import exits
 from isomodel.edges.cli import main as command
-from isomodel.engine.control import Control
+from isomodel.engine.control.control import Control
 from isomodel.engine.world import io
 from isomodel.search.cases import load, rejudge
-from isomodel.search.execute import session
 from isomodel.search.proof.campaign import Journal, Plan, prove_target, read_journal
 from isomodel.search.proof.run import subjects
 from isomodel.search.proof.scenarios import Bound, Scenarios
 from isomodel.search.proof.target import Covered, Prover, scope_of
 from isomodel.search.proof.tree import Limit
+from isomodel.search.running.execute import session
 from isomodel.targets.declare import Secret, observe, operation, spec_of
 from isomodel.targets.factory.defects import DEFECTS
 from isomodel.targets.resolve import BUILTIN

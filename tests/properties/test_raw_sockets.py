@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from isomodel import operation
-from isomodel.engine.control import Control
+from isomodel.engine.control.control import Control
 from isomodel.engine.network import Conditions
 from isomodel.engine.network.memory_socket import MemorySocket
 from isomodel.engine.portable import PortableLoop
 from isomodel.engine.stock import StockLoop
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.random import RandomWalk
-from isomodel.search.execute import execute, session
+from isomodel.search.running.execute import execute, session
 from isomodel.targets.declare import spec_of
 from isomodel.values.execution import Issue
 from isomodel.values.scenario import Operation, Scenario

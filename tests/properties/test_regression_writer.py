@@ -27,7 +27,7 @@ from isomodel.bridges.options import OPTIONS
 from isomodel.bridges.regression import slug, source, write
 from isomodel.schedulers.fifo import Default
 from isomodel.search.cases import name_of
-from isomodel.search.execute import execute, replay
+from isomodel.search.running.execute import execute, replay
 from isomodel.targets.declare import TargetSpec, spec_of
 from isomodel.testing import (
     Story,

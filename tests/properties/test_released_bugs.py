@@ -15,10 +15,10 @@ from isomodel.schedulers.aimed import Aimed
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.held import Event
 from isomodel.schedulers.random import RandomWalk
-from isomodel.search.conflicts import Touch
-from isomodel.search.execute import execute, session
-from isomodel.search.explore import Budget, Explorer, Outcome
-from isomodel.search.frontier import CROWD, Frontier
+from isomodel.search.exploring.conflicts import Touch
+from isomodel.search.exploring.explore import Budget, Explorer, Outcome
+from isomodel.search.exploring.frontier import CROWD, Frontier
+from isomodel.search.running.execute import execute, session
 from isomodel.targets.declare import spec_of
 from isomodel.targets.plain import plain
 from isomodel.values.errors import BadInput

@@ -28,8 +28,8 @@ from isomodel.schedulers.replay import Replay
 from isomodel.schedulers.round_robin import RoundRobin
 from isomodel.schedulers.sticky import Sticky
 from isomodel.schedulers.surw import SURW
-from isomodel.search.execute import session
 from isomodel.search.program import run_program
+from isomodel.search.running.execute import session
 from isomodel.values.schedule import Fault
 
 _spec = importlib.util.spec_from_file_location(

@@ -25,8 +25,8 @@ from isomodel.schedulers.profile import UNKNOWN, Profile, Profiling
 from isomodel.schedulers.round_robin import RoundRobin
 from isomodel.schedulers.sticky import Sticky
 from isomodel.schedulers.surw import SURW
-from isomodel.search.execute import session
 from isomodel.search.program import run_program
+from isomodel.search.running.execute import session
 from isomodel.values.schedule import Fidelity
 
 X: Accesses = frozenset({("x", True)})

@@ -22,8 +22,8 @@ from isomodel.engine.protocol import Scheduler
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.profile import Profiling
 from isomodel.schedulers.sticky import Sticky
-from isomodel.search.execute import session
 from isomodel.search.program import run_program
+from isomodel.search.running.execute import session
 
 SMALL = [kernel for kernel in KERNELS if kernel not in sct.LARGE]
 

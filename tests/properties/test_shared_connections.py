@@ -11,9 +11,9 @@ import pytest
 from isomodel import Secret, io, observe, operation
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.random import RandomWalk
-from isomodel.search.execute import execute, session
-from isomodel.search.explore import Budget, Explorer, Outcome
-from isomodel.search.judge import Judge
+from isomodel.search.exploring.explore import Budget, Explorer, Outcome
+from isomodel.search.judging.judge import Judge
+from isomodel.search.running.execute import execute, session
 from isomodel.targets.declare import spec_of
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Operation, Scenario

@@ -18,17 +18,17 @@ from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.following import Following
 from isomodel.search import cases
 from isomodel.search.cases import rejudge
-from isomodel.search.edit import as_begun, kept, without
-from isomodel.search.execute import execute, session
-from isomodel.search.explore import Explorer
-from isomodel.search.generate import pools_of
-from isomodel.search.judge import Judge
-from isomodel.search.shrink import Shrinker
-from isomodel.search.simplest import Attempt, Limits, Probe, simplest
-from isomodel.search.smaller import Smaller
-from isomodel.search.smallest import smallest
-from isomodel.search.trying import OutOfTime, Trying
-from isomodel.search.whittle import Whittling
+from isomodel.search.exploring.explore import Explorer
+from isomodel.search.exploring.generate import pools_of
+from isomodel.search.judging.judge import Judge
+from isomodel.search.running.execute import execute, session
+from isomodel.search.shrinking.edit import as_begun, kept, without
+from isomodel.search.shrinking.shrink import Shrinker
+from isomodel.search.shrinking.simplest import Attempt, Limits, Probe, simplest
+from isomodel.search.shrinking.smaller import Smaller
+from isomodel.search.shrinking.smallest import smallest
+from isomodel.search.shrinking.trying import OutOfTime, Trying
+from isomodel.search.shrinking.whittle import Whittling
 from isomodel.targets.declare import spec_of
 from isomodel.values.case import Size
 from isomodel.values.execution import Execution
@@ -263,7 +263,7 @@ def test_shrinking_that_has_no_executions_left_says_that_it_is_not_minimal(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert shrunk(Dirty, 0).minimal
-    monkeypatch.setattr("isomodel.search.shrink.FULL", 1)
+    monkeypatch.setattr("isomodel.search.shrinking.shrink.FULL", 1)
     case = shrunk(Dirty, 0)
     assert (case.minimal, case.cut_short) == (False, True)
     assert "not minimal" in explain(case)

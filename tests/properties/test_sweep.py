@@ -13,10 +13,10 @@ import pytest
 from isomodel import Secret, io, observe, operation
 from isomodel.schedulers.in_turn import InTurn
 from isomodel.schedulers.striking import Striking
-from isomodel.search.execute import execute, session
-from isomodel.search.explore import Budget, Draw, Explorer
-from isomodel.search.survey import Moment, Survey, victims
-from isomodel.search.sweep import ORDERS
+from isomodel.search.exploring.explore import Budget, Draw, Explorer
+from isomodel.search.exploring.survey import Moment, Survey, victims
+from isomodel.search.exploring.sweep import ORDERS
+from isomodel.search.running.execute import execute, session
 from isomodel.targets.declare import on, spec_of
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Operation, Scenario

@@ -23,12 +23,12 @@ from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.pct import PCT
 from isomodel.schedulers.random import RandomWalk
 from isomodel.schedulers.replay import Replay
-from isomodel.search.execute import execute, replay, session
-from isomodel.search.explore import Explorer
-from isomodel.search.journal import beating
-from isomodel.search.plans import ScheduleSearch
+from isomodel.search.campaign.journal import beating
+from isomodel.search.exploring.explore import Explorer
+from isomodel.search.exploring.plans import ScheduleSearch
 from isomodel.search.program import ProgramOutcome
-from isomodel.search.runtimes import prepared
+from isomodel.search.running.execute import execute, replay, session
+from isomodel.search.running.runtimes import prepared
 from isomodel.search.threads import (
     Granularity,
     ThreadedProgram,

@@ -15,7 +15,7 @@ from isomodel.engine.threads.places import Places
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.focused import Focused
 from isomodel.schedulers.profile import Profile
-from isomodel.search.plans import AT_LARGE, ScheduleSearch
+from isomodel.search.exploring.plans import AT_LARGE, ScheduleSearch
 from isomodel.search.threads import explore_threads
 from isomodel.tracking.recorder import Access
 

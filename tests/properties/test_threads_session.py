@@ -13,9 +13,9 @@ pytest.importorskip("greenlet", reason="threads under control need the extra iso
 
 from isomodel.engine.threads.runtime import control
 from isomodel.schedulers.random import RandomWalk
-from isomodel.search.execute import execute, replay, session
-from isomodel.search.explore import Explorer
-from isomodel.search.kept import kept
+from isomodel.search.exploring.explore import Explorer
+from isomodel.search.running.execute import execute, replay, session
+from isomodel.search.running.kept import kept
 from isomodel.search.threads import explore_threads
 from isomodel.targets.declare import operation, spec_of
 from isomodel.values.execution import Execution

@@ -11,8 +11,8 @@ import sortedcontainers
 pytest.importorskip("greenlet", reason="threads under control need the extra isomodel[threads]")
 
 from isomodel.schedulers.random import RandomWalk
-from isomodel.search.execute import execute, session
-from isomodel.search.runtimes import prepared
+from isomodel.search.running.execute import execute, session
+from isomodel.search.running.runtimes import prepared
 from isomodel.targets.declare import operation, spec_of
 from isomodel.values.errors import BadInput
 from isomodel.values.execution import Execution

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from isomodel import Secret, io, observe, operation
-from isomodel.search.execute import session
-from isomodel.search.explore import Budget, Explorer
+from isomodel.search.exploring.explore import Budget, Explorer
+from isomodel.search.running.execute import session
 from isomodel.targets.declare import spec_of
 from isomodel.values.schedule import Fidelity
 

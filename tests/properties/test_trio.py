@@ -17,8 +17,8 @@ from isomodel.engine.trio.fidelities import PortableTrio, StockTrio
 from isomodel.engine.world import enter, io
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.random import RandomWalk
-from isomodel.search.execute import execute, session
 from isomodel.search.program import run_program
+from isomodel.search.running.execute import execute, session
 from isomodel.targets.declare import operation, spec_of
 from isomodel.values.scenario import Operation, Scenario
 

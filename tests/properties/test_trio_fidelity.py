@@ -24,8 +24,8 @@ from isomodel.engine.trio.fidelities import PortableTrio, StockTrio
 from isomodel.engine.trio.private import _run
 from isomodel.engine.world import io
 from isomodel.schedulers.random import RandomWalk
-from isomodel.search.execute import session
 from isomodel.search.program import run_on
+from isomodel.search.running.execute import session
 
 
 @pytest.fixture(autouse=True, scope="module")

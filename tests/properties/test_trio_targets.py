@@ -24,10 +24,10 @@ from isomodel import Secret, acting_as, io, observe, operation
 from isomodel.engine.trio import private
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.random import RandomWalk
-from isomodel.search.execute import execute, session
-from isomodel.search.explore import Budget, Explorer
+from isomodel.search.exploring.explore import Budget, Explorer
 from isomodel.search.program import explore_program
-from isomodel.search.shrink import Shrinker
+from isomodel.search.running.execute import execute, session
+from isomodel.search.shrinking.shrink import Shrinker
 from isomodel.targets.declare import on, spec_of
 from isomodel.values.errors import BadInput
 from isomodel.values.execution import Execution
@@ -350,7 +350,7 @@ def test_executions_are_the_same_in_another_process_with_another_hash_seed() -> 
 _FIRST = """
 import anyio, anyio.to_thread
 from isomodel.schedulers.fifo import Default
-from isomodel.search.execute import session
+from isomodel.search.running.execute import session
 from isomodel.search.program import run_program
 
 async def main():

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from isomodel.bridges.regression import write
 from isomodel.search import cases
-from isomodel.search.execute import session
-from isomodel.search.explore import Explorer
-from isomodel.search.judge import Oracles
-from isomodel.search.shrink import Shrinker
+from isomodel.search.exploring.explore import Explorer
+from isomodel.search.judging.judge import Oracles
+from isomodel.search.running.execute import session
+from isomodel.search.shrinking.shrink import Shrinker
 from isomodel.targets.declare import TargetSpec
 from isomodel.targets.factory.defects import DEFECTS, Defect
 from isomodel.targets.resolve import BUILTIN, resolve

@@ -34,9 +34,9 @@ from isomodel.bridges.failure import Unknown
 from isomodel.bridges.profiles import for_machine
 from isomodel.bridges.trials import Trials
 from isomodel.bridges.tries import stable_hash
-from isomodel.search.execute import session
-from isomodel.search.generate import secret_for
-from isomodel.search.judge import Oracles
+from isomodel.search.exploring.generate import secret_for
+from isomodel.search.judging.judge import Oracles
+from isomodel.search.running.execute import session
 from isomodel.targets.declare import USERS, Argument, OperationSpec, TargetSpec, on, spec_of
 from isomodel.targets.resolve import check_armed
 from isomodel.values.errors import BadInput, Violated

@@ -28,9 +28,9 @@ from isomodel.bridges.options import OPTIONS
 from isomodel.bridges.wording import NAMES, happens
 from isomodel.schedulers.replay import Replay
 from isomodel.search.cases import make
-from isomodel.search.execute import check_fits, execute
-from isomodel.search.isolate import QUICK, WITNESSES
-from isomodel.search.judge import Judge
+from isomodel.search.judging.isolate import QUICK, WITNESSES
+from isomodel.search.judging.judge import Judge
+from isomodel.search.running.execute import check_fits, execute
 from isomodel.targets.declare import TargetSpec
 from isomodel.targets.resolve import check_armed, resolve
 from isomodel.values.errors import BadInput, Violated

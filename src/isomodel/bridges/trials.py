@@ -14,11 +14,11 @@ from isomodel.bridges.options import OPTIONS
 from isomodel.bridges.tries import tries
 from isomodel.schedulers.fifo import Default
 from isomodel.search.cases import make, save
-from isomodel.search.execute import execute, replay
-from isomodel.search.explore import Tally
-from isomodel.search.generate import Generator
-from isomodel.search.judge import Judge, Oracles
-from isomodel.search.shrink import Shrinker
+from isomodel.search.exploring.explore import Tally
+from isomodel.search.exploring.generate import Generator
+from isomodel.search.judging.judge import Judge, Oracles
+from isomodel.search.running.execute import execute, replay
+from isomodel.search.shrinking.shrink import Shrinker
 from isomodel.targets.declare import TargetSpec
 from isomodel.targets.resolve import folder_of
 from isomodel.values.case import Case

@@ -17,9 +17,9 @@ from isomodel.engine.protocol import Scheduler
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.random import RandomWalk
 from isomodel.schedulers.replay import Replay
-from isomodel.search.execute import execute
-from isomodel.search.generate import fault_of, kinds_of
-from isomodel.search.simplest import Probe, possible_faults
+from isomodel.search.exploring.generate import fault_of, kinds_of
+from isomodel.search.running.execute import execute
+from isomodel.search.shrinking.simplest import Probe, possible_faults
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.execution import Execution
 from isomodel.values.scenario import Scenario

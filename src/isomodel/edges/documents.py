@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from isomodel.bridges.wording import shown
-from isomodel.search.jobs import Result
+from isomodel.search.campaign.jobs import Result
 from isomodel.values.case import Size
 from isomodel.values.verdict import Finding, Verdict
 

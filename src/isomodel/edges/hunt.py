@@ -16,9 +16,9 @@ from isomodel.edges import documents, exits, report
 from isomodel.edges.options import ALIASES, HuntOptions
 from isomodel.edges.output import Part, Screen
 from isomodel.edges.progress import watching
-from isomodel.search.campaign import Interrupted, replay_case, run_jobs
-from isomodel.search.jobs import Job, Result
-from isomodel.search.runtimes import check_runtime
+from isomodel.search.campaign.campaign import Interrupted, replay_case, run_jobs
+from isomodel.search.campaign.jobs import Job, Result
+from isomodel.search.running.runtimes import check_runtime
 from isomodel.targets.declare import TargetSpec, on
 from isomodel.targets.resolve import check_armed, resolve
 from isomodel.values.errors import BadInput

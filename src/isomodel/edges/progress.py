@@ -12,7 +12,7 @@ from rich.progress import Progress as Bars
 
 from isomodel.edges.output import Screen
 from isomodel.edges.report import finished
-from isomodel.search.jobs import Job, Progress, Result
+from isomodel.search.campaign.jobs import Job, Progress, Result
 
 
 class Watch(Protocol):

@@ -19,8 +19,7 @@ from isomodel.edges.hunt import check_folder
 from isomodel.edges.options import PROOFS, ProveOptions
 from isomodel.edges.output import Line, Part, Screen
 from isomodel.search import cases
-from isomodel.search.campaign import replay_case
-from isomodel.search.execute import session
+from isomodel.search.campaign.campaign import replay_case
 from isomodel.search.proof.campaign import (
     Found,
     Journal,
@@ -34,7 +33,8 @@ from isomodel.search.proof.campaign import (
 )
 from isomodel.search.proof.scenarios import Bound
 from isomodel.search.proof.tree import Limit
-from isomodel.search.shrink import Shrinker
+from isomodel.search.running.execute import session
+from isomodel.search.shrinking.shrink import Shrinker
 from isomodel.targets.declare import TargetSpec
 from isomodel.targets.resolve import check_armed, resolve
 from isomodel.values.case import Case

@@ -9,8 +9,8 @@ from isomodel.edges import documents, exits, report
 from isomodel.edges.options import ReplayOptions
 from isomodel.edges.output import Line, Part, Screen
 from isomodel.search import cases
-from isomodel.search.campaign import confirm_case, replay_case
-from isomodel.search.confirm import Confirmation
+from isomodel.search.campaign.campaign import confirm_case, replay_case
+from isomodel.search.judging.confirm import Confirmation
 from isomodel.targets.resolve import resolve
 from isomodel.values.case import Case
 from isomodel.values.errors import BadInput

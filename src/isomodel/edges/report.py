@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from isomodel.bridges.wording import NOT_MINIMAL
 from isomodel.edges.options import ALIASES
 from isomodel.edges.output import Line, Part
-from isomodel.search.jobs import Job, Result
+from isomodel.search.campaign.jobs import Job, Result
 from isomodel.values.case import Case
 from isomodel.values.verdict import Verdict
 

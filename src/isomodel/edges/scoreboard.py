@@ -9,7 +9,7 @@ import msgspec
 from isomodel.edges import report
 from isomodel.edges.options import HuntOptions
 from isomodel.edges.output import Grid, Line, Part
-from isomodel.search.jobs import Result
+from isomodel.search.campaign.jobs import Result
 from isomodel.targets.factory.defects import Defect
 from isomodel.values.case import Size
 

@@ -14,7 +14,7 @@ from isomodel.edges.hunt import hunt_all, logs
 from isomodel.edges.options import ALIASES, HuntOptions
 from isomodel.edges.output import Screen
 from isomodel.edges.scoreboard import Score
-from isomodel.search.jobs import Job
+from isomodel.search.campaign.jobs import Job
 from isomodel.targets.factory.defects import DEFECTS, Defect
 
 ARMED = 5_000

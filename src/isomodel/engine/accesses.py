@@ -33,8 +33,8 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from isomodel.engine.control.sources import is_machinery
 from isomodel.engine.owner import Actor
-from isomodel.engine.sources import is_machinery
 from isomodel.engine.tracking.classes import Classes, can_be_tracked
 from isomodel.engine.tracking.globals import Globals
 from isomodel.engine.tracking.reach import Reach

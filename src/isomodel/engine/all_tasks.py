@@ -13,8 +13,8 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
+from isomodel.engine.control.patches import Patches
 from isomodel.engine.core import loops_alive, registering
-from isomodel.engine.patches import Patches
 
 _registers: tuple[Any, ...] = tuple(
     vars(asyncio.tasks)[name]

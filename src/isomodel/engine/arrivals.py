@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable
 from time import sleep
 from typing import Any
 
+from isomodel.engine.control.sources import active
 from isomodel.engine.core import Core
 from isomodel.engine.handle import Handle, Jump, Latency, Pending, Timer
 from isomodel.engine.owner import OWNER, Owner
 from isomodel.engine.protocol import Scheduler
-from isomodel.engine.sources import active
 from isomodel.values.scenario import operation_of
 from isomodel.values.schedule import OF_IO, Fault, FaultKind
 

@@ -15,7 +15,7 @@ import asyncio.tasks
 import functools
 from typing import Any
 
-from isomodel.engine.patches import Patches
+from isomodel.engine.control.patches import Patches
 from isomodel.engine.portable import PortableLoop
 
 _tasks: Any = asyncio.tasks

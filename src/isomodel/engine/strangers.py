@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isomodel.engine.sources import is_machinery, shortened
+from isomodel.engine.control.sources import is_machinery, shortened
 
 _SAYS: tuple[tuple[str, type[BaseException], str], ...] = (
     ("asyncio", RuntimeError, "no running event loop"),

@@ -11,7 +11,7 @@ _FRAMES = ("cr_frame", "ag_frame", "gi_frame")
 _AWAITED = ("cr_await", "ag_await", "gi_yieldfrom")
 
 _OURS = (
-    "isomodel/search/run.py",
+    "isomodel/search/running/run.py",
     "isomodel/engine/giving_up.py",
     "isomodel/engine/threads/target.py",
     "isomodel/engine/trio/tasks.py",

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
-from isomodel.search.execute import check_fits, replay
-from isomodel.search.judge import Judge
+from isomodel.search.judging.judge import Judge
+from isomodel.search.running.execute import check_fits, replay
 from isomodel.targets.declare import TargetSpec
 from isomodel.targets.resolve import check_armed
 from isomodel.values.case import Case, Origin, Size, dumps, loads
@@ -172,7 +172,7 @@ def rejudge(
     ``armed`` replaces the defects armed in the case: ``()`` tells whether it holds without.
     Where the program has changed, ``execution.diverged`` counts the choices that found no
     counterpart. A case that ends or blocks its process does so to this one: for those there
-    is ``isomodel.search.campaign.replay_case``.
+    is ``isomodel.search.campaign.campaign.replay_case``.
     """
     wanted = case.armed if armed is None else armed
 

@@ -12,7 +12,7 @@ from isomodel.engine.owner import Actor
 from isomodel.engine.protocol import Option, Scheduler, default, is_switch
 from isomodel.engine.threads.members import OUTSIDE
 from isomodel.engine.waiting import frames
-from isomodel.search.observe import Observer
+from isomodel.search.exploring.observe import Observer
 from isomodel.tracking.recorder import Access, Label
 from isomodel.tracking.tracker import Tracker
 from isomodel.values.schedule import Fault, Schedule

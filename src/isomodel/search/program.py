@@ -13,20 +13,20 @@ from typing import Any
 
 import msgspec
 
-from isomodel.engine.control import Control
+from isomodel.engine.control.control import Control
 from isomodel.engine.protocol import Scheduler
 from isomodel.engine.runtime import Blocked, Cancelled, OutOfSteps, Runtime
 from isomodel.engine.world import enter
 from isomodel.schedulers.recording import Recording
 from isomodel.schedulers.replay import Replay
 from isomodel.search.counterexample import Counterexample, explained
-from isomodel.search.execute import session
-from isomodel.search.observe import Observer
-from isomodel.search.plans import ScheduleSearch
-from isomodel.search.portfolio import Share
-from isomodel.search.program_shrink import Tried, simplest
-from isomodel.search.run import Around
-from isomodel.search.runtimes import making
+from isomodel.search.exploring.observe import Observer
+from isomodel.search.exploring.plans import ScheduleSearch
+from isomodel.search.exploring.portfolio import Share
+from isomodel.search.running.execute import session
+from isomodel.search.running.run import Around
+from isomodel.search.running.runtimes import making
+from isomodel.search.shrinking.program_shrink import Tried, simplest
 from isomodel.tracking.tracker import Tracker
 from isomodel.values.errors import BadInput
 from isomodel.values.schedule import Fault, Fidelity, RuntimeName, Schedule

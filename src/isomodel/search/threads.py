@@ -29,12 +29,12 @@ from isomodel.schedulers.profile import Profile
 from isomodel.schedulers.recording import Recording
 from isomodel.schedulers.replay import Replay
 from isomodel.search.counterexample import Counterexample, Switching, explained
-from isomodel.search.execute import session
-from isomodel.search.kept import kept
-from isomodel.search.observe import Observer
-from isomodel.search.plans import ON_THREADS, ScheduleSearch
+from isomodel.search.exploring.observe import Observer
+from isomodel.search.exploring.plans import ON_THREADS, ScheduleSearch
 from isomodel.search.program import FAILED, FAILURE, STATE, Numbers, ProgramOutcome
-from isomodel.search.program_shrink import Tried, simplest
+from isomodel.search.running.execute import session
+from isomodel.search.running.kept import kept
+from isomodel.search.shrinking.program_shrink import Tried, simplest
 from isomodel.values.errors import BadInput
 from isomodel.values.schedule import Schedule
 from isomodel.values.verdict import Finding, Verdict

@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from isomodel.engine.control import Control
-from isomodel.engine.patches import Patches
+from isomodel.engine.control.control import Control
+from isomodel.engine.control.patches import Patches
 from isomodel.engine.runtime import OutOfSteps
 from isomodel.engine.threads import locks, standins
 from isomodel.engine.threads.crew import Crew

@@ -14,11 +14,11 @@ import contextvars
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from isomodel.engine.control.sources import here as control_here
 from isomodel.engine.executor import _deliver
 from isomodel.engine.owner import OWNER
 from isomodel.engine.protocol import Scheduler
 from isomodel.engine.runtime import Blocked, OutOfSteps
-from isomodel.engine.sources import here as control_here
 from isomodel.engine.stock import StockLoop
 from isomodel.engine.threads import locks
 from isomodel.engine.threads.crew import Crew

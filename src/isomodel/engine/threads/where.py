@@ -9,7 +9,7 @@ import sysconfig
 from types import FrameType
 from typing import Any
 
-from isomodel.engine.sources import is_machinery
+from isomodel.engine.control.sources import is_machinery
 
 _LIBRARY = sysconfig.get_path("stdlib")
 _INSTALLED = sysconfig.get_path("purelib")

@@ -25,7 +25,7 @@ from collections import deque
 from datetime import date, time, timedelta, tzinfo
 from typing import Any, Final
 
-from isomodel.engine.sources import is_machinery
+from isomodel.engine.control.sources import is_machinery
 from isomodel.engine.tracking.boxes import BOXES
 
 ATOM: Final = 0

@@ -6,8 +6,8 @@ import sys
 import types
 from collections.abc import Iterable, Iterator
 
+from isomodel.engine.control.sources import is_machinery
 from isomodel.engine.graph import is_own_module
-from isomodel.engine.sources import is_machinery
 
 
 def modules_from(names: Iterable[str], also: Iterable[str] = ()) -> list[types.ModuleType]:

@@ -17,6 +17,7 @@ import outcome
 import trio
 
 from isomodel.engine.actors import Actors
+from isomodel.engine.control.sources import active
 from isomodel.engine.executor import Line
 from isomodel.engine.giving_up import Boundary
 from isomodel.engine.handle import Handle, Post, TaskStep, Timer
@@ -24,7 +25,6 @@ from isomodel.engine.owner import OWNER, Actor, Owner, name_for
 from isomodel.engine.protocol import Scheduler
 from isomodel.engine.refusals import NotSimulated
 from isomodel.engine.runtime import Blocked, Crashed, OutOfSteps
-from isomodel.engine.sources import active
 from isomodel.engine.trio.private import Machine
 from isomodel.engine.trio.tasks import Awaited, Scope, TrioTask, boundary_for
 from isomodel.engine.waiting import frames_of

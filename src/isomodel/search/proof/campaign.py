@@ -23,13 +23,13 @@ from typing import Any
 
 import msgspec
 
-from isomodel.engine.control import Control
+from isomodel.engine.control.control import Control
 from isomodel.search import cases
-from isomodel.search.execute import session
-from isomodel.search.judge import Oracles
+from isomodel.search.judging.judge import Oracles
 from isomodel.search.proof.scenarios import Bound, Scenarios
 from isomodel.search.proof.target import STOPPED, Covered, Prover, scope_of
 from isomodel.search.proof.tree import Limit
+from isomodel.search.running.execute import session
 from isomodel.targets.declare import TargetSpec
 from isomodel.targets.resolve import resolve
 from isomodel.values.case import Case

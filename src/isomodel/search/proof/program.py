@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from isomodel.engine.accesses import Tracked
-from isomodel.engine.control import Control
+from isomodel.engine.control.control import Control
 from isomodel.engine.loop import Blocked, ControlledLoop, OutOfSteps
 from isomodel.engine.tracking.loop import TrackedLoop
 from isomodel.engine.tracking.scope import classes_of, modules_from
@@ -19,10 +19,10 @@ from isomodel.engine.tracking.sink import WRITE, here
 from isomodel.engine.world import enter
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.recording import Recording
-from isomodel.search.execute import session, tidy
 from isomodel.search.program import Main
 from isomodel.search.proof.follow import Follow, FollowedLoop
 from isomodel.search.proof.tree import Diverged, Stop, Tree
+from isomodel.search.running.execute import session, tidy
 from isomodel.values.schedule import Fault, Schedule
 from isomodel.values.verdict import Finding, Verdict
 

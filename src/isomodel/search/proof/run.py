@@ -21,7 +21,7 @@ from typing import Any
 from isomodel.engine.tracking.loop import CLOCK, TrackedLoop, touch
 from isomodel.engine.tracking.sink import READ, UPDATE, WRITE
 from isomodel.schedulers.fifo import Default
-from isomodel.search.run import Run
+from isomodel.search.running.run import Run
 from isomodel.values import facts
 from isomodel.values.facts import Fact
 from isomodel.values.scenario import Operation, made_by

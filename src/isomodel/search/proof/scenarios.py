@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from isomodel.search.generate import Pools, pools_of, secret_for
+from isomodel.search.exploring.generate import Pools, pools_of, secret_for
 from isomodel.targets.declare import USERS, OperationSpec, TargetSpec
 from isomodel.values.scenario import Operation, Scenario
 

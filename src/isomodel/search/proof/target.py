@@ -8,19 +8,19 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from isomodel.engine.accesses import Tracked
-from isomodel.engine.control import Control
+from isomodel.engine.control.control import Control
 from isomodel.engine.tracking.loop import TrackedLoop
 from isomodel.engine.tracking.scope import classes_of, modules_from
 from isomodel.engine.tracking.sink import here
 from isomodel.engine.world import enter
 from isomodel.schedulers.recording import Recording
-from isomodel.search.execute import MAX_STEPS, evidence, tidy
-from isomodel.search.judge import Judge, Oracles
+from isomodel.search.judging.judge import Judge, Oracles
 from isomodel.search.proof.follow import Follow, FollowedLoop
 from isomodel.search.proof.program import whose
 from isomodel.search.proof.run import ProofRun
 from isomodel.search.proof.tree import Diverged, Limit, Stop, Tree
-from isomodel.search.run import Run
+from isomodel.search.running.execute import MAX_STEPS, evidence, tidy
+from isomodel.search.running.run import Run
 from isomodel.targets.declare import TargetSpec
 from isomodel.values.execution import Execution, Issue
 from isomodel.values.scenario import Scenario

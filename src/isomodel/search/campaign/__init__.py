@@ -1,0 +1,1 @@
+"""Campaigns: hunts in supervised processes, whose crashes are findings and not the end."""

@@ -1,0 +1,1 @@
+"""Exploring: which scenario, schedule and faults come next, learned from those before."""

@@ -1,0 +1,1 @@
+"""Shrinking: from the counterexample that was found to the least that fails alike."""
