@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -17,7 +17,7 @@ from isomodel.engine.control.control import Control
 from isomodel.engine.world import io
 from isomodel.search.cases import load, rejudge
 from isomodel.search.proof.campaign import Journal, Plan, prove_target, read_journal
-from isomodel.search.proof.run import subjects
+from isomodel.search.proof.run import _SUBJECTS, subjects
 from isomodel.search.proof.scenarios import Bound, Scenarios
 from isomodel.search.proof.target import Covered, Prover, scope_of
 from isomodel.search.proof.tree import Limit
@@ -210,6 +210,10 @@ def test_facts_are_related_by_what_they_are_about_and_not_by_whom() -> None:
     assert not set(subjects(one)) & set(subjects(other))
     assert set(subjects(one)) & set(subjects(delivered))
     assert not set(subjects(other)) & set(subjects(delivered))
+
+
+def test_every_kind_of_fact_says_what_it_is_about() -> None:
+    assert {*_SUBJECTS, facts.Sent} == set(get_args(facts.Fact))
 
 
 QUICK = ("414-01", "414-02", "414-03", "414-04", "414-06", "414-13", "414-15", "414-16")

@@ -39,6 +39,7 @@ _SUBJECTS: dict[type, tuple[str, ...]] = {
     facts.Ended: ("transaction",),
     facts.Wrote: ("transaction",),
     facts.Accepted: (),
+    facts.Broken: (),
     facts.Counted: ("counter",),
     facts.Total: ("counter",),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
@@ -226,7 +226,7 @@ class _Attempt:
             execution, lambda: prover.again(self._scenario, order, plan).execution
         )
         if judged.findings:
-            self._confirm(judged.findings[0], order, plan)
+            self._confirm(judged.findings, order, plan)
             return
         self._unknown = self._unknown or judged.unknown
         self._also_alone += len(judged.also_alone)
@@ -249,20 +249,23 @@ class _Attempt:
             if label in labels:
                 self._failing.setdefault((label, nth))
 
-    def _confirm(self, finding: Finding, order: list[str], plan: tuple[Fault, ...]) -> None:
-        """A finding counts if it shows on the loop it names, under a schedule written down."""
+    def _confirm(
+        self, findings: Sequence[Finding], order: list[str], plan: tuple[Fault, ...]
+    ) -> None:
+        """The first finding that shows on the loop it names, under a schedule written down."""
         prover = self._prover
         again = prover.again(self._scenario, order, plan)
 
         def repeat() -> Execution:
             return prover.again(self._scenario, order, plan).execution
 
-        same = prover.judge.same(again.execution, finding, repeat)
-        if same is None:
-            lost = f" ({again.lost} transitions were not possible)" if again.lost else ""
-            self._unknown = self._unknown or f"not repeated{lost}: {finding.message}"
-            return
-        self._found = same, again.execution
+        for finding in findings:
+            same = prover.judge.same(again.execution, finding, repeat)
+            if same is not None:
+                self._found = same, again.execution
+                return
+        lost = f" ({again.lost} transitions were not possible)" if again.lost else ""
+        self._unknown = self._unknown or f"not repeated{lost}: {findings[0].message}"
 
     def _covered(self, left: str) -> Covered:
         finding, execution = self._found or (None, None)

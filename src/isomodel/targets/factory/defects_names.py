@@ -20,7 +20,7 @@ OF_NAMES = (
         "iso-17",
         "a cache is keyed without the user",
         "preferences are cached under one key, whosesoever they are",
-        {"no leaked secret": TWO, "noninterference": TWO},
+        {"promise": TWO, "no leaked secret": TWO, "noninterference": TWO},
         broken_caches.cache_without_user,
     ),
     Defect(
@@ -48,7 +48,7 @@ OF_NAMES = (
         "iso-21",
         "two users collide in a key made by joining names",
         "state is kept under the joined names of its owner and of whom it is about",
-        {"no leaked secret": TWO, "noninterference": TWO},
+        {"promise": TWO, "no leaked secret": TWO, "noninterference": TWO},
         broken_tags.join_keys,
     ),
     Defect(
