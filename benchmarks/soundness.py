@@ -14,7 +14,8 @@ import msgspec
 from benchmarks.crew import WORKERS, spread
 from benchmarks.defects import target
 from benchmarks.rows import Report, Row, at_least, at_most, figure
-from isomodel.search.exploring.explore import AUDIT_EVERY, Explorer, Tally
+from isomodel.search.exploring.explore import AUDIT_EVERY, Explorer
+from isomodel.search.exploring.tally import Tally
 from isomodel.search.running.execute import session
 from isomodel.values.schedule import Fidelity
 

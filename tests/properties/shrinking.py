@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from isomodel.search.exploring.explore import Budget, Explorer, Outcome
+from isomodel.search.exploring.explore import Budget, Explorer
+from isomodel.search.exploring.tally import Outcome
 from isomodel.search.running.execute import session
 from isomodel.search.shrinking.shrink import Shrinker
 from isomodel.targets.declare import TargetSpec, spec_of

@@ -9,7 +9,8 @@ from types import ModuleType
 
 import pytest
 
-from isomodel.search.exploring.explore import Budget, Explorer, Outcome
+from isomodel.search.exploring.explore import Budget, Explorer
+from isomodel.search.exploring.tally import Outcome
 from isomodel.search.running.execute import session
 from isomodel.targets.declare import spec_of
 

@@ -11,7 +11,8 @@ import pytest
 
 from benchmarks.kits import PROGRAM, load, targets
 from isomodel import BadInput, io, kits
-from isomodel.search.exploring.explore import Budget, Explorer, Outcome
+from isomodel.search.exploring.explore import Budget, Explorer
+from isomodel.search.exploring.tally import Outcome
 from isomodel.search.running.execute import session
 from isomodel.targets.declare import spec_of
 from isomodel.testing import machine

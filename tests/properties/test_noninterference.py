@@ -10,7 +10,8 @@ import pytest
 
 import isomodel
 from isomodel import Opaque, Ranked, Resource, Secret, io, observe, operation
-from isomodel.search.exploring.explore import Budget, Explorer, Outcome
+from isomodel.search.exploring.explore import Budget, Explorer
+from isomodel.search.exploring.tally import Outcome
 from isomodel.search.judging.isolate import Repetitions
 from isomodel.search.running.execute import session
 from isomodel.targets.declare import spec_of

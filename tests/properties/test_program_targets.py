@@ -14,8 +14,9 @@ from isomodel.edges import exits
 from isomodel.edges.cli import main
 from isomodel.engine.world import io
 from isomodel.schedulers.fifo import Default
-from isomodel.search.exploring.explore import Budget, Explorer, Outcome
+from isomodel.search.exploring.explore import Budget, Explorer
 from isomodel.search.exploring.once import FAULTS
+from isomodel.search.exploring.tally import Outcome
 from isomodel.search.running.execute import execute, session
 from isomodel.targets.declare import spec_of
 from isomodel.targets.program import target_of

@@ -16,8 +16,9 @@ from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.held import Event
 from isomodel.schedulers.random import RandomWalk
 from isomodel.search.exploring.conflicts import Touch
-from isomodel.search.exploring.explore import Budget, Explorer, Outcome
+from isomodel.search.exploring.explore import Budget, Explorer
 from isomodel.search.exploring.frontier import CROWD, Frontier
+from isomodel.search.exploring.tally import Outcome
 from isomodel.search.running.execute import execute, session
 from isomodel.targets.declare import spec_of
 from isomodel.targets.plain import plain

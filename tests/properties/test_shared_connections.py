@@ -11,7 +11,8 @@ import pytest
 from isomodel import Secret, io, observe, operation
 from isomodel.schedulers.fifo import Default
 from isomodel.schedulers.random import RandomWalk
-from isomodel.search.exploring.explore import Budget, Explorer, Outcome
+from isomodel.search.exploring.explore import Budget, Explorer
+from isomodel.search.exploring.tally import Outcome
 from isomodel.search.judging.judge import Judge
 from isomodel.search.running.execute import execute, session
 from isomodel.targets.declare import spec_of

@@ -14,8 +14,8 @@ from isomodel.bridges.options import OPTIONS
 from isomodel.bridges.tries import tries
 from isomodel.schedulers.fifo import Default
 from isomodel.search.cases import make, save
-from isomodel.search.exploring.explore import Tally
 from isomodel.search.exploring.generate import Generator
+from isomodel.search.exploring.tally import Tally
 from isomodel.search.judging.judge import Judge, Oracles
 from isomodel.search.running.execute import execute, replay
 from isomodel.search.shrinking.shrink import Shrinker

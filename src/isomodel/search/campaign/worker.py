@@ -58,7 +58,8 @@ from isomodel.search.campaign.requests import (
     ended_by,
     target_of,
 )
-from isomodel.search.exploring.explore import Budget, Draw, Explorer, Outcome
+from isomodel.search.exploring.explore import Budget, Draw, Explorer
+from isomodel.search.exploring.tally import Outcome
 from isomodel.search.judging.confirm import confirm
 from isomodel.search.running.execute import execute, session
 from isomodel.search.shrinking.shrink import Shrinker
