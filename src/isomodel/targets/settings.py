@@ -65,7 +65,8 @@ def _runtimes(name: str, cls: type) -> tuple[RuntimeName, ...]:
     if len(declared) > 1 and "threads" in declared:
         raise BadInput(f'{name}: runtime "threads" goes with no other; write it alone')
     if len(declared) > 1 and "trio" in declared:
-        _need(name, "anyio", "to run on asyncio and on trio, a target is written for anyio")
+        both = "to run on asyncio and on trio, a target is written for anyio"
+        _need(name, "anyio", f"{both}, and anyio is not installed")
     return declared
 
 
@@ -73,12 +74,12 @@ def _choices(known: Sequence[str]) -> str:
     return ", ".join(f'"{each}"' for each in known) + ", or a tuple of several"
 
 
-def _need(name: str, library: str, why: str) -> None:
-    """Import it now, and not in the middle of an execution."""
+def _need(name: str, library: str, otherwise: str) -> None:
+    """Import it now, and not in the middle of an execution. Raises BadInput, saying this."""
     try:
         importlib.import_module(library)
     except ImportError:
-        raise BadInput(f"{name}: {why}, and {library} is not installed") from None
+        raise BadInput(f"{name}: {otherwise}") from None
 
 
 def _together(name: str, cls: type) -> tuple[tuple[str, ...], ...]:
@@ -120,10 +121,7 @@ def _exceptions(name: str, cls: type, key: str) -> tuple[type[Exception], ...] |
 def _scopes(name: str, cls: type) -> bool:
     if not getattr(cls, "scopes", False):
         return False
-    try:
-        importlib.import_module("anyio")  # now, and not in the middle of an execution
-    except ImportError:
-        raise BadInput(f"{name}: scopes needs anyio; install it, or leave scopes out") from None
+    _need(name, "anyio", "scopes needs anyio; install it, or leave scopes out")
     return True
 
 
